@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+# make, make check (root), make demo (root), make bench (root), make install; V=1 shows commands, SAN=1 builds
+# with address and undefined-behaviour sanitizers, CC=clang works too.
+
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CLANG ?= clang
+BPFTOOL ?= $(shell command -v bpftool 2>/dev/null || echo /usr/sbin/bpftool)
+PKG_CONFIG ?= pkg-config
+BUILD ?= build$(if $(SAN),-san)
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
+
+PACKAGES := libbpf libelf libdw libcjson zlib
+CFLAGS ?= -O2 -g
+override CFLAGS += -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -fno-strict-aliasing
+override CPPFLAGS += -I. -Iuserspace -I$(BUILD) -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -MMD -MP $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
+LDLIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) -lm
+ifdef SAN
+override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+override LDFLAGS += -fsanitize=address,undefined
+endif
+
+SOURCES := $(sort $(shell find userspace -name '*.c' -o -name '*.S'))
+OBJECTS := $(patsubst %,$(BUILD)/%.o,$(SOURCES))
+LIBRARY := $(filter-out $(BUILD)/userspace/main.c.o,$(OBJECTS))
+BPF_SOURCES := $(sort $(wildcard bpf/*.bpf.c))
+BPF_OBJECTS := $(BPF_SOURCES:%.bpf.c=$(BUILD)/%.bpf.o)
+SKELETON := $(BUILD)/fixingahole.skel.h
+UNIT := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c tests/golden/test_*.c tests/walker/test_*.c)))
+FUZZ := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+
+.PHONY: all
+all: $(BUILD)/fixingahole
+
+$(BUILD)/fixingahole: $(OBJECTS)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/%.c.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(BUILD)/%.S.o: %.S
+	$(call say,AS,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -c -o $@ $<
+
+# bpf/: every event source is an object of its own, linked into one, with one skeleton
+$(BUILD)/%.bpf.o: %.bpf.c
+	$(call say,BPF,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -I. -Ivmlinux -Ibpf -MMD -MP -c -o $@ $<
+
+$(BUILD)/fixingahole.bpf.o: $(BPF_OBJECTS)
+	$(call say,BPFLINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(SKELETON): $(BUILD)/fixingahole.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name fixingahole_bpf > $@
+
+$(filter $(BUILD)/userspace/capture/%,$(OBJECTS)): $(SKELETON)
+
+# tests: each test_*.c is a cmocka program over the whole library
+$(BUILD)/tests/%: tests/%.c $(LIBRARY)
+	$(call say,TEST,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -Itests $(CFLAGS) $(LDFLAGS) -o $@ $< $(LIBRARY) $(LDLIBS) -lcmocka
+
+.PHONY: unit
+unit: $(UNIT)
+	$(Q)tools/run-tests.sh $(UNIT)
+
+# parsers of foreign data under libFuzzer: make fuzz FUZZ_SECONDS=60
+FUZZ_SECONDS ?= 10
+FUZZ_CFLAGS := -O1 -g -std=gnu11 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+FUZZ_SOURCES := $(filter-out userspace/main.c userspace/session% userspace/capture/%,$(SOURCES))
+
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(SOURCES)
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(filter-out -MMD -MP,$(CPPFLAGS)) $(FUZZ_CFLAGS) -o $@ $< $(FUZZ_SOURCES) $(LDLIBS)
+
+.PHONY: fuzz
+fuzz: $(FUZZ)
+	$(Q)tools/run-fuzz.sh $(FUZZ_SECONDS) $(FUZZ)
+
+.PHONY: clean
+clean:
+	rm -rf build build-san
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause) */
+/*
+ * The wire records: what bpf/ writes into the ring buffer and userspace/capture/
+ * reads. Also the format of a recorded event file (a struct event_file_header
+ * followed by records, each padded to 8 bytes), on which the golden tests run.
+ *
+ * Fixed widths, explicit padding, no pointer that userspace may follow.
+ * Times are CLOCK_MONOTONIC nanoseconds. Every record starts with struct
+ * event_header, whose size is the size of the whole record in bytes.
+ *
+ * Include after vmlinux.h (BPF) or <linux/types.h> (userspace).
+ */
+#ifndef FIXINGAHOLE_EVENTS_H
+#define FIXINGAHOLE_EVENTS_H
+
+#include "layout.h"
+
+#define EVENT_FILE_MAGIC 0x3130454c4f484e49ULL /* "INHOLE01" */
+
+enum event_kind {
+	EVENT_CPU = 1,    /* struct event_stack: a timer tick on a running thread */
+	EVENT_BLOCK = 2,  /* struct event_stack: where a thread stopped running; later EVENT_WAITs of the thread refer to it */
+	EVENT_WAIT = 3,   /* struct event_wait: its process ran nowhere, and this thread ended that */
+	EVENT_RSS = 4,    /* struct event_stack: a thread made the process grow by .weight bytes */
+	EVENT_CODE = 5,   /* struct event_code: a code object seen for the first time; its blobs follow */
+	EVENT_BLOB = 6,   /* struct event_blob: a piece of a name or line table */
+	EVENT_FORK = 7,   /* struct event_fork: a new process */
+	EVENT_EXEC = 8,   /* struct event_exec: a process replaced its program */
+	EVENT_EXIT = 9,   /* struct event_exit: a process ended (its last thread) */
+	EVENT_THREAD_EXIT = 10, /* struct event_thread_exit: a thread ended */
+	EVENT_INTERP = 11, /* struct event_interp: never sent by bpf/; userspace notes in a recording which interpreter runs */
+};
+
+struct event_file_header {
+	__u64 magic;
+	__u32 version; /* of this format: 1 */
+	__u32 period_ns; /* of CPU samples */
+};
+
+struct event_header {
+	__u16 kind; /* enum event_kind */
+	__u16 flags;
+	__u32 size;
+	__u64 time_ns;
+	__u32 pid;   /* process (tgid) as the initial pid namespace numbers it */
+	__u32 tid;
+	__u32 space; /* address space: changes with fork and exec, never used twice in a run; > 0 */
+	__u32 pad;
+};
+
+/* One Python frame. code == 0: a frame that could not be read. */
+struct raw_frame {
+	__u64 code;        /* address of the code object */
+	__u32 fingerprint; /* py_code_fingerprint() */
+	__s32 offset;      /* current instruction, bytes from the first; negative: before it */
+};
+
+enum stack_flag {
+	STACK_KERNEL = 1 << 0,     /* the thread was in kernel mode */
+	STACK_CUT = 1 << 1,        /* deeper than PY_MAX_DEPTH */
+	STACK_UNREADABLE = 1 << 2, /* the walk ended at memory that could not be read */
+	STACK_NO_LAYOUT = 1 << 3,  /* the interpreter is not known (yet) */
+	STACK_NO_TSTATE = 1 << 4,  /* the thread has no Python thread state (yet) */
+	STACK_OPCODE = 1 << 5,     /* .opcode is valid */
+	STACK_RUNNABLE = 1 << 6,   /* EVENT_BLOCK: preempted, not blocked */
+	STACK_SCALED = 1 << 7,     /* EVENT_BLOCK: taken while walks were being sampled */
+};
+
+/* EVENT_CPU, EVENT_BLOCK, EVENT_RSS. Frames innermost first. */
+struct event_stack {
+	struct event_header head; /* flags: enum stack_flag */
+	__u64 weight;       /* CPU: ns; RSS: bytes; BLOCK: 0 */
+	__u64 user_ip;      /* user-mode instruction pointer */
+	__u64 rss_bytes;    /* of the process, as far as known; else 0 */
+	__u16 n_frames;
+	__u8 opcode;        /* of the innermost frame's current instruction, as it is in memory (maybe specialised) */
+	__u8 pad1;
+	__u16 running;      /* threads of the process that are running now (CPU: this one included) */
+	__u16 pad2;
+	struct raw_frame frames[];
+};
+
+enum wait_kind { WAIT_BLOCKED = 0, WAIT_RUNNABLE = 1, WAIT_PAGE_IN = 2 };
+
+enum fd_kind { FD_NONE = 0, FD_FILE = 1, FD_PIPE = 2, FD_SOCKET_INET = 3, FD_SOCKET_INET6 = 4, FD_SOCKET_UNIX = 5, FD_SOCKET_OTHER = 6, FD_OTHER = 7 };
+
+#define FD_NAME_SIZE 112
+
+/* What a waiting call was about. */
+struct wait_object {
+	__u32 kind;      /* enum fd_kind */
+	__s32 fd;        /* -1: none */
+	__u16 peer_port; /* host byte order; inet only */
+	__u16 local_port;
+	__u32 inode;     /* pipes: the number in "pipe:[N]" */
+	__u8 peer[16];   /* inet: first 4 bytes; inet6: all 16; network order */
+	/* FD_FILE: path components innermost first, each ended by NUL, as far as they fit, empty string last;
+	 * FD_SOCKET_UNIX: sun_path of either end ('@' first if abstract); FD_OTHER: the inode's name */
+	char name[FD_NAME_SIZE];
+};
+
+/* Waiting of a process that ended with this thread, charged to the stack of the
+ * thread's last EVENT_BLOCK. One record may stand for many short waits. */
+struct event_wait {
+	struct event_header head;
+	__u64 wait_ns;   /* sum over .count intervals */
+	__u32 count;
+	__u32 wait_kind; /* enum wait_kind */
+	__s32 syscall;   /* x86-64 number; -1: not in a system call */
+	__u32 pad;
+	struct wait_object object;
+};
+
+enum code_flag { CODE_UNREADABLE = 1 << 0, CODE_PARTIAL = 1 << 1 };
+
+/* A code object at first sight. Blobs carry the same space, code and fingerprint. */
+struct event_code {
+	struct event_header head; /* flags: enum code_flag */
+	__u64 code;
+	__u32 fingerprint;
+	__u32 firstlineno;
+};
+
+enum blob_part { BLOB_NAME = 0, BLOB_FILENAME = 1, BLOB_LINETABLE = 2, BLOB_PARTS = 3 };
+
+#define BLOB_DATA_MAX 4096
+/* A line table or name longer than this is completed by userspace. */
+#define BLOB_TOTAL_MAX (16 * BLOB_DATA_MAX)
+
+struct event_blob {
+	struct event_header head;
+	__u64 code;
+	__u32 fingerprint;
+	__u16 part;       /* enum blob_part; BLOB_NAME is the qualified name where the version has one */
+	__u16 char_size;  /* strings: bytes per character, 1 (Latin-1 or ASCII), 2, 4; line table: 1 */
+	__u32 total;      /* bytes of the whole part */
+	__u32 start;      /* of this piece */
+	__u32 length;     /* of this piece, <= BLOB_DATA_MAX */
+	__u32 pad;
+	__u8 data[];
+};
+
+struct event_fork {
+	struct event_header head; /* pid, space: the child's */
+	__u32 parent_pid;
+	__u32 parent_space;
+};
+
+#define EXEC_PATH_SIZE 256
+
+struct event_exec {
+	struct event_header head; /* space: the new one */
+	__u32 old_space;
+	__u32 pad;
+	char path[EXEC_PATH_SIZE]; /* as given to execve, cut to fit */
+};
+
+struct event_exit {
+	struct event_header head;
+	__s32 status;     /* as wait(2) encodes it */
+	__u32 pad;
+	__u64 utime_ns;   /* the whole process, by the kernel's own accounting */
+	__u64 stime_ns;
+	__u64 max_rss_bytes;
+};
+
+struct event_thread_exit {
+	struct event_header head;
+	__u64 run_ns; /* time on CPU, exact */
+};
+
+/* Which interpreter an address space runs; addresses as in the process. */
+#define INTERP_EVAL_RANGES 4
+
+struct event_interp {
+	struct event_header head;
+	__u32 version; /* 0x030b; 0: no interpreter found */
+	__u32 n_eval;
+	__u64 text_start, text_end; /* the interpreter's executable mapping(s) */
+	struct { __u64 start, end; } eval[INTERP_EVAL_RANGES]; /* _PyEval_EvalFrameDefault's parts */
+	struct py_layout layout;
+};
+
+_Static_assert(sizeof(struct event_header) == 32, "event_header");
+_Static_assert(sizeof(struct raw_frame) == 16, "raw_frame");
+_Static_assert(sizeof(struct event_stack) == 64, "event_stack");
+_Static_assert(sizeof(struct wait_object) == 144, "wait_object");
+_Static_assert(sizeof(struct event_wait) == 200, "event_wait");
+_Static_assert(sizeof(struct event_blob) == 64, "event_blob");
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything the user asked for, resolved once: command line > environment >
+ * pyproject.toml > defaults. Read-only afterwards.
+ */
+#ifndef FIXINGAHOLE_CONFIG_H
+#define FIXINGAHOLE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum command { COMMAND_PROFILE, COMMAND_SUMMARIZE, COMMAND_STATS, COMMAND_VERSION, COMMAND_HELP };
+
+enum duration_mode { DURATION_RELATIVE, DURATION_ABSOLUTE };
+
+enum log_level { LOG_LEVEL_DEBUG = 10, LOG_LEVEL_INFO = 20, LOG_LEVEL_WARNING = 30, LOG_LEVEL_ERROR = 40, LOG_LEVEL_CRITICAL = 50 };
+
+struct config {
+	enum command command;
+	const char *help_topic; /* COMMAND_HELP: command name, or NULL for the overview */
+
+	/* the invocation */
+	int argc;
+	char **argv;            /* as typed; argv[0] is the program */
+
+	/* resolved settings; strings are owned by the config */
+	char *root;             /* absolute, no trailing '/' (but "/") */
+	char *output_dir;       /* absolute */
+	char **ignore;          /* absolute directories */
+	size_t n_ignore;
+	enum duration_mode duration;
+	const char *root_source, *output_source, *ignore_source, *duration_source; /* "default", "--output-directory", "FIXINGAHOLE_OUTPUT", "/path/pyproject.toml" */
+
+	/* profile */
+	char *file;             /* absolute path of the script or notebook; NULL with module */
+	const char *module;
+	char **script_argv;     /* arguments for the script, without the script itself */
+	int script_argc;
+	bool memory;            /* refused for now, see cli */
+	bool detailed;
+	bool trace;             /* default true */
+	bool metadata;          /* default true */
+	bool sort;              /* default true */
+	int precision;          /* -10..10 */
+	enum log_level log_level;
+	bool no_plots_matplotlib, no_plots_plotly;
+	double live_s;          /* 0: off */
+	int repeat;             /* >= 1 */
+	const char *output_file; /* base name in place of profile_results; NULL: default. With stats: -o */
+	const char *python;     /* --python, NULL: choose */
+	const char *user;       /* --user, NULL: who called sudo */
+	int rate_hz;            /* default 1000 */
+	bool quiet;
+	bool verbose;
+
+	/* summarize, stats */
+	char *input;            /* JSON file or directory */
+	int top_n;              /* default 10 */
+	double threshold_percent; /* default 0.1 */
+};
+
+/*
+ * Parses the command line, environment and settings file. On success (0) fills
+ * *config, which the caller releases. On a usage error prints one line to
+ * stderr ("fixingahole: …: what, with which thing, what to do") and returns -EINVAL; the
+ * caller exits 2. Other -errno (memory): caller exits 1.
+ */
+int config__load(struct config *config, int argc, char **argv);
+void config__release(struct config *config);
+
+#endif

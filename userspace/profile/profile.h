@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The model: what was seen, as the reports need it. Built by profile_build.h's
+ * functions while events come in; finished once by profile__finish(); const for
+ * the report room. All strings are UTF-8, owned by the profile, and may contain any character but NUL
+ * (newlines and quotes too): a writer escapes what its format needs.
+ *
+ * Units: times in nanoseconds, memory in bytes, unless the name says otherwise.
+ * THE WHOLE = on-CPU time of all threads + waiting time of each process; the
+ * lines of all files plus .outside add up to it (DESIGN: Time).
+ */
+#ifndef FIXINGAHOLE_PROFILE_H
+#define FIXINGAHOLE_PROFILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define CPU_SAMPLES_MAX 500
+#define TIMELINE_MAX 100
+
+/* Time split as DESIGN "Time" defines it. */
+struct times {
+	uint64_t python_ns;
+	uint64_t native_ns;
+	uint64_t system_ns;   /* on-CPU in kernel mode */
+	uint64_t waiting_ns;  /* blocked */
+	uint64_t runnable_ns; /* preempted: the machine was busy */
+};
+
+static inline uint64_t times_cpu(const struct times *t) { return t->python_ns + t->native_ns + t->system_ns; }
+static inline uint64_t times_wait(const struct times *t) { return t->waiting_ns + t->runnable_ns; }
+static inline uint64_t times_total(const struct times *t) { return times_cpu(t) + times_wait(t); }
+
+/* What a line waited for: "sleep", "recvfrom, 10.0.0.5:5432", "read, pipe:[123]", "page-in". */
+struct wait_reason {
+	const char *what;    /* call, and object if there is one, joined by ", " */
+	const char *call;    /* "recvfrom" */
+	const char *object;  /* "10.0.0.5:5432", or NULL */
+	uint64_t ns;
+	uint64_t count;
+};
+
+struct moment { uint64_t since_start_ns; uint64_t bytes; };
+
+/* What both a line and a function carry. */
+struct measures {
+	struct times times;
+	uint64_t samples;             /* CPU samples counted */
+	uint64_t waits;               /* waiting intervals counted */
+	uint64_t rss_bytes;           /* physical memory it made processes touch (positive growth only) */
+	double core_utilization;      /* 0..1: CPUs of those allowed that its processes kept busy meanwhile */
+	double *cpu_samples_s;        /* monotonic seconds, ascending, at most CPU_SAMPLES_MAX */
+	size_t n_cpu_samples;
+	struct moment *rss_timeline;  /* cumulative rss_bytes, at most TIMELINE_MAX */
+	size_t n_rss_timeline;
+	struct wait_reason *waits_for; /* largest first */
+	size_t n_waits_for;
+};
+
+struct profile_line {
+	uint32_t lineno;              /* in the file; 0: not known */
+	const struct profile_function *function; /* the (first) function that holds it; may be NULL */
+	struct measures m;
+};
+
+struct profile_function {
+	const char *name;             /* qualified where the interpreter knows it, e.g. "Class.method", "<module>" */
+	uint32_t firstlineno;
+	struct measures m;            /* sum of its lines */
+	uint64_t inclusive_ns;        /* on-CPU + waiting with this function anywhere on the stack (each stack once) */
+};
+
+struct profile_file {
+	const char *path;             /* absolute where possible; for a notebook the saved copy */
+	const char *display;          /* as the user should see it: the notebook's path, else == path */
+	struct measures m;            /* only .times, .samples, .waits, .rss_bytes, .waits_for are filled */
+	struct profile_line *lines;   /* ascending by lineno, only lines with a measure */
+	size_t n_lines;
+	struct profile_function *functions; /* ascending by firstlineno */
+	size_t n_functions;
+	const struct cell_map *cells; /* notebooks: line of .path -> cell and line inside it; else NULL */
+	const char *source;           /* the text at run time, NUL-terminated; NULL: not available */
+	size_t source_size;
+	const char *source_problem;   /* why there is none ("deleted", "not a regular file"); else NULL */
+};
+
+/* A notebook's cells, ascending. */
+struct cell_map { size_t n; struct cell { uint32_t number; uint32_t first_line, last_line; } *cells; };
+
+/* One stack seen, frames OUTERMOST first. */
+struct profile_frame { const char *path; const char *function; uint32_t lineno; };
+struct profile_stack {
+	const struct profile_frame *frames;
+	size_t n_frames;
+	struct times times;
+	uint64_t samples;             /* CPU samples + waiting intervals' walks with this stack */
+	uint64_t cpu_samples;         /* CPU samples only */
+	bool cut;                     /* deeper than what is kept */
+};
+
+struct profile_process {
+	uint32_t pid, parent_pid;     /* parent 0: not part of the target */
+	const char *program;          /* path as given to execve; "fork of PID" is for the writer to say: program NULL */
+	const char *interpreter;      /* "CPython 3.11"; NULL: see .no_interpreter */
+	const char *no_interpreter;   /* why there are no Python frames */
+	uint64_t start_ns, end_ns;    /* since the target's start; end 0: still ran */
+	struct times times;
+	uint64_t samples;
+	uint64_t rss_bytes;           /* touched */
+	uint64_t max_rss_bytes;       /* kernel's figure, 0 if not known */
+	uint64_t utime_ns, stime_ns;  /* kernel's own accounting */
+	uint64_t run_ns;              /* kernel's exact time on CPU, all threads */
+	int status;                   /* as wait(2); valid if .end_ns */
+	uint32_t threads;             /* seen */
+	struct { const char *path; uint32_t lineno; const char *function; struct times times; } *top; /* its heaviest lines, largest first, at most 20 */
+	size_t n_top;
+};
+
+/* What was not seen, or not understood. Zero is printed as zero. */
+enum loss {
+	LOSS_DROPPED_RECORDS,   /* ring buffer full */
+	LOSS_MISSED_TICKS,      /* timer ticks that the machine skipped or the kernel suppressed */
+	LOSS_CUT_STACKS,        /* deeper than the limit */
+	LOSS_UNREADABLE_FRAMES, /* stacks that ended at unreadable memory */
+	LOSS_UNNAMED_CODE,      /* frames whose code object could not be named */
+	LOSS_NO_INTERPRETER,    /* samples in processes without a known interpreter */
+	LOSS_BAD_RECORDS,       /* records that userspace could not decode */
+	LOSS_SKIPPED_WALKS,     /* switches whose stack was estimated instead of walked */
+	LOSS_COUNT
+};
+const char *loss_text(enum loss loss); /* "dropped records", … */
+
+struct profile {
+	/* the run */
+	const char *command_line;     /* as typed, shell-quoted */
+	const char *program;          /* script path or module as given; JSON "program" */
+	const char **args;            /* the script's arguments */
+	size_t n_args;
+	const char *entrypoint_dir;   /* directory of the script */
+	const char *root;
+	double start_epoch_s;
+	double start_monotonic_s;
+	uint64_t elapsed_ns;          /* first exec to last exit: "Finished in" */
+	uint64_t wall_ns;             /* from launch to the reaping of the script: "Total Wall Time" */
+	uint64_t utime_ns, stime_ns;  /* rusage of the target and its reaped descendants */
+	uint64_t max_rss_bytes;       /* ru_maxrss */
+	int status;                   /* the script's, as wait(2) */
+	bool interrupted;             /* by Ctrl-C or SIGTERM to us */
+	uint32_t rate_hz;
+	uint32_t allowed_cpus;
+	const char *ended_how;        /* one sentence when not a plain exit 0; else NULL */
+	const char *logs_path;        /* profile_logs.log when not empty, else NULL */
+	uint64_t n_warnings;          /* records in it */
+
+	/* what was measured */
+	struct times whole;           /* everything; times_total() is 100 % */
+	uint64_t cpu_samples;
+	uint64_t waits;
+	struct measures outside;      /* the row "(outside root)" */
+	struct profile_file *files;   /* largest time first */
+	size_t n_files;
+	struct profile_stack *stacks; /* largest time first */
+	size_t n_stacks;
+	struct profile_process *processes; /* by start */
+	size_t n_processes;
+	struct moment *rss_timeline;  /* of all processes together, at most TIMELINE_MAX */
+	size_t n_rss_timeline;
+	uint64_t losses[LOSS_COUNT];
+	uint64_t unknown_frames, python_frames; /* of the innermost frames of Python samples */
+	const char **notices;         /* one line each, printed with the losses */
+	size_t n_notices;
+};
+
+#endif

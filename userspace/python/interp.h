@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which CPython is this, where does it keep things, and where is its eval loop?
+ * Answers come from the ELF file alone (never by running it); what is read from it is hostile until checked.
+ */
+#ifndef FIXINGAHOLE_INTERP_H
+#define FIXINGAHOLE_INTERP_H
+
+#include <linux/types.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "bpf/events.h"
+
+/* One interpreter binary (python3.11 or libpython3.12.so.1.0). Addresses are ELF virtual addresses (add the bias). */
+struct interp_binary {
+	struct py_layout layout;
+	uint64_t runtime;                  /* _PyRuntime */
+	uint64_t text_start, text_end;     /* executable segment(s), hull */
+	struct { uint64_t start, end; } eval[INTERP_EVAL_RANGES];
+	uint32_t n_eval;
+	char version_text[32];             /* "3.11.2", or "3.11" where only that is known */
+};
+
+enum interp_status {
+	INTERP_OK = 0,
+	INTERP_NOT_PYTHON,     /* no _PyRuntime: some other program, or a static launcher whose libpython is still to be mapped */
+	INTERP_UNSUPPORTED,    /* a CPython that we cannot walk: see reason */
+};
+
+/* One process (address space) and its interpreter. */
+struct interp_process {
+	enum interp_status status;
+	char reason[160];      /* not OK: one line, names the thing ("CPython 3.6 is not supported", "free-threaded …") */
+	char path[256];        /* the binary, as /proc/PID/maps names it */
+	const struct interp_binary *binary; /* OK only; owned by the cache */
+	uint64_t bias;         /* address in the process = ELF virtual address + bias */
+};
+
+/* Remembers binaries by device, inode, size and mtime. */
+struct interp_cache;
+struct interp_cache *interp_cache__new(void);
+void interp_cache__free(struct interp_cache *cache);
+
+/*
+ * Looks at /proc/PID/maps, prefers a mapped libpython, else the executable. Files are opened through
+ * /proc/PID/root (or map_files) so that containers work. Returns 0 and fills *out
+ * (whatever the status), -ESRCH when the process is gone, else -errno.
+ */
+int interp__find(struct interp_cache *cache, pid_t pid, struct interp_process *out);
+
+/* For tests and tools: one ELF file by path. -ENOENT, -ENOEXEC …; *status and reason as above. */
+int interp__analyse_file(const char *path, struct interp_binary *out, enum interp_status *status, char reason[160]);
+
+/* Is this opcode, as found in memory (specialised forms too), a call that may run a builtin?
+ * Forms that are specialised to Python functions answer false. Versions 0x0308 to 0x030f. */
+bool interp__opcode_is_call(uint32_t version, uint8_t opcode);
+
+#endif

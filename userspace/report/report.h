@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One writer per format. The profile is const; writers return 0 or -errno (a failed
+ * stream included) and print nothing else anywhere.
+ */
+#ifndef FIXINGAHOLE_REPORT_H
+#define FIXINGAHOLE_REPORT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "profile/profile.h"
+
+struct report_options {
+	bool absolute;      /* seconds in place of percent */
+	bool trace;         /* Stack Trace Summary */
+	bool color;         /* ANSI; terminal only */
+	int width;          /* terminal columns; 0: as the reference's examples */
+	int top_n;          /* functions listed at most; default 10 */
+	double threshold_percent; /* default 0.1 */
+	bool memory;        /* heap was measured: false for now */
+};
+
+/* profile_summary.txt and stdout */
+int report_summary(FILE *out, const struct profile *profile, const struct report_options *options);
+/* profile_results.txt */
+int report_results(FILE *out, const struct profile *profile, const struct report_options *options);
+/* profile_results.json: exactly the reference's keys */
+int report_json(FILE *out, const struct profile *profile, const struct report_options *options);
+/* profile_details.json: everything else */
+int report_details(FILE *out, const struct profile *profile, const struct report_options *options);
+/* --live: a few lines */
+int report_live(FILE *out, const struct profile *profile, const struct report_options *options);
+
+/* `summarize JSON`: the summary of a stored profile_results.json (of ours or the reference's). On bad input one line in problem, -EINVAL. */
+int report_summarize(FILE *out, const char *json_path, const struct report_options *options, char problem[512]);
+
+/* `stats DIR` and --repeat: function_stats.json over every profile_results*.json below dir. */
+struct stats_options {
+	const char *root;
+	bool metadata; /* git repo, branch, commit, dirty files, UTC time */
+	bool sort;     /* by user average, largest first */
+};
+int report_stats(FILE *out, const char *dir, const struct stats_options *options, char problem[512]);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who the script runs as (DESIGN "Processes and privileges"): the user who called sudo, --user, or whoever we are.
+ */
+#ifndef FIXINGAHOLE_IDENTITY_H
+#define FIXINGAHOLE_IDENTITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct identity {
+	uid_t uid;
+	gid_t gid;
+	gid_t *groups;      /* owned */
+	size_t n_groups;
+	char *name;         /* owned; "1000" where the uid has no name */
+	char *home;         /* owned */
+	char **environment; /* owned, NULL-terminated: the caller's own, as it was before sudo where that can be read (/proc of the sudo process), plus nothing of ours */
+	bool from_sudo;
+};
+
+/* user: --user or NULL. On a bad user prints nothing, returns -ENOENT. */
+int identity__resolve(struct identity *id, const char *user);
+void identity__release(struct identity *id);
+
+/* Effective ids (and groups) switched to the user's for file work, and back. Nothing happens when we are that user. */
+int identity__enter(const struct identity *id);
+void identity__leave(const struct identity *id);
+/* For good: real, effective, saved. */
+int identity__become(const struct identity *id);
+
+/*
+ * Which capabilities that profiling needs are missing. 0: none; else writes their names
+ * ("CAP_BPF, CAP_PERFMON") and returns -EPERM.
+ */
+int identity__missing_capabilities(char *buffer, size_t size);
+/* Drops what is not needed once everything is attached. Keeps CAP_BPF, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_KILL. */
+int identity__drop_capabilities(void);
+
+/* Value of NAME in an environment vector, or NULL. */
+const char *environment_get(char *const *environment, const char *name);
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From "the user's script" to "what to exec": which interpreter, notebook -> Python, and the start-up hook
+ * that captures logs and keeps plot windows shut without touching the user's file.
+ */
+#ifndef FIXINGAHOLE_SCRIPT_H
+#define FIXINGAHOLE_SCRIPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "profile/profile.h"
+#include "target/identity.h"
+
+/* The interpreter: --python, else VIRTUAL_ENV/CONDA_PREFIX of the user's environment, else a .venv or venv of the
+ * project (from the script's folder up to root), else the script's shebang, else python3 (then python) on the user's PATH.
+ * Returns an owned absolute path and in *why one of "--python", "active virtual environment", "project's virtual environment",
+ * "shebang", "PATH". A symlink (venv/bin/python) stays one: it decides sys.prefix. */
+int script__choose_python(const struct identity *id, const char *option, const char *script, const char *root, char **path, const char **why);
+
+/* A notebook's code cells as one Python file. */
+struct notebook {
+	char *source;          /* owned; each cell behind a comment line that names it */
+	size_t size;
+	struct cell_map map;   /* owned */
+	char **notices;        /* owned: "cell 3, line 1: '%matplotlib inline' skipped" */
+	size_t n_notices;
+};
+/* 0; -EINVAL and one line in problem (which cell and line is refused and why, or why the JSON is none). */
+int notebook__read(struct notebook *nb, const char *path, char problem[512]);
+void notebook__release(struct notebook *nb);
+
+/* The hook. */
+struct hook_options {
+	const char *logs_path;   /* absolute; created at the first record */
+	int log_level;
+	bool no_matplotlib, no_plotly;
+	bool notebook;           /* provide display() where IPython would */
+};
+/*
+ * Writes a sitecustomize into a private temporary directory owned by the user and returns its path
+ * (owned by the caller). The hook puts the environment and sys.path back as they were, chains to the user's own
+ * sitecustomize, and removes its directory as soon as it is loaded.
+ */
+int hook__create(const struct identity *id, const struct hook_options *options, char **directory);
+void hook__remove(const struct identity *id, const char *directory); /* if it is still there */
+
+/* The environment for the script: the user's, plus FIXINGAHOLE_PROFILE=1, plus what makes the hook load. Owned by the caller. */
+char **script__environment(const struct identity *id, const char *hook_directory);
+void strv__free(char **strv);
+
+#endif

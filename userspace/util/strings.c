@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "util/strings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct strings {
+	char **slots; /* open addressing; NULL is free */
+	uint64_t *hashes;
+	size_t capacity; /* power of two */
+	size_t count;
+};
+
+uint64_t hash_bytes(const void *data, size_t size)
+{
+	const unsigned char *p = data;
+	uint64_t h = 0x9e3779b97f4a7c15ULL ^ size;
+
+	while (size >= 8) {
+		uint64_t v;
+
+		memcpy(&v, p, 8);
+		h = (h ^ v) * 0xff51afd7ed558ccdULL;
+		h ^= h >> 32;
+		p += 8;
+		size -= 8;
+	}
+	if (size) {
+		uint64_t v = 0;
+
+		memcpy(&v, p, size);
+		h = (h ^ v) * 0xff51afd7ed558ccdULL;
+		h ^= h >> 32;
+	}
+	h *= 0xc4ceb9fe1a85ec53ULL;
+	return h ^ (h >> 29);
+}
+
+struct strings *strings__new(void)
+{
+	return calloc(1, sizeof(struct strings));
+}
+
+void strings__free(struct strings *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->capacity; i++)
+		free(s->slots[i]);
+	free(s->slots);
+	free(s->hashes);
+	free(s);
+}
+
+static int strings_grow(struct strings *s)
+{
+	size_t capacity = s->capacity ? s->capacity * 2 : 256;
+	char **slots = calloc(capacity, sizeof(*slots));
+	uint64_t *hashes = calloc(capacity, sizeof(*hashes));
+
+	if (!slots || !hashes) {
+		free(slots);
+		free(hashes);
+		return -1;
+	}
+	for (size_t i = 0; i < s->capacity; i++) {
+		size_t at;
+
+		if (!s->slots[i])
+			continue;
+		at = s->hashes[i] & (capacity - 1);
+		while (slots[at])
+			at = (at + 1) & (capacity - 1);
+		slots[at] = s->slots[i];
+		hashes[at] = s->hashes[i];
+	}
+	free(s->slots);
+	free(s->hashes);
+	s->slots = slots;
+	s->hashes = hashes;
+	s->capacity = capacity;
+	return 0;
+}
+
+const char *strings__intern_n(struct strings *s, const char *text, size_t length)
+{
+	uint64_t hash;
+	size_t at;
+	char *copy;
+
+	if (!text)
+		return NULL;
+	if (s->count * 2 >= s->capacity && strings_grow(s) < 0)
+		return NULL;
+	hash = hash_bytes(text, length);
+	for (at = hash & (s->capacity - 1); s->slots[at]; at = (at + 1) & (s->capacity - 1)) {
+		if (s->hashes[at] == hash && !strncmp(s->slots[at], text, length) && !s->slots[at][length])
+			return s->slots[at];
+	}
+	copy = strndup(text, length);
+	if (!copy)
+		return NULL;
+	s->slots[at] = copy;
+	s->hashes[at] = hash;
+	s->count++;
+	return copy;
+}
+
+const char *strings__intern(struct strings *s, const char *text)
+{
+	return text ? strings__intern_n(s, text, strlen(text)) : NULL;
+}
+
+size_t strings__count(const struct strings *s)
+{
+	return s->count;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Interned strings: equal text, equal pointer; freed all at once.
+ */
+#ifndef FIXINGAHOLE_STRINGS_H
+#define FIXINGAHOLE_STRINGS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct strings;
+struct strings *strings__new(void);
+void strings__free(struct strings *strings);
+/* The one copy of text; NULL only when out of memory (or for NULL). Lives as long as the set. */
+const char *strings__intern(struct strings *strings, const char *text);
+const char *strings__intern_n(struct strings *strings, const char *text, size_t length);
+size_t strings__count(const struct strings *strings);
+
+/* 64-bit hash of any bytes; stable within a run only. */
+uint64_t hash_bytes(const void *data, size_t size);
+
+#endif
