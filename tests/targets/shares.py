@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two functions with the same loop, one of them behind a helper call: shares.py [--share 25] [--seconds 10].
+
+--share is what `direct` gets, in percent of all iterations. The truth also holds what each took by the thread's own clock.
+"""
+
+import argparse
+import json
+import random
+import time
+
+thread_time = getattr(time, "thread_time", time.process_time)
+
+
+def direct(n):
+    total = 0
+    for i in range(n):
+        total = (total * 5 + i) & 0xFFFF
+    return total
+
+
+def indirect(n):
+    total = 0
+    for i in range(n):
+        total = (total * 5 + i) & 0xFFFF
+    return total
+
+
+def helper(n):
+    return indirect(n)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--share", type=int, default=25)
+    parser.add_argument("--seconds", type=float, default=10)
+    options = parser.parse_args()
+    # Rounds of random length: a fixed one could beat with the profiler's timer.
+    rounds = [random.Random(7).randrange(50, 250) for _ in range(1000)]
+    spent = {"direct": 0.0, "indirect": 0.0}
+    iterations = {"direct": 0, "indirect": 0}
+    end = thread_time() + options.seconds
+    k = 0
+    while thread_time() < end:
+        unit = rounds[k % len(rounds)]
+        k += 1
+        first = thread_time()
+        direct(unit * options.share)
+        second = thread_time()
+        helper(unit * (100 - options.share))
+        third = thread_time()
+        spent["direct"] += second - first
+        spent["indirect"] += third - second
+        iterations["direct"] += unit * options.share
+        iterations["indirect"] += unit * (100 - options.share)
+    print("truth: " + json.dumps({"seconds": spent, "iterations": iterations}))
+
+
+if __name__ == "__main__":
+    main()
