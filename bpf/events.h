@@ -19,7 +19,7 @@
 
 enum event_kind {
 	EVENT_CPU = 1,    /* struct event_stack: a timer tick on a running thread */
-	EVENT_BLOCK = 2,  /* struct event_stack: where a thread stopped running; later EVENT_WAITs of the thread refer to it */
+	EVENT_BLOCK = 2,  /* struct event_stack: where a thread stopped running; EVENT_WAITs refer to it */
 	EVENT_WAIT = 3,   /* struct event_wait: its process ran nowhere, and this thread ended that */
 	EVENT_RSS = 4,    /* struct event_stack: a thread made the process grow by .weight bytes */
 	EVENT_CODE = 5,   /* struct event_code: a code object seen for the first time; its blobs follow */
@@ -63,13 +63,12 @@ enum stack_flag {
 	STACK_NO_TSTATE = 1 << 4,  /* the thread has no Python thread state (yet) */
 	STACK_OPCODE = 1 << 5,     /* .opcode is valid */
 	STACK_RUNNABLE = 1 << 6,   /* EVENT_BLOCK: preempted, not blocked */
-	STACK_SCALED = 1 << 7,     /* EVENT_BLOCK: taken while walks were being sampled */
 };
 
 /* EVENT_CPU, EVENT_BLOCK, EVENT_RSS. Frames innermost first. */
 struct event_stack {
 	struct event_header head; /* flags: enum stack_flag */
-	__u64 weight;       /* CPU: ns; RSS: bytes; BLOCK: 0 */
+	__u64 weight;       /* CPU: ns; RSS: bytes; BLOCK: the stack's id, to which waits refer */
 	__u64 user_ip;      /* user-mode instruction pointer */
 	__u64 rss_bytes;    /* of the process, as far as known; else 0 */
 	__u16 n_frames;
@@ -77,7 +76,7 @@ struct event_stack {
 	__u8 pad1;
 	__u16 running;      /* threads of the process that are running now (CPU: this one included) */
 	__u16 pad2;
-	struct raw_frame frames[];
+	/* struct raw_frame [n_frames] follow */
 };
 
 enum wait_kind { WAIT_BLOCKED = 0, WAIT_RUNNABLE = 1, WAIT_PAGE_IN = 2 };
@@ -99,15 +98,16 @@ struct wait_object {
 	char name[FD_NAME_SIZE];
 };
 
-/* Waiting of a process that ended with this thread, charged to the stack of the
- * thread's last EVENT_BLOCK. One record may stand for many short waits. */
+/* Waiting of a process that ended with this thread, charged to the stack where the
+ * thread had stopped. One record may stand for many short waits. */
 struct event_wait {
 	struct event_header head;
+	__u64 stack_id;  /* .weight of an earlier EVENT_BLOCK of this space; 0: no stack */
 	__u64 wait_ns;   /* sum over .count intervals */
 	__u32 count;
 	__u32 wait_kind; /* enum wait_kind */
 	__s32 syscall;   /* x86-64 number; -1: not in a system call */
-	__u32 pad;
+	__u32 estimated; /* of .count: their stack was not walked, but taken from the thread's next walk */
 	struct wait_object object;
 };
 
@@ -137,7 +137,7 @@ struct event_blob {
 	__u32 start;      /* of this piece */
 	__u32 length;     /* of this piece, <= BLOB_DATA_MAX */
 	__u32 pad;
-	__u8 data[];
+	/* the bytes follow */
 };
 
 struct event_fork {
@@ -185,7 +185,7 @@ _Static_assert(sizeof(struct event_header) == 32, "event_header");
 _Static_assert(sizeof(struct raw_frame) == 16, "raw_frame");
 _Static_assert(sizeof(struct event_stack) == 64, "event_stack");
 _Static_assert(sizeof(struct wait_object) == 144, "wait_object");
-_Static_assert(sizeof(struct event_wait) == 200, "event_wait");
+_Static_assert(sizeof(struct event_wait) == 208, "event_wait");
 _Static_assert(sizeof(struct event_blob) == 64, "event_blob");
 
 #endif

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
+/*
+ * CPU samples: a timer of perf (cpu-clock) that runs while a target thread does.
+ */
+#include "stack.h"
+
+SEC("perf_event")
+int cpu_sample(struct bpf_perf_event_data *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread_state *t = bpf_task_storage_get(&threads, task, 0, 0);
+	struct proc_state *p = proc_of(task);
+	struct counters *c = counters_get();
+	struct walk *w;
+	u64 cs = *(volatile unsigned long *)&ctx->regs.cs;
+	int why;
+
+	if (!t || !p)
+		return 0;
+	w = scratch_take(SCRATCH_CPU);
+	if (!w)
+		return 0;
+	stack_head(w, EVENT_CPU, task, p);
+	w->stack.weight = ctx->sample_period;
+	why = stack_begin(w, task, p, t);
+	if (!why)
+		stack_walk(w);
+	if ((cs & 3) == 0)
+		why |= STACK_KERNEL;
+	else
+		w->stack.user_ip = ctx->regs.ip;
+	if (w->instr && !READ_USER(&w->stack.opcode, sizeof(w->stack.opcode), w->instr))
+		why |= STACK_OPCODE;
+	stack_send(w, why);
+	if (c)
+		c->ticks++;
+	scratch_return(w);
+	return 0;
+}
+
+/* The same timer with nothing to do: what the machine takes for it (benchmarks). */
+SEC("perf_event")
+int cpu_empty(struct bpf_perf_event_data *ctx)
+{
+	return 0;
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause) */
+/*
+ * What the programs share: per-thread and per-process state, the ring buffer,
+ * settings, counters. Maps are __weak: every .bpf.c defines them, the linker merges.
+ */
+#ifndef FIXINGAHOLE_MAPS_H
+#define FIXINGAHOLE_MAPS_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#define READ_USER(to, size, address) bpf_probe_read_user(to, size, (const void *)(address))
+
+#include "events.h"
+#include "shared.h"
+#include "walker.h"
+
+/* Light fingerprints that a thread remembers (see wait.bpf.c). */
+#define LIGHT_SLOTS 8
+
+/* A thread of the target. Exists for target threads only. */
+struct thread_state {
+	u64 block_id;  /* the stack at the last switch-out; 0: none */
+	s32 syscall;   /* that it was in then; -1: none */
+	s32 fd;        /* that the call is about; -1: none */
+	u32 fault;     /* switched out in a page fault */
+	u32 light_next;
+	u64 light[LIGHT_SLOTS];
+	u64 light_id[LIGHT_SLOTS];
+	/* waiting not sent yet, all of one kind */
+	u64 acc_id;
+	u64 acc_ns;
+	u32 acc_count;
+	u32 acc_kind;
+	s32 acc_syscall;
+	s32 acc_fd;
+	u64 carry_ns;  /* short waits whose stack was not walked */
+	u32 carry_count;
+	u32 pad;
+	u64 run_base_ns; /* sum_exec_runtime at the last exec */
+	struct thread_cache cache; /* the walker's */
+};
+
+/* A process of the target: lives with its group leader. */
+struct proc_state {
+	u32 space;
+	s32 running;       /* threads on a CPU */
+	u64 last_out_ns;   /* when one of them last stopped running; 0: not yet */
+	u32 last_runnable; /* it was preempted then */
+	u32 dead;
+	s64 rss_last[4];   /* pages, per mm counter */
+	s64 rss_pending;   /* grown since the last record, pages */
+	u32 rss_known;
+	u32 pad;
+	struct walk_process python; /* .layout 0: not known */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct thread_state);
+} threads __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct proc_state);
+} procs __weak SEC(".maps");
+
+/* Userspace's answer to EVENT_EXEC: which interpreter runs in this process. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, u32); /* pid */
+	__type(value, struct interp_entry);
+} interps __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, PY_MAX_LAYOUTS);
+	__type(key, u32);
+	__type(value, struct py_layout);
+} layouts __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 8 << 20); /* userspace may change it */
+} events __weak SEC(".maps");
+
+/* Code objects already sent, direct-mapped by content hash: a collision sends one again. */
+#define SEEN_SLOTS 65536
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, SEEN_SLOTS);
+	__type(key, u32);
+	__type(value, u64);
+} seen __weak SEC(".maps");
+
+/* One walk at a time per use and CPU. */
+enum scratch_use { SCRATCH_CPU = 0, SCRATCH_BLOCK = 1, SCRATCH_RSS = 2, SCRATCH_USES = 3 };
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, SCRATCH_USES);
+	__type(key, u32);
+	__type(value, struct walk);
+} scratch __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct counters);
+} counters __weak SEC(".maps");
+
+/* Token buckets per CPU: how often a switch may be walked. */
+struct bucket {
+	u64 refilled_ns;
+	u32 tokens;
+	u32 pad;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, u32);
+	__type(value, struct bucket);
+} buckets __weak SEC(".maps");
+
+static __always_inline struct counters *counters_get(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&counters, &zero);
+}
+
+#define COUNT(field)                                \
+	do {                                        \
+		struct counters *_c = counters_get(); \
+		if (_c)                             \
+			_c->field++;                \
+	} while (0)
+
+/* Sends a record. Readers are woken only when the buffer fills, or for `urgent`
+ * records: a wake-up costs ten times the record. */
+static __always_inline long send(void *record, u64 size, bool urgent)
+{
+	u64 flags = BPF_RB_NO_WAKEUP;
+	long err;
+
+	if (urgent || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > RING_WAKE_BYTES)
+		flags = BPF_RB_FORCE_WAKEUP;
+	err = bpf_ringbuf_output(&events, record, size, flags);
+	if (err)
+		COUNT(dropped);
+	return err;
+}
+
+static __always_inline struct proc_state *proc_of(struct task_struct *task)
+{
+	struct task_struct *leader = task->group_leader;
+
+	return leader ? bpf_task_storage_get(&procs, leader, 0, 0) : 0;
+}
+
+static __always_inline void head_fill(struct event_header *head, u16 kind, u32 size, struct task_struct *task, u32 space)
+{
+	head->kind = kind;
+	head->flags = 0;
+	head->size = size;
+	head->time_ns = bpf_ktime_get_ns();
+	head->pid = task->tgid;
+	head->tid = task->pid;
+	head->space = space;
+	head->pad = 0;
+}
+
+#endif

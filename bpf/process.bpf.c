@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
+/*
+ * Processes and threads of the target: they are followed from fork to exit,
+ * whatever they execute. The first thread is made a target by userspace, which puts
+ * an empty struct thread_state on it.
+ */
+#include "maps.h"
+
+/* Address spaces used so far. */
+u32 last_space = 0;
+
+static __always_inline u32 new_space(void)
+{
+	return __sync_fetch_and_add(&last_space, 1) + 1;
+}
+
+static __always_inline struct thread_state *thread_new(struct task_struct *task)
+{
+	struct thread_state *t = bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+
+	if (!t)
+		COUNT(no_storage);
+	return t;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	struct proc_state *from, *to;
+	struct event_fork event = {};
+
+	if (!bpf_task_storage_get(&threads, parent, 0, 0))
+		return 0;
+	if (!thread_new(child) || child->pid != child->tgid)
+		return 0;
+	to = bpf_task_storage_get(&procs, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!to) {
+		COUNT(no_storage);
+		return 0;
+	}
+	from = proc_of(parent);
+	to->space = new_space();
+	to->last_out_ns = bpf_ktime_get_ns();
+	to->last_runnable = 1;
+	if (from) {
+		to->python = from->python;
+		event.parent_space = from->space;
+	}
+	head_fill(&event.head, EVENT_FORK, sizeof(event), child, to->space);
+	event.parent_pid = parent->tgid;
+	send(&event, sizeof(event), true);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+{
+	struct thread_state *t = bpf_task_storage_get(&threads, task, 0, 0);
+	struct event_exec event = {};
+	struct proc_state *p;
+
+	if (!t)
+		return 0;
+	/* an exec from another thread than the leader makes that one the leader */
+	p = bpf_task_storage_get(&procs, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!p) {
+		COUNT(no_storage);
+		return 0;
+	}
+	event.old_space = p->space;
+	p->space = new_space();
+	p->running = 1;
+	p->python.layout = 0;
+	p->python.tss_known = 0;
+	p->rss_known = 0;
+	p->rss_pending = 0;
+	t->cache.tstate = 0;
+	t->cache.next_scan_ns = 0;
+	t->block_id = 0;
+	t->run_base_ns = task->se.sum_exec_runtime;
+	head_fill(&event.head, EVENT_EXEC, sizeof(event), task, p->space);
+	bpf_probe_read_kernel_str(event.path, sizeof(event.path), bprm->filename);
+	send(&event, sizeof(event), true);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	struct thread_state *t = bpf_task_storage_get(&threads, task, 0, 0);
+	struct proc_state *p = proc_of(task);
+	struct event_thread_exit thread = {};
+	struct event_exit event = {};
+
+	if (!t || !p)
+		return 0;
+	head_fill(&thread.head, EVENT_THREAD_EXIT, sizeof(thread), task, p->space);
+	thread.run_ns = task->se.sum_exec_runtime - t->run_base_ns;
+	send(&thread, sizeof(thread), false);
+	if (task->signal->live.counter > 0)
+		return 0;
+	head_fill(&event.head, EVENT_EXIT, sizeof(event), task, p->space);
+	event.status = task->signal->group_exit_code ? task->signal->group_exit_code : task->exit_code;
+	event.utime_ns = task->signal->utime + task->utime;
+	event.stime_ns = task->signal->stime + task->stime;
+	event.max_rss_bytes = (u64)task->signal->maxrss << 12;
+	p->dead = 1;
+	send(&event, sizeof(event), true);
+	return 0;
+}

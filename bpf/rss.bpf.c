@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
+/*
+ * Physical memory. The kernel announces each change of a process's page counters
+ * (kmem:rss_stat); growth is added up, and the thread whose page made a batch full
+ * is walked: its line is charged with the batch.
+ *
+ * The counters are per-CPU since 6.2, so what is read here lags by up to 32 pages
+ * per CPU, and catches up: no page is lost or counted twice.
+ */
+#include "stack.h"
+
+#define PAGES_BATCH_MIN 32
+#define PAGES_BATCH_MAX 1024
+#define SWAP_ENTRIES 2
+
+static __always_inline s64 mm_pages(struct mm_struct *mm, u32 member)
+{
+	const struct mm_struct___old *old;
+	s64 pages = 0;
+
+	if (bpf_core_type_exists(struct mm_rss_stat___old)) {
+		old = (const void *)mm;
+		bpf_probe_read_kernel(&pages, sizeof(pages), &old->rss_stat.count[member & 3]);
+		return pages;
+	}
+	bpf_probe_read_kernel(&pages, sizeof(pages), (void *)&mm->rss_stat[0].count + (member & 3) * bpf_core_type_size(struct percpu_counter));
+	return pages;
+}
+
+SEC("tp_btf/rss_stat")
+int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread_state *t = bpf_task_storage_get(&threads, task, 0, 0);
+	struct proc_state *p;
+	s64 pages, grown, batch;
+	struct walk *w;
+	u32 which;
+	int why;
+
+	if (!t || member < 0 || member > 3 || member == SWAP_ENTRIES || task->mm != mm)
+		return 0;
+	p = proc_of(task);
+	if (!p || !p->space)
+		return 0;
+	/* the compiler knows the range already and would drop the mask that the verifier needs */
+	which = member;
+	barrier_var(which);
+	which &= 3;
+	pages = mm_pages(mm, which);
+	if (pages < 0)
+		pages = 0;
+	if (!(p->rss_known & (1 << which))) {
+		/* a forked child starts with what its parent had */
+		p->rss_known |= 1 << which;
+		p->rss_last[which] = pages;
+		return 0;
+	}
+	grown = pages - p->rss_last[which];
+	if (!grown)
+		return 0;
+	p->rss_last[which] = pages;
+	if (grown < 0)
+		return 0;
+	p->rss_pending += grown;
+	batch = (p->rss_last[0] + p->rss_last[1] + p->rss_last[3]) >> 10;
+	batch = batch < PAGES_BATCH_MIN ? PAGES_BATCH_MIN : batch > PAGES_BATCH_MAX ? PAGES_BATCH_MAX : batch;
+	if (p->rss_pending < batch)
+		return 0;
+	w = scratch_take(SCRATCH_RSS);
+	if (!w)
+		return 0;
+	stack_head(w, EVENT_RSS, task, p);
+	w->stack.weight = (u64)p->rss_pending << 12;
+	p->rss_pending = 0;
+	why = stack_begin(w, task, p, t);
+	if (!why)
+		stack_walk(w);
+	stack_send(w, why);
+	scratch_return(w);
+	return 0;
+}

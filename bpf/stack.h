@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause) */
+/*
+ * From a task to a filled struct walk: what the event sources have in common.
+ */
+#ifndef FIXINGAHOLE_STACK_H
+#define FIXINGAHOLE_STACK_H
+
+#include "maps.h"
+
+int walk_step(struct walk *w);
+u64 walk_light(struct walk *w);
+
+/* Takes the scratch of this CPU for one use; NULL while a walk of that use is under way here. */
+static __always_inline struct walk *scratch_take(u32 use)
+{
+	struct walk *w = bpf_map_lookup_elem(&scratch, &use);
+
+	if (!w)
+		return 0;
+	if (w->busy) {
+		COUNT(busy);
+		return 0;
+	}
+	w->busy = 1;
+	return w;
+}
+
+static __always_inline void scratch_return(struct walk *w)
+{
+	w->busy = 0;
+}
+
+/* Userspace's answer about the interpreter, once it is there. */
+static __always_inline void proc_learn(struct proc_state *p, u32 pid)
+{
+	struct interp_entry *entry;
+
+	if (p->python.layout)
+		return;
+	entry = bpf_map_lookup_elem(&interps, &pid);
+	if (entry && entry->space == p->space) {
+		p->python.runtime = entry->runtime;
+		p->python.tss_known = 0;
+		p->python.layout = entry->layout;
+	}
+}
+
+/* Finds the innermost frame of `task`, which must be current. 0, or why there is none. */
+static __always_inline int stack_begin(struct walk *w, struct task_struct *task, struct proc_state *p, struct thread_state *t)
+{
+	struct py_layout *layout;
+	u32 index;
+
+	w->n_frames = 0;
+	w->flags = 0;
+	w->frame = 0;
+	w->instr = 0;
+	w->hash = 0;
+	proc_learn(p, task->tgid);
+	if (!p->python.layout)
+		return STACK_NO_LAYOUT;
+	index = p->python.layout - 1;
+	layout = bpf_map_lookup_elem(&layouts, &index);
+	if (!layout)
+		return STACK_NO_LAYOUT;
+	w->layout = *layout;
+	w->fsbase = task->thread.fsbase;
+	w->now_ns = bpf_ktime_get_ns();
+	return walk_begin(w, &p->python, &t->cache);
+}
+
+/* Walks from where stack_begin() left off into w->frames. */
+static __always_inline void stack_walk(struct walk *w)
+{
+	/* shims and frames half made take a step too */
+	for (int i = 0; i < 2 * PY_MAX_DEPTH; i++) {
+		if (walk_step(w))
+			break;
+	}
+}
+
+/* The record's head, for a kind whose weight the caller sets. */
+static __always_inline void stack_head(struct walk *w, u16 kind, struct task_struct *task, struct proc_state *p)
+{
+	head_fill(&w->stack.head, kind, 0, task, p->space);
+	w->stack.weight = 0;
+	w->stack.user_ip = 0;
+	w->stack.opcode = 0;
+	w->stack.pad1 = 0;
+	w->stack.running = p->running > 0 ? p->running : 0;
+	w->stack.pad2 = 0;
+	w->stack.rss_bytes = (u64)(p->rss_last[0] + p->rss_last[1] + p->rss_last[3]) << 12;
+	w->stack.n_frames = 0;
+}
+
+static __always_inline long stack_send(struct walk *w, u16 flags)
+{
+	u32 n = w->n_frames;
+	u64 size;
+
+	if (n > PY_MAX_DEPTH)
+		n = PY_MAX_DEPTH;
+	size = sizeof(w->stack) + n * sizeof(struct raw_frame);
+	w->stack.n_frames = n;
+	w->stack.head.flags = w->flags | flags;
+	w->stack.head.size = size;
+	return send(&w->stack, size, false);
+}
+
+#endif

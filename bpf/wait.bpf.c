@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
+/*
+ * Waiting. sched_switch keeps count of the threads of a process that run. From
+ * the moment the last one stops until one runs again the process waits, and that
+ * interval is charged to the stack where the thread that ends it had stopped.
+ *
+ * A stack can only be read while its thread is current, so it is read at
+ * switch-out, before anybody knows whether the wait will be long. Programs that
+ * switch 50,000 times a second must not pay for that, hence:
+ * - each CPU has a budget of full walks (bucket 0). Within it every switch-out is walked;
+ * - over it, a light fingerprint (four frames, stack pointer, system call) is looked up in
+ *   the thread's own memory of stacks walked before;
+ * - one not seen before is walked within a second budget (bucket 1);
+ * - over that too the wait is carried over to the thread's next walk, and counted.
+ * Short waits of one kind are added up and sent together.
+ */
+#include "stack.h"
+
+#include <bpf/bpf_endian.h>
+
+#include "object.h"
+
+#define TASK_UNINTERRUPTIBLE 2
+#define TASK_DEAD 0x80
+
+#define BUCKET_REFILL_NS 1000000ULL
+#define BUCKET_MAX 64
+
+/* A wait from this length on is sent by itself; sums are sent from the second on. */
+#define WAIT_LONG_NS 1000000ULL
+#define WAIT_SUM_NS 10000000ULL
+#define WAIT_SUM_COUNT 4096
+
+#define SYS_poll 7
+
+static __always_inline bool bucket_take(u32 index, u64 now)
+{
+	struct bucket *b = bpf_map_lookup_elem(&buckets, &index);
+	u64 refill;
+
+	if (!b)
+		return false;
+	refill = (now - b->refilled_ns) / BUCKET_REFILL_NS;
+	if (refill) {
+		b->refilled_ns = now;
+		b->tokens = refill >= BUCKET_MAX || b->tokens + refill > BUCKET_MAX ? BUCKET_MAX : b->tokens + refill;
+	}
+	if (!b->tokens)
+		return false;
+	b->tokens--;
+	return true;
+}
+
+/* System calls whose first argument is the descriptor that they wait for. */
+static __always_inline bool waits_for_fd(s32 nr)
+{
+	switch (nr) {
+	case 0: case 1: case 16: case 17: case 18: case 19: case 20: /* read write ioctl pread64 pwrite64 readv writev */
+	case 40: case 42: case 43: case 44: case 45: case 46: case 47: /* sendfile connect accept sendto recvfrom sendmsg recvmsg */
+	case 72: case 73: case 74: case 75: case 77: /* fcntl flock fsync fdatasync ftruncate */
+	case 217: case 275: case 276: case 277: case 278: case 285: /* getdents64 splice tee sync_file_range vmsplice fallocate */
+	case 288: case 295: case 296: case 299: case 306: case 307: case 326: case 327: case 328: /* accept4 preadv pwritev recvmmsg syncfs sendmmsg copy_file_range preadv2 pwritev2 */
+		return true;
+	}
+	return false;
+}
+
+/* What the thread, which is current, is about to wait for. Returns its user stack pointer. */
+static __always_inline u64 note_call(struct thread_state *t, struct task_struct *task, u32 state)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	s32 nr = (s32)regs->orig_ax, fd = -1;
+
+	t->fault = nr < 0 && state == TASK_UNINTERRUPTIBLE;
+	t->syscall = nr < 0 ? -1 : nr;
+	if (waits_for_fd(nr))
+		fd = (s32)regs->di;
+	else if (nr == SYS_poll && regs->si == 1 && READ_USER(&fd, sizeof(fd), regs->di))
+		fd = -1;
+	t->fd = fd;
+	return regs->sp;
+}
+
+static __always_inline void acc_send(struct thread_state *t, struct task_struct *task, struct proc_state *p)
+{
+	struct event_wait event = {};
+
+	if (!t->acc_ns)
+		return;
+	head_fill(&event.head, EVENT_WAIT, sizeof(event), task, p->space);
+	event.stack_id = t->acc_id;
+	event.wait_ns = t->acc_ns;
+	event.count = t->acc_count;
+	event.wait_kind = t->acc_kind;
+	event.syscall = t->acc_syscall;
+	event.estimated = t->carry_count;
+	object_fill(task, t->acc_fd, &event.object);
+	send(&event, sizeof(event), false);
+	t->acc_ns = 0;
+	t->acc_count = 0;
+	t->carry_count = 0;
+}
+
+static __noinline u64 block_walk(struct walk *w, struct thread_state *t, int why, u64 light, u32 slot)
+{
+	u64 id;
+	bool sent = false;
+
+	if (!why)
+		stack_walk(w);
+	id = py_mix64(py_mix64(w->hash, w->stack.head.space), w->n_frames) | 1;
+	for (int i = 0; i < LIGHT_SLOTS; i++)
+		sent |= t->light_id[i] == id;
+	if (!sent) {
+		w->stack.weight = id;
+		if (stack_send(w, why))
+			return id;
+	}
+	slot &= LIGHT_SLOTS - 1;
+	t->light[slot] = light;
+	t->light_id[slot] = id;
+	return id;
+}
+
+/* The stack of the current thread `task`, which stops running. */
+static __always_inline void block_note(struct thread_state *t, struct task_struct *task, struct proc_state *p, u64 sp, u64 now)
+{
+	struct walk *w = scratch_take(SCRATCH_BLOCK);
+	u32 slot = LIGHT_SLOTS;
+	u64 light;
+	int why;
+
+	t->block_id = 0;
+	if (!w)
+		return;
+	stack_head(w, EVENT_BLOCK, task, p);
+	why = stack_begin(w, task, p, t);
+	light = py_mix64(why ? (u64)why : walk_light(w), sp);
+	light = py_mix64(light, p->space) ^ (u32)t->syscall;
+	for (u32 i = 0; i < LIGHT_SLOTS; i++) {
+		if (t->light[i] == light)
+			slot = i;
+	}
+	if (bucket_take(0, now) || (slot == LIGHT_SLOTS && bucket_take(1, now))) {
+		if (slot == LIGHT_SLOTS)
+			slot = t->light_next++;
+		t->block_id = block_walk(w, t, why, light, slot);
+	} else if (slot < LIGHT_SLOTS) {
+		t->block_id = t->light_id[slot & (LIGHT_SLOTS - 1)];
+	} else {
+		COUNT(skipped_walks);
+	}
+	scratch_return(w);
+}
+
+/* The process of `task`, which starts to run, has waited for `gap` ns. */
+static __always_inline void gap_charge(struct thread_state *t, struct task_struct *task, struct proc_state *p, u64 gap)
+{
+	u32 kind = p->last_runnable ? WAIT_RUNNABLE : t->fault ? WAIT_PAGE_IN : WAIT_BLOCKED;
+
+	if (!t->block_id && t->light_next && gap < WAIT_LONG_NS) {
+		t->carry_ns += gap;
+		t->carry_count++;
+		return;
+	}
+	if (t->acc_ns && (t->acc_id != t->block_id || t->acc_kind != kind || t->acc_syscall != t->syscall || t->acc_fd != t->fd))
+		acc_send(t, task, p);
+	t->acc_id = t->block_id;
+	t->acc_kind = kind;
+	t->acc_syscall = t->syscall;
+	t->acc_fd = t->fd;
+	t->acc_ns += gap + t->carry_ns;
+	t->acc_count += 1 + (t->carry_ns ? t->carry_count : 0);
+	t->carry_ns = 0;
+	if (gap >= WAIT_LONG_NS || t->acc_ns >= WAIT_SUM_NS || t->acc_count >= WAIT_SUM_COUNT)
+		acc_send(t, task, p);
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
+{
+	struct thread_state *out = bpf_task_storage_get(&threads, prev, 0, 0);
+	struct thread_state *in = bpf_task_storage_get(&threads, next, 0, 0);
+	struct proc_state *p;
+	u64 now, sp, since;
+	u32 state;
+
+	if (!out) {
+		/* keeps the compiler from or-ing two pointers, which the verifier refuses */
+		barrier_var(in);
+		if (!in)
+			return 0;
+	}
+	now = bpf_ktime_get_ns();
+	p = out ? proc_of(prev) : 0;
+	if (p && p->space) {
+		state = prev->__state;
+		sp = note_call(out, prev, state);
+		if (state & TASK_DEAD) {
+			out->block_id = 0;
+			acc_send(out, prev, p);
+		} else {
+			block_note(out, prev, p, sp, now);
+		}
+		p->last_runnable = preempt || !state;
+		p->last_out_ns = now;
+		__sync_fetch_and_add(&p->running, -1);
+	}
+	p = in ? proc_of(next) : 0;
+	if (p && p->space) {
+		since = p->last_out_ns;
+		if (__sync_fetch_and_add(&p->running, 1) == 0 && since && now > since)
+			gap_charge(in, next, p, now - since);
+	}
+	return 0;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause) */
+/*
+ * The CPython walker: from a thread to its Python frames, by a layout (layout.h).
+ *
+ * It runs in the interrupted thread, so nothing moves while it reads; but what it
+ * reads may be anything (a frame half made, a code object gone, hostile bytes), so
+ * every value is only ever an address to read from or a number to pass on.
+ *
+ * This source is built twice: for the kernel (walk.bpf.c) and for the host, where
+ * the tests run it over memory images. The difference is READ_USER and what
+ * walk_code_is_new() and walk_send() do.
+ *
+ * The work is cut into functions that the verifier checks one by one (global
+ * functions): walk_step() for one frame, walk_send_code() for a code object seen
+ * for the first time. Their state is struct walk, in a per-CPU map.
+ */
+#ifndef FIXINGAHOLE_WALKER_H
+#define FIXINGAHOLE_WALKER_H
+
+#include "events.h"
+
+/* glibc, x86-64: struct pthread has 32 slots of 16 bytes (sequence, data), then pointers to more. */
+#define GLIBC_TSS_FIRST_BLOCK 0x310
+#define GLIBC_TSS_BLOCKS 0x510
+#define GLIBC_TSS_PER_BLOCK 32
+#define GLIBC_TSS_KEYS 1024
+
+/* Threads looked at when a thread state must be found in the interpreter's list. */
+#define WALK_THREADS_MAX 256
+#define WALK_SCAN_PAUSE_NS 10000000ULL
+
+/* Frames in a light fingerprint. */
+#define LIGHT_DEPTH 4
+
+/* What is known of a process. */
+struct walk_process {
+	__u64 runtime;
+	__u32 layout;    /* index + 1; 0: unknown */
+	__u32 tss_key;   /* valid once tss_known */
+	__u32 tss_known;
+	__u32 pad;
+};
+
+/* What is remembered of a thread. */
+struct thread_cache {
+	__u64 tstate;       /* found in the list; checked before each use */
+	__u64 next_scan_ns; /* not before then */
+};
+
+struct walk {
+	__u32 busy;
+	__u32 n_frames;
+	__u32 flags;  /* enum stack_flag */
+	__u32 depth;
+	__u64 fsbase;
+	__u64 now_ns;
+	__u64 tstate;
+	__u64 frame;  /* the next one */
+	__u64 hash;   /* of the frames so far */
+	__u64 instr;  /* address of the innermost frame's instruction; 0: not known */
+	__u64 frame_bytes[16];
+	__u64 code_bytes[PY_CODE_WINDOW_SIZE / 8];
+	struct py_layout layout;
+	struct event_code code;
+	struct {
+		struct event_blob head;
+		__u8 data[BLOB_DATA_MAX];
+	} blob;
+	/* one record: */
+	struct event_stack stack;
+	struct raw_frame frames[PY_MAX_DEPTH];
+};
+
+#define WALK_U64(words, offset) (*(__u64 *)((__u8 *)(words) + ((offset) & 0x78)))
+#define WALK_U32(words, offset) (*(__u32 *)((__u8 *)(words) + ((offset) & 0x7c)))
+#define WALK_U8(words, offset) (*((__u8 *)(words) + ((offset) & 0x7f)))
+
+/* The TSS slot of the thread, or 0. */
+static __always_inline __u64 walk_tss(struct walk *w, struct walk_process *p)
+{
+	__u64 block, value = 0;
+	__s32 key[2];
+
+	if (!p->tss_known) {
+		if (READ_USER(key, sizeof(key), p->runtime + w->layout.tss_key - 4))
+			return 0;
+		if (!key[0] || key[1] < 0 || key[1] >= GLIBC_TSS_KEYS)
+			return 0;
+		p->tss_key = key[1];
+		p->tss_known = 1;
+	}
+	if (p->tss_key < GLIBC_TSS_PER_BLOCK) {
+		block = w->fsbase + GLIBC_TSS_FIRST_BLOCK;
+	} else if (READ_USER(&block, sizeof(block), w->fsbase + GLIBC_TSS_BLOCKS + (__u64)(p->tss_key / GLIBC_TSS_PER_BLOCK) * 8) || !block) {
+		return 0;
+	}
+	if (READ_USER(&value, sizeof(value), block + (p->tss_key % GLIBC_TSS_PER_BLOCK) * 16 + 8))
+		return 0;
+	return value;
+}
+
+static __always_inline int walk_owns(struct walk *w, __u64 tstate)
+{
+	__u64 id = 0;
+
+	return tstate && !READ_USER(&id, sizeof(id), tstate + w->layout.tstate_thread_id) && id == w->fsbase;
+}
+
+/* Looks through the threads of the first interpreter, at most every WALK_SCAN_PAUSE_NS. */
+static __always_inline __u64 walk_scan(struct walk *w, struct walk_process *p, struct thread_cache *cache)
+{
+	__u64 interp = 0, tstate = 0;
+
+	if (w->now_ns < cache->next_scan_ns)
+		return 0;
+	cache->next_scan_ns = w->now_ns + WALK_SCAN_PAUSE_NS;
+	if (READ_USER(&interp, sizeof(interp), p->runtime + w->layout.interpreters_head) || !interp)
+		return 0;
+	if (READ_USER(&tstate, sizeof(tstate), interp + w->layout.interp_threads_head))
+		return 0;
+	for (int i = 0; i < WALK_THREADS_MAX && tstate; i++) {
+		if (walk_owns(w, tstate))
+			return tstate;
+		if (READ_USER(&tstate, sizeof(tstate), tstate + w->layout.tstate_next))
+			return 0;
+	}
+	return 0;
+}
+
+/*
+ * Finds the thread state and its innermost frame. w->layout, fsbase and now_ns are
+ * set. Returns 0 with w->frame set (0: no frame), or the enum stack_flag that says why not.
+ */
+static __always_inline int walk_begin(struct walk *w, struct walk_process *p, struct thread_cache *cache)
+{
+	__u64 tstate = 0, frame = 0;
+
+	w->n_frames = 0;
+	w->depth = 0;
+	w->flags = 0;
+	w->hash = 0x2545f4914f6cdd1dULL;
+	w->instr = 0;
+	w->frame = 0;
+	if (w->layout.tss_key)
+		tstate = walk_tss(w, p);
+	if (!walk_owns(w, tstate)) {
+		tstate = cache->tstate;
+		if (!walk_owns(w, tstate)) {
+			tstate = walk_scan(w, p, cache);
+			cache->tstate = tstate;
+		}
+	}
+	w->tstate = tstate;
+	if (!tstate)
+		return STACK_NO_TSTATE;
+	if (READ_USER(&frame, sizeof(frame), tstate + w->layout.tstate_frame))
+		return STACK_UNREADABLE;
+	if ((w->layout.flags & PY_CFRAME) && frame && READ_USER(&frame, sizeof(frame), frame + w->layout.cframe_frame))
+		return STACK_UNREADABLE;
+	w->frame = frame;
+	return 0;
+}
+
+/* Reads the frame at w->frame. 0 or -1. */
+static __always_inline int walk_read_frame(struct walk *w)
+{
+	/* an _PyInterpreterFrame is 80 bytes and more, a PyFrameObject much more */
+	if (w->layout.version >= 0x030b)
+		return READ_USER(w->frame_bytes, 80, w->frame) ? -1 : 0;
+	return READ_USER(w->frame_bytes, 112, w->frame) ? -1 : 0;
+}
+
+static __always_inline __u64 walk_frame_code(struct walk *w)
+{
+	__u64 code = WALK_U64(w->frame_bytes, w->layout.frame_code);
+
+	if (w->layout.flags & PY_TAGGED) {
+		if ((code & 3) == 3)
+			return 0;
+		code &= ~3ULL;
+	}
+	return code;
+}
+
+static __always_inline int walk_is_shim(struct walk *w)
+{
+	return w->layout.frame_owner && WALK_U8(w->frame_bytes, w->layout.frame_owner) >= w->layout.owner_shim_min;
+}
+
+/* Where in its code a frame stands, in bytes, and (innermost frame) the address of the instruction. */
+static __always_inline __s32 walk_offset(struct walk *w, __u64 code)
+{
+	__u64 instr, first;
+	__s32 lasti;
+
+	if (w->layout.flags & (PY_LASTI_BYTES | PY_LASTI_UNITS)) {
+		lasti = (__s32)WALK_U32(w->frame_bytes, w->layout.frame_instr);
+		if (w->layout.flags & PY_LASTI_UNITS)
+			lasti = lasti < 0 ? -1 : lasti * 2;
+		if (!w->n_frames && lasti >= 0) {
+			first = WALK_U64(w->code_bytes, w->layout.code_first_instr - PY_CODE_WINDOW_START);
+			w->instr = first + w->layout.bytes_data + lasti;
+		}
+		return lasti;
+	}
+	instr = WALK_U64(w->frame_bytes, w->layout.frame_instr);
+	first = code + w->layout.code_first_instr;
+	if (!w->n_frames)
+		w->instr = instr;
+	if (instr < first)
+		return -1;
+	return instr - first > 0x7fffffff ? -1 : (__s32)(instr - first);
+}
+
+/* Older versions number their code objects by nothing, so part of the content tells them apart. */
+static __always_inline void walk_identity(struct walk *w, struct py_code_identity *id)
+{
+	__u64 table[3] = {};
+
+	id->filename = WALK_U64(w->code_bytes, w->layout.code_filename - PY_CODE_WINDOW_START);
+	id->name = WALK_U64(w->code_bytes, w->layout.code_name - PY_CODE_WINDOW_START);
+	id->linetable = WALK_U64(w->code_bytes, w->layout.code_linetable - PY_CODE_WINDOW_START);
+	id->firstlineno = WALK_U32(w->code_bytes, w->layout.code_firstlineno - PY_CODE_WINDOW_START);
+	id->name_hash = 0;
+	id->table_head[0] = id->table_head[1] = 0;
+	id->version = 0;
+	if (w->layout.flags & PY_CODE_VERSION) {
+		id->version = WALK_U32(w->code_bytes, w->layout.code_version - PY_CODE_WINDOW_START);
+		return;
+	}
+	if (READ_USER(&id->name_hash, sizeof(id->name_hash), id->name + w->layout.str_hash))
+		id->name_hash = 0;
+	/* ob_size, ob_shash, the first bytes */
+	if (!READ_USER(table, sizeof(table), id->linetable + w->layout.bytes_size)) {
+		id->table_head[0] = table[0];
+		id->table_head[1] = table[0] >= 8 ? table[2] : 0;
+	}
+}
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause) */
+/*
+ * The few kernel types that bpf/ reads, kept by hand. Only the fields that are
+ * used: CO-RE relocates each access to the running kernel's layout, so order and
+ * neighbours do not matter. What differs between kernels is told apart with
+ * bpf_core_field_exists() and a ___flavour.
+ */
+#ifndef __VMLINUX_H__
+#define __VMLINUX_H__
+
+typedef unsigned char __u8;
+typedef signed char __s8;
+typedef unsigned short __u16;
+typedef short __s16;
+typedef unsigned int __u32;
+typedef int __s32;
+typedef unsigned long long __u64;
+typedef long long __s64;
+typedef __u8 u8;
+typedef __u16 u16;
+typedef __u32 u32;
+typedef __s32 s32;
+typedef __u64 u64;
+typedef __s64 s64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u64 __be64;
+typedef __u32 __wsum;
+typedef __u16 __sum16;
+typedef int pid_t;
+typedef unsigned short umode_t;
+typedef _Bool bool;
+enum { false = 0, true = 1 };
+
+enum bpf_map_type {
+	BPF_MAP_TYPE_HASH = 1,
+	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_RINGBUF = 27,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
+};
+
+enum { BPF_F_NO_PREALLOC = 1 };
+enum { BPF_ANY = 0, BPF_NOEXIST = 1, BPF_EXIST = 2 };
+enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
+enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
+enum { BPF_RB_AVAIL_DATA = 0 };
+
+/* The context of perf_event programs: user ABI, not relocated, read in words of 8 bytes. */
+struct user_pt_regs {
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8;
+	unsigned long ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
+};
+struct bpf_perf_event_data {
+	struct user_pt_regs regs;
+	__u64 sample_period;
+	__u64 addr;
+};
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct { int counter; } atomic_t;
+typedef struct { s64 counter; } atomic_long_t;
+
+struct pt_regs {
+	unsigned long r15, r14, r13, r12, bp, bx, r11, r10, r9, r8;
+	unsigned long ax, cx, dx, si, di, orig_ax, ip, cs, flags, sp, ss;
+};
+
+struct thread_struct { unsigned long fsbase; };
+struct sched_entity { u64 sum_exec_runtime; };
+
+struct signal_struct {
+	atomic_t live;
+	int group_exit_code;
+	u64 utime, stime;
+	unsigned long maxrss;
+};
+
+struct percpu_counter { s64 count; };
+
+struct mm_struct {
+	struct percpu_counter rss_stat[4]; /* since 6.2 */
+	unsigned long hiwater_rss;
+};
+
+/* up to 6.1 */
+struct mm_rss_stat___old { atomic_long_t count[4]; };
+struct mm_struct___old { struct mm_rss_stat___old rss_stat; };
+
+struct qstr { const unsigned char *name; };
+struct inode {
+	umode_t i_mode;
+	unsigned long i_ino;
+};
+struct dentry {
+	struct dentry *d_parent;
+	struct qstr d_name;
+};
+struct vfsmount { struct dentry *mnt_root; };
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+/* what a vfsmount is embedded in: leads to where it is mounted */
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+struct file {
+	void *private_data;
+	struct inode *f_inode;
+	struct path f_path;
+};
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+struct files_struct { struct fdtable *fdt; };
+
+struct in6_addr { union { __u8 u6_addr8[16]; } in6_u; };
+struct sock_common {
+	__be32 skc_daddr;
+	__be32 skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num;
+	unsigned short skc_family;
+	struct in6_addr skc_v6_daddr;
+};
+struct sock { struct sock_common __sk_common; };
+struct socket { struct sock *sk; };
+struct sockaddr_un {
+	unsigned short sun_family;
+	char sun_path[108];
+};
+struct unix_address {
+	int len;
+	struct sockaddr_un name[0];
+};
+struct unix_sock {
+	struct unix_address *addr;
+	struct sock *peer;
+};
+
+struct task_struct {
+	unsigned int __state; /* since 5.14 */
+	void *stack;
+	int exit_code;
+	pid_t pid;
+	pid_t tgid;
+	struct task_struct *real_parent;
+	struct task_struct *group_leader;
+	u64 utime, stime;
+	struct sched_entity se;
+	struct mm_struct *mm;
+	struct files_struct *files;
+	struct signal_struct *signal;
+	struct thread_struct thread;
+};
+
+struct linux_binprm { const char *filename; };
+
+#pragma clang attribute pop
+
+#endif
