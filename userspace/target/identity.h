@@ -18,13 +18,22 @@ struct identity {
 	char *home;         /* owned */
 	char **environment; /* owned, NULL-terminated: the caller's own, as it was before sudo where that can be read (/proc of the sudo process), plus nothing of ours */
 	bool from_sudo;
+	gid_t *own_groups;  /* owned; what identity__leave() goes back to */
+	size_t n_own_groups;
 };
 
-/* user: --user or NULL. On a bad user prints nothing, returns -ENOENT. */
+/*
+ * user: --user (a name, or a number) or NULL. Silent. -ENOENT: no such user; -EPERM: another user, and we are not
+ * root; -EINVAL: SUDO_UID or SUDO_GID is set to something that is no id (never taken as "then be root").
+ * SUDO_* count only when we really are root. A number that nobody has as a user id gets the group of the same number.
+ */
 int identity__resolve(struct identity *id, const char *user);
 void identity__release(struct identity *id);
 
-/* Effective ids (and groups) switched to the user's for file work, and back. Nothing happens when we are that user. */
+/*
+ * Effective ids (and groups) switched to the user's for file work, and back. Nothing happens when we are that user.
+ * Pairs do not nest. leave() ends the program if there is no way back.
+ */
 int identity__enter(const struct identity *id);
 void identity__leave(const struct identity *id);
 /* For good: real, effective, saved. */
@@ -35,7 +44,8 @@ int identity__become(const struct identity *id);
  * ("CAP_BPF, CAP_PERFMON") and returns -EPERM.
  */
 int identity__missing_capabilities(char *buffer, size_t size);
-/* Drops what is not needed once everything is attached. Keeps CAP_BPF, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_KILL. */
+/* Drops what is not needed once everything is attached. Keeps CAP_BPF, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_KILL.
+ * For the calling thread and those that it starts afterwards. */
 int identity__drop_capabilities(void);
 
 /* Value of NAME in an environment vector, or NULL. */

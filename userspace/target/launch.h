@@ -4,8 +4,12 @@
  *
  * launch__prepare() forks EARLY (before the profiler grows, since a child's
  * ru_maxrss starts at its parent's size) a child that already has the user's
- * identity, directory, environment and standard streams and then waits on a socket.
- * launch__start() lets it exec. launch__free() cancels a child that never started.
+ * standard streams, terminal and process group and then waits on a socket.
+ * launch__start() sends it identity, directory and environment and lets it exec. launch__free() cancels a child that never started.
+ *
+ * If the profiler dies before start, the child exits; after exec nothing ties the two together any more.
+ * The script gets the signal dispositions, signal mask and limits (open files, locked memory) with which the profiler itself was
+ * started, and every descriptor that is not close-on-exec: so the profiler opens all of its own with O_CLOEXEC.
  */
 #ifndef FIXINGAHOLE_LAUNCH_H
 #define FIXINGAHOLE_LAUNCH_H
@@ -33,7 +37,9 @@ int launch__prepare(struct launch **out);
 pid_t launch__pid(const struct launch *launch);
 /*
  * Sends the spec over and lets the child exec. Returns 0 once exec has succeeded (the
- * close-on-exec end was closed), or the child's -errno (ENOENT, EACCES …) of the step that failed, named in *step.
+ * close-on-exec end was closed), or the child's -errno (ENOENT, EACCES …) of the step that failed, named in *step:
+ * "start" (-ECHILD: the child was killed while it waited), "become the user", "change to its directory", "execute".
+ * May be called once.
  */
 int launch__start(struct launch *launch, const struct launch_spec *spec, const char **step);
 /* Reaps without blocking: 1 and fills when it ended, 0 while it runs, -errno. */
