@@ -26,6 +26,9 @@ uint32_t linetable_line(uint32_t version, const uint8_t *table, size_t size, uin
  */
 char *pystring_to_utf8(const void *data, size_t bytes, unsigned int char_size);
 
+/* What code__read() makes the fingerprint from; as the walker in bpf/ does. */
+int code__identify(pid_t pid, const struct py_layout *layout, uint64_t address, struct py_code_identity *out);
+
 /* A code object read from a live process. */
 struct code_object {
 	char *name;       /* qualified where the version has it; UTF-8; owned */

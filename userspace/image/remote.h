@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Bounded reads of another process's memory. The process is not stopped: what comes back may be torn, and is hostile until checked.
+ */
+#ifndef FIXINGAHOLE_REMOTE_H
+#define FIXINGAHOLE_REMOTE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Exactly size bytes, or -errno: -EFAULT (not mapped, also in part), -ESRCH (gone), -EPERM. */
+int remote__read(pid_t pid, uint64_t address, void *buffer, size_t size);
+
+static inline int remote__read_u64(pid_t pid, uint64_t address, uint64_t *value)
+{
+	return remote__read(pid, address, value, sizeof(*value));
+}
+
+#endif
