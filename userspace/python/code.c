@@ -109,11 +109,11 @@ static int read_view(pid_t pid, const struct py_layout *l, uint64_t address, str
 	if (l->flags & PY_CODE_VERSION) {
 		id.version = window_u32(window, l->code_version);
 	} else {
-		error = remote__read_u64(pid, id.name + l->str_hash, &id.name_hash);
+		error = remote__read(pid, id.name + l->str_hash, &id.name_hash, sizeof(id.name_hash));
 		if (!error)
-			error = remote__read_u64(pid, id.linetable + l->bytes_size, &id.table_head[0]);
+			error = remote__read(pid, id.linetable + l->bytes_size, &id.table_head[0], 8);
 		if (!error && id.table_head[0] >= 8)
-			error = remote__read_u64(pid, id.linetable + l->bytes_data, &id.table_head[1]);
+			error = remote__read(pid, id.linetable + l->bytes_data, &id.table_head[1], 8);
 		if (error)
 			return error;
 	}
