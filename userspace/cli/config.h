@@ -23,16 +23,18 @@ struct config {
 	int argc;
 	char **argv;            /* as typed; argv[0] is the program */
 
-	/* resolved settings; strings are owned by the config */
+	/* resolved settings; strings are owned by the config; in directories symlinks are resolved as far as they exist */
 	char *root;             /* absolute, no trailing '/' (but "/") */
 	char *output_dir;       /* absolute */
 	char **ignore;          /* absolute directories */
 	size_t n_ignore;
 	enum duration_mode duration;
 	const char *root_source, *output_source, *ignore_source, *duration_source; /* "default", "--output-directory", "FIXINGAHOLE_OUTPUT", "/path/pyproject.toml" */
+	char *settings_path;    /* absolute path of the pyproject.toml that has our table; NULL: none has */
 
 	/* profile */
-	char *file;             /* absolute path of the script or notebook; NULL with module */
+	char *file;             /* absolute path of the script or notebook, by the name it was called (symlinks stay); NULL with module */
+	const char *file_typed; /* FILE as typed where that is its path from the working directory (what sys.argv[0] would be), else == file */
 	const char *module;
 	char **script_argv;     /* arguments for the script, without the script itself */
 	int script_argc;
@@ -66,6 +68,8 @@ struct config {
  * caller exits 2. Other -errno (memory): caller exits 1.
  */
 int config__load(struct config *config, int argc, char **argv);
+/* The same with another environment than ours: under sudo the settings and VIRTUAL_ENV are in the caller's. */
+int config__load_with(struct config *config, int argc, char **argv, char *const *environment);
 void config__release(struct config *config);
 
 #endif

@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Before FILE a word that looks like an option must be one. After FILE only words of the table count, and the first that is not in
+ * it begins the script's own arguments: `fixingahole profile train.py --detailed --epochs 3` means what it seems to mean.
+ */
+#include "cli/args.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "cli/help.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+#define CLUSTER_MAX 16
+
+/* One option as it was typed. */
+struct match {
+	const struct option *option;
+	const char *value; /* what follows in the same word, or NULL */
+	char shown[48];    /* "-p", "--precision" */
+};
+
+struct parser {
+	struct invocation *invocation;
+	int argc, at;
+	char **argv;
+	bool literal;                  /* "--" was read: no more options */
+	const struct option *pending;  /* the first that is not available yet */
+	char pending_shown[48];
+	char memory_shown[48], cpu_shown[48];
+};
+
+static enum command command_of(const struct parser *p) { return p->invocation->config.command; }
+
+static bool has_target(const struct parser *p)
+{
+	return p->invocation->file || p->invocation->config.module;
+}
+
+/* What to do when the option was meant for the script. */
+static const char *hint(const struct parser *p)
+{
+	return has_target(p) ? " (put '--' before the script's own arguments)" : "";
+}
+
+static void match_set(struct match *m, const struct option *option, const char *dashes, const char *name, size_t length, const char *value)
+{
+	m->option = option;
+	m->value = value;
+	snprintf(m->shown, sizeof(m->shown), "%s%.*s", dashes, (int)length, name);
+}
+
+/* -p, -p=3, -p3, -np=plotly, and -dq for -d -q. */
+static size_t match_letters(const struct parser *p, const char *word, struct match *matches)
+{
+	const char *letters = word + 1;
+	size_t length = strcspn(letters, "="), n = 0;
+	const struct option *option = option_by_letters(command_of(p), letters, length);
+
+	if (option) {
+		match_set(&matches[0], option, "-", letters, length, letters[length] ? letters + length + 1 : NULL);
+		return 1;
+	}
+	for (; *letters; letters++) {
+		option = option_by_letters(command_of(p), letters, 1);
+		if (!option || n == CLUSTER_MAX)
+			return 0;
+		match_set(&matches[n++], option, "-", letters, 1, NULL);
+		if (!option->value)
+			continue;
+		if (letters[1])
+			matches[n - 1].value = letters + 1 + (letters[1] == '=');
+		break;
+	}
+	return n;
+}
+
+/* How many options of ours the word holds; 0 when it is not one, or when a part of it is none. */
+static size_t match_word(const struct parser *p, const char *word, struct match *matches)
+{
+	const struct option *option;
+	size_t length;
+
+	if (word[0] != '-' || !word[1])
+		return 0;
+	if (word[1] != '-')
+		return match_letters(p, word, matches);
+	length = strcspn(word + 2, "=");
+	option = option_by_name(command_of(p), word + 2, length);
+	if (!option)
+		return 0;
+	match_set(&matches[0], option, "--", word + 2, length, word[2 + length] ? word + length + 3 : NULL);
+	return 1;
+}
+
+static int set_integer(const struct parser *p, const struct match *m, int *field)
+{
+	const struct option *o = m->option;
+	long max = o->max != 0 ? (long)o->max : INT_MAX, number = 0;
+	char *end = NULL;
+
+	errno = 0;
+	if (isdigit((unsigned char)m->value[m->value[0] == '-' || m->value[0] == '+']))
+		number = strtol(m->value, &end, 10);
+	if (!end || *end || errno || number < (long)o->min || number > max) {
+		if (o->max != 0)
+			log_error("'%s' must be a whole number from %.0f to %.0f, not '%s'%s", m->shown, o->min, o->max, m->value, hint(p));
+		else
+			log_error("'%s' must be a whole number of at least %.0f, not '%s'%s", m->shown, o->min, m->value, hint(p));
+		return -EINVAL;
+	}
+	*field = (int)number;
+	return 0;
+}
+
+static int set_number(const struct parser *p, const struct match *m, double *field)
+{
+	const struct option *o = m->option;
+	char *end = NULL;
+	double number = NAN;
+
+	if (m->value[0] && !m->value[strspn(m->value, "0123456789.+-eE")])
+		number = strtod(m->value, &end);
+	if (!end || *end || !isfinite(number) || number < o->min || (o->max != 0 && number > o->max)) {
+		if (o->max != 0)
+			log_error("'%s' must be a number from %g to %g, not '%s'%s", m->shown, o->min, o->max, m->value, hint(p));
+		else
+			log_error("'%s' must be a number of at least %g, not '%s'%s", m->shown, o->min, m->value, hint(p));
+		return -EINVAL;
+	}
+	*field = number;
+	return 0;
+}
+
+/* Index among the choices, upper or lower case alike; -EINVAL, said. */
+static int choose(const struct parser *p, const struct match *m)
+{
+	char list[128] = "";
+	size_t used = 0;
+
+	for (int i = 0; m->option->choices[i]; i++) {
+		const char *before = !i ? "" : m->option->choices[i + 1] ? ", " : " or ";
+
+		if (!strcasecmp(m->option->choices[i], m->value))
+			return i;
+		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", before, m->option->choices[i]);
+	}
+	log_error("'%s' must be %s, not '%s'%s", m->shown, list, m->value, hint(p));
+	return -EINVAL;
+}
+
+static bool is_file_name(const char *name)
+{
+	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !strchr(name, '/') && strlen(name) <= 200;
+}
+
+/* As in "import NAME": parts between dots, none empty. Letters beyond ASCII are Python's to judge. */
+static bool is_module_name(const char *name)
+{
+	bool begin = true;
+
+	for (const unsigned char *c = (const unsigned char *)name; *c; c++) {
+		if (*c == '.' ? begin : !(isalpha(*c) || *c == '_' || *c >= 0x80 || (isdigit(*c) && !begin)))
+			return false;
+		begin = *c == '.';
+	}
+	return !begin;
+}
+
+static int set_text(const struct parser *p, const struct match *m, const char **field)
+{
+	if (!m->value[0]) {
+		log_error("'%s' must not be empty%s", m->shown, hint(p));
+		return -EINVAL;
+	}
+	if (m->option->kind == OPTION_NAME && !is_file_name(m->value)) {
+		log_error("'%s' must be a file's name without a directory, not '%s'%s", m->shown, m->value, hint(p));
+		return -EINVAL;
+	}
+	if (m->option->kind == OPTION_MODULE && !is_module_name(m->value)) {
+		log_error("'%s' must be a module's name as in 'import', not '%s'", m->shown, m->value);
+		return -EINVAL;
+	}
+	if (m->option->kind == OPTION_MODULE && p->invocation->file) {
+		log_error("'%s' cannot go with the file '%s'%s", m->shown, p->invocation->file, hint(p));
+		return -EINVAL;
+	}
+	*field = m->value;
+	return 0;
+}
+
+static int add_directory(struct parser *p, const struct match *m)
+{
+	struct invocation *v = p->invocation;
+	const char *value = NULL, **grown;
+	int err = set_text(p, m, &value);
+
+	if (err)
+		return err;
+	grown = reallocarray(v->ignore, v->n_ignore + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	v->ignore = grown;
+	grown[v->n_ignore++] = value;
+	return 0;
+}
+
+static int set_plots(struct parser *p, const struct match *m)
+{
+	struct config *config = &p->invocation->config;
+	int choice = m->value ? choose(p, m) : 0;
+
+	if (choice < 0)
+		return choice;
+	config->no_plots_matplotlib |= !m->value || choice == 0;
+	config->no_plots_plotly |= !m->value || choice == 1;
+	return 0;
+}
+
+static int apply(struct parser *p, const struct match *m)
+{
+	const struct option *o = m->option;
+	void *field = (char *)p->invocation + o->offset;
+	int choice;
+
+	if (m->value && !o->value) {
+		log_error("'%s' takes no value, but has '%s'%s", m->shown, m->value, hint(p));
+		return -EINVAL;
+	}
+	if (!strcmp(o->name, "cpu"))
+		memcpy(p->cpu_shown, m->shown, sizeof(p->cpu_shown));
+	if (!strcmp(o->name, "memory"))
+		memcpy(p->memory_shown, m->shown, sizeof(p->memory_shown));
+	if (o->pending) {
+		if (!p->pending)
+			memcpy(p->pending_shown, m->shown, sizeof(p->pending_shown));
+		p->pending = p->pending ? p->pending : o;
+		return 0;
+	}
+	switch (o->kind) {
+	case OPTION_SET:
+	case OPTION_CLEAR:
+		*(bool *)field = o->kind == OPTION_SET;
+		return 0;
+	case OPTION_INTEGER:
+		return set_integer(p, m, field);
+	case OPTION_NUMBER:
+		return set_number(p, m, field);
+	case OPTION_TEXT:
+	case OPTION_NAME:
+	case OPTION_MODULE:
+		return set_text(p, m, field);
+	case OPTION_DIRECTORIES:
+		return add_directory(p, m);
+	case OPTION_PLOTS:
+		return set_plots(p, m);
+	case OPTION_CHOICE:
+		choice = choose(p, m);
+		if (choice >= 0)
+			*(const char **)field = o->choices[choice];
+		return choice < 0 ? choice : 0;
+	case OPTION_LEVEL:
+		choice = choose(p, m);
+		if (choice >= 0)
+			*(enum log_level *)field = LOG_LEVEL_DEBUG + 10 * choice;
+		return choice < 0 ? choice : 0;
+	}
+	return -EINVAL;
+}
+
+/* The value that the option needs and its own word does not hold: the next word. */
+static int take_value(struct parser *p, struct match *m)
+{
+	const char *next = p->at < p->argc ? p->argv[p->at] : NULL;
+	const struct option *o = m->option;
+
+	if (!o->value || m->value)
+		return 0;
+	if (o->optional) {
+		for (size_t i = 0; next && o->choices[i]; i++) {
+			if (!strcmp(next, o->choices[i])) {
+				m->value = next;
+				p->at++;
+			}
+		}
+		return 0;
+	}
+	/* "-o -q" is a forgotten value; "-p -3" is one */
+	if (!next || (next[0] == '-' && next[1] && !isdigit((unsigned char)next[1]) && next[1] != '.')) {
+		log_error("'%s' needs a value, %s%s", m->shown, o->value, hint(p));
+		return -EINVAL;
+	}
+	m->value = next;
+	p->at++;
+	return 0;
+}
+
+static int unknown_option(const struct parser *p, const char *word)
+{
+	const struct option *nearest = option_nearest(command_of(p), word);
+	const struct command_spec *spec = command_spec(command_of(p));
+
+	if (nearest)
+		log_error("unknown option '%s': did you mean '--%s'?", word, nearest->name);
+	else
+		log_error("unknown option '%s': see 'fixingahole %s%s--help'", word, spec ? spec->name : "", spec ? " " : "");
+	return -EINVAL;
+}
+
+/* A word that is no option. 1: the rest is the script's. */
+static int take_operand(struct parser *p, const char *word)
+{
+	struct invocation *v = p->invocation;
+	const char **operand = command_of(p) == COMMAND_PROFILE ? &v->file : &v->input;
+
+	if (has_target(p)) {
+		p->at--;
+		return 1;
+	}
+	if (!word[0]) {
+		log_error("an empty name: see 'fixingahole %s --help'", command_spec(command_of(p))->name);
+		return -EINVAL;
+	}
+	if (*operand) {
+		log_error("unexpected '%s' after '%s': one %s at a time", word, *operand, command_of(p) == COMMAND_STATS ? "folder" : "file");
+		return -EINVAL;
+	}
+	*operand = word;
+	/* after "--" FILE ends it all, too: nothing behind it is looked at */
+	return p->literal && command_of(p) == COMMAND_PROFILE;
+}
+
+/* 0: go on; 1: the rest is the script's, or help was asked for. */
+static int take_word(struct parser *p)
+{
+	struct match matches[CLUSTER_MAX];
+	const char *word = p->argv[p->at++];
+	size_t n;
+
+	if (p->literal || word[0] != '-' || !word[1])
+		return take_operand(p, word);
+	if (!strcmp(word, "--")) {
+		p->literal = true;
+		return has_target(p);
+	}
+	n = match_word(p, word, matches);
+	if (!n)
+		return has_target(p) ? take_operand(p, word) : unknown_option(p, word);
+	for (size_t i = 0; i < n; i++) {
+		int err = take_value(p, &matches[i]);
+
+		err = err ? err : apply(p, &matches[i]);
+		if (err)
+			return err;
+		if (p->invocation->help)
+			return 1;
+	}
+	return 0;
+}
+
+static int check_whole(const struct parser *p)
+{
+	const struct invocation *v = p->invocation;
+	const struct command_spec *spec = command_spec(command_of(p));
+
+	if (p->cpu_shown[0] && p->memory_shown[0]) {
+		log_error("'%s' and '%s' exclude each other: give one of them", p->cpu_shown, p->memory_shown);
+		return -EINVAL;
+	}
+	if (p->pending) {
+		log_error("'%s' is not available yet: %s", p->pending_shown, p->pending->pending);
+		return -EINVAL;
+	}
+	if (!(command_of(p) == COMMAND_PROFILE ? has_target(p) : v->input != NULL)) {
+		log_error("nothing to %s: fixingahole %s %s", command_of(p) == COMMAND_PROFILE ? "profile" : "read", spec->name, spec->usage);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static int parse_command(struct parser *p)
+{
+	struct config *config = &p->invocation->config;
+	int err = 0;
+
+	while (p->at < p->argc && !err)
+		err = take_word(p);
+	if (err < 0)
+		return err;
+	if (p->invocation->help) {
+		config->help_topic = command_spec(config->command)->name;
+		config->command = COMMAND_HELP;
+		return 0;
+	}
+	config->script_argv = p->argv + p->at;
+	config->script_argc = p->argc - p->at;
+	return check_whole(p);
+}
+
+static bool looks_like_script(const char *word)
+{
+	size_t length = strlen(word);
+
+	return strchr(word, '/') || (length > 3 && !strcmp(word + length - 3, ".py")) ||
+	       (length > 6 && !strcmp(word + length - 6, ".ipynb")) || access(word, F_OK) == 0;
+}
+
+static int unknown_command(const char *word)
+{
+	const struct command_spec *nearest = command_nearest(word);
+
+	if (looks_like_script(word))
+		log_error("'%s' is not a command: to profile it, type 'fixingahole profile %s'", word, word);
+	else if (nearest)
+		log_error("unknown command '%s': did you mean '%s'?", word, nearest->name);
+	else
+		log_error("unknown command '%s': see 'fixingahole --help'", word);
+	return -EINVAL;
+}
+
+/* fixingahole help [COMMAND] */
+static int parse_help(struct parser *p)
+{
+	struct config *config = &p->invocation->config;
+	const char *topic = p->at < p->argc ? p->argv[p->at] : NULL;
+
+	if (topic && !command_find(topic))
+		return unknown_command(topic);
+	config->command = COMMAND_HELP;
+	config->help_topic = topic ? command_find(topic)->name : NULL;
+	return 0;
+}
+
+/* The words before a command: --help, --version, or options that belong behind it. */
+static int parse_top(struct parser *p, const char *word)
+{
+	struct config *config = &p->invocation->config;
+	struct match matches[CLUSTER_MAX];
+	size_t n;
+	int err;
+
+	config->command = COMMAND_VERSION;
+	n = match_word(p, word, matches);
+	if (n != 1) {
+		config->command = COMMAND_PROFILE;
+		if (match_word(p, word, matches)) {
+			log_error("'%s' goes behind the command: fixingahole profile %s ...", word, word);
+			return -EINVAL;
+		}
+		config->command = COMMAND_VERSION;
+		return unknown_option(p, word);
+	}
+	err = apply(p, &matches[0]);
+	if (err)
+		return err;
+	if (p->invocation->help)
+		return parse_help(p);
+	if (p->at < p->argc) {
+		log_error("unexpected '%s' after '%s'", p->argv[p->at], word);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int args_parse(struct invocation *invocation, int argc, char **argv)
+{
+	struct invocation read = {
+		.config = {
+			.argc = argc, .argv = argv, .trace = true, .metadata = true, .sort = true, .repeat = 1,
+			.log_level = LOG_LEVEL_WARNING, .rate_hz = 1000, .top_n = 10, .threshold_percent = 0.1,
+		},
+	};
+	struct parser p = { .invocation = &read, .argc = argc, .argv = argv, .at = 2 };
+	const struct command_spec *spec;
+	int err;
+
+	if (argc < 2) {
+		help_print(stderr, NULL);
+		return -EINVAL;
+	}
+	spec = command_find(argv[1]);
+	if (spec) {
+		read.config.command = spec->command;
+		err = parse_command(&p);
+	} else if (argv[1][0] == '-' && argv[1][1]) {
+		err = parse_top(&p, argv[1]);
+	} else {
+		err = strcmp(argv[1], "help") ? unknown_command(argv[1]) : parse_help(&p);
+	}
+	if (err) {
+		free(read.ignore);
+		return err;
+	}
+	*invocation = read;
+	return 0;
+}

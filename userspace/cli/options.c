@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/options.h"
+
+#include <limits.h>
+#include <string.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define FIELD(f) .offset = offsetof(struct invocation, f)
+#define CONFIG(f) FIELD(config.f)
+
+static const char *const level_choices[] = { "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", NULL };
+static const char *const duration_choices[] = { "relative", "absolute", NULL };
+static const char *const plot_choices[] = { "matplotlib", "plotly", NULL };
+
+const struct option options[] = {
+	{ "module", NULL, ON_PROFILE, GROUP_TARGET, OPTION_MODULE, "NAME", CONFIG(module),
+	  .help = "run a module, as python -m does, in place of FILE" },
+	{ "python", NULL, ON_PROFILE, GROUP_TARGET, OPTION_TEXT, "PATH", CONFIG(python),
+	  .help = "the interpreter; else the active or the project's virtual environment, the script's shebang, python3" },
+	{ "user", NULL, ON_PROFILE, GROUP_TARGET, OPTION_TEXT, "NAME", CONFIG(user),
+	  .help = "run the script as this user; else as the user who called sudo" },
+	{ "repeat", "r", ON_PROFILE, GROUP_TARGET, OPTION_INTEGER, "N", CONFIG(repeat), .min = 1,
+	  .help = "profile N runs and add their mean and standard deviation (default 1)" },
+	{ "pid", NULL, ON_PROFILE, GROUP_TARGET, OPTION_TEXT, "PID", .pending = "start the script with 'fixingahole profile FILE'",
+	  .help = "attach to a running process (not available yet)" },
+	{ "seconds", NULL, ON_PROFILE, GROUP_TARGET, OPTION_TEXT, "S", .pending = "a profile ends with the script, or with Ctrl-C",
+	  .help = "detach after S seconds (not available yet)" },
+
+	{ "cpu", "c", ON_PROFILE, GROUP_MEASURE, OPTION_SET, NULL, FIELD(cpu),
+	  .help = "time and physical memory (RSS) per line; the default" },
+	{ "memory", "m", ON_PROFILE, GROUP_MEASURE, OPTION_SET, NULL, CONFIG(memory),
+	  .pending = "leave it out; physical memory (RSS) is measured anyway",
+	  .help = "heap memory per line, too (not available yet)" },
+	{ "precision", "p", ON_PROFILE, GROUP_MEASURE, OPTION_INTEGER, "-10..10", CONFIG(precision), .min = -10, .max = 10,
+	  .help = "how fine memory is seen: about 10 MB / 2^precision (default 0)" },
+	{ "rate", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_INTEGER, "HZ", CONFIG(rate_hz), .min = 1, .max = 10000,
+	  .help = "samples per second and thread (default 1000)" },
+	{ "calls", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_SET, NULL, .pending = "leave it out; 'n_calls' counts samples",
+	  .help = "count calls exactly (not available yet)" },
+	{ "heap-source", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_TEXT, "SOURCE", .pending = "leave it out",
+	  .help = "how heap memory is seen (not available yet)" },
+
+	{ "detailed", "d", ON_PROFILE, GROUP_REPORT, OPTION_SET, NULL, CONFIG(detailed),
+	  .help = "report files outside root, too: libraries, the standard library" },
+	{ "ignore", "i", ON_PROFILE, GROUP_REPORT, OPTION_DIRECTORIES, "DIR",
+	  .help = "neither search DIR for FILE nor report on it; repeatable" },
+	{ "trace", "t", ON_PROFILE, GROUP_REPORT, OPTION_SET, NULL, CONFIG(trace),
+	  .help = "show who calls the most expensive functions; the default" },
+	{ "no-trace", "nt", ON_PROFILE, GROUP_REPORT, OPTION_CLEAR, NULL, CONFIG(trace),
+	  .help = "leave the callers out" },
+	{ "duration", NULL, ON_PROFILE | ON_SUMMARIZE, GROUP_REPORT, OPTION_CHOICE, "relative|absolute", .choices = duration_choices, FIELD(duration),
+	  .help = "times in percent or in seconds (default relative)" },
+	{ "live", NULL, ON_PROFILE, GROUP_REPORT, OPTION_NUMBER, "SECONDS", CONFIG(live_s), .min = 1,
+	  .help = "show where the time goes every so many seconds, at least 1" },
+	{ "quiet", "q", ON_PROFILE, GROUP_REPORT, OPTION_SET, NULL, CONFIG(quiet),
+	  .help = "print no summary; the files are written all the same" },
+	{ "metadata", NULL, ON_PROFILE | ON_STATS, GROUP_REPORT, OPTION_SET, NULL, CONFIG(metadata),
+	  .help = "add git repository, branch, commit, changed files and time to function_stats.json; the default" },
+	{ "no-metadata", NULL, ON_PROFILE | ON_STATS, GROUP_REPORT, OPTION_CLEAR, NULL, CONFIG(metadata),
+	  .help = "leave them out" },
+	{ "sort", NULL, ON_PROFILE | ON_STATS, GROUP_REPORT, OPTION_SET, NULL, CONFIG(sort),
+	  .help = "sort function_stats.json by mean user time; the default" },
+	{ "no-sort", NULL, ON_PROFILE | ON_STATS, GROUP_REPORT, OPTION_CLEAR, NULL, CONFIG(sort),
+	  .help = "leave it in the order in which functions were first seen" },
+	{ "top", "n", ON_SUMMARIZE, GROUP_REPORT, OPTION_INTEGER, "N", CONFIG(top_n), .min = 1,
+	  .help = "list N functions at most (default 10)" },
+	{ "threshold", "t", ON_SUMMARIZE, GROUP_REPORT, OPTION_NUMBER, "PERCENT", CONFIG(threshold_percent), .min = 0, .max = 100,
+	  .help = "leave out functions below this share of the time (default 0.1)" },
+
+	{ "log-level", "l", ON_PROFILE, GROUP_SCRIPT, OPTION_LEVEL, "LEVEL", .choices = level_choices, CONFIG(log_level),
+	  .help = "keep the script's log records from DEBUG, INFO, WARNING, ERROR or CRITICAL upwards (default WARNING)" },
+	{ "no-plots", "np", ON_PROFILE, GROUP_SCRIPT, OPTION_PLOTS, "matplotlib|plotly", true, plot_choices,
+	  .help = "open no plot windows, of this library or of both; repeatable" },
+
+	{ "output-directory", "o", ON_PROFILE, GROUP_OUTPUT, OPTION_TEXT, "DIR", FIELD(output),
+	  .help = "where results go (default performance/ in root)" },
+	{ "output-file", NULL, ON_PROFILE, GROUP_OUTPUT, OPTION_NAME, "NAME", CONFIG(output_file),
+	  .help = "base name of the result files (default profile_results)" },
+	{ "output-file", "o", ON_STATS, GROUP_OUTPUT, OPTION_NAME, "NAME", CONFIG(output_file),
+	  .help = "name of the file to write in DIR (default function_stats.json)" },
+
+	{ "verbose", "v", ON_PROFILE | ON_SUMMARIZE | ON_STATS, GROUP_OTHER, OPTION_SET, NULL, CONFIG(verbose),
+	  .help = "say more about what is done, on stderr" },
+	{ "version", "V", ON_TOP, GROUP_OTHER, OPTION_SET, NULL, FIELD(version),
+	  .help = "print the version and the settings, with where each comes from" },
+	{ "help", "h", ON_PROFILE | ON_SUMMARIZE | ON_STATS | ON_TOP, GROUP_OTHER, OPTION_SET, NULL, FIELD(help),
+	  .help = "print this help" },
+};
+const size_t options_count = ARRAY_SIZE(options);
+
+const struct command_spec commands[] = {
+	{ "profile", COMMAND_PROFILE, "[options] FILE [options] [--] [arguments]",
+	  "run a Python script or notebook and report time and memory per line",
+	  "FILE is a path from the working directory or from root, or a bare name that exists once under root. After "
+	  "FILE, options count until the first word that is not one of them; from there on, or after --, all words are "
+	  "the script's own." },
+	{ "summarize", COMMAND_SUMMARIZE, "[options] JSON",
+	  "print the summary of a stored profile_results.json",
+	  "JSON is a profile_results.json, written by this program or by scalene." },
+	{ "stats", COMMAND_STATS, "[options] DIR",
+	  "mean and standard deviation of every function over several runs",
+	  "Reads every profile_results*.json below DIR and writes function_stats.json there." },
+};
+const size_t commands_count = ARRAY_SIZE(commands);
+
+const struct command_spec *command_find(const char *name)
+{
+	for (size_t i = 0; i < commands_count; i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+const struct command_spec *command_spec(enum command command)
+{
+	for (size_t i = 0; i < commands_count; i++)
+		if (commands[i].command == command)
+			return &commands[i];
+	return NULL;
+}
+
+static bool same(const char *name, const char *typed, size_t length)
+{
+	return name && strlen(name) == length && !memcmp(name, typed, length);
+}
+
+const struct option *option_by_name(enum command command, const char *name, size_t length)
+{
+	for (size_t i = 0; i < options_count; i++)
+		if (options[i].commands & (1u << command) && same(options[i].name, name, length))
+			return &options[i];
+	return NULL;
+}
+
+const struct option *option_by_letters(enum command command, const char *letters, size_t length)
+{
+	for (size_t i = 0; i < options_count; i++)
+		if (options[i].commands & (1u << command) && same(options[i].letters, letters, length))
+			return &options[i];
+	return NULL;
+}
+
+#define WORD_MAX 40
+
+/* How many letters must be changed, added, dropped or swapped with their neighbour; UINT_MAX for long words. */
+static unsigned int distance(const char *a, size_t n, const char *b)
+{
+	unsigned int row[3][WORD_MAX + 1];
+	size_t m = strlen(b);
+
+	if (n > WORD_MAX || m > WORD_MAX)
+		return UINT_MAX;
+	for (size_t j = 0; j <= m; j++)
+		row[0][j] = (unsigned int)j;
+	for (size_t i = 1; i <= n; i++) {
+		unsigned int *now = row[i % 3], *before = row[(i + 2) % 3], *earlier = row[(i + 1) % 3];
+
+		now[0] = (unsigned int)i;
+		for (size_t j = 1; j <= m; j++) {
+			unsigned int best = before[j - 1] + (a[i - 1] != b[j - 1]);
+
+			best = before[j] + 1 < best ? before[j] + 1 : best;
+			best = now[j - 1] + 1 < best ? now[j - 1] + 1 : best;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && earlier[j - 2] + 1 < best)
+				best = earlier[j - 2] + 1;
+			now[j] = best;
+		}
+	}
+	return row[n % 3][m];
+}
+
+/* The beginning of a name counts as nearer than any misspelling. */
+static unsigned int unlikeness(const char *typed, size_t length, const char *name)
+{
+	if (length >= 2 && !strncmp(name, typed, length))
+		return 0;
+	return distance(typed, length, name);
+}
+
+/* A third of the word may be wrong. */
+static bool near_enough(unsigned int unlike, size_t length)
+{
+	return unlike <= (length + 2) / 3 && unlike < length;
+}
+
+const struct option *option_nearest(enum command command, const char *typed)
+{
+	const struct option *nearest = NULL;
+	unsigned int least = UINT_MAX;
+	size_t length;
+
+	typed += strspn(typed, "-");
+	length = strcspn(typed, "=");
+	for (size_t i = 0; i < options_count; i++) {
+		unsigned int unlike;
+
+		if (!(options[i].commands & (1u << command)))
+			continue;
+		unlike = unlikeness(typed, length, options[i].name);
+		if (unlike < least && near_enough(unlike, length)) {
+			least = unlike;
+			nearest = &options[i];
+		}
+	}
+	return nearest;
+}
+
+const struct command_spec *command_nearest(const char *typed)
+{
+	const struct command_spec *nearest = NULL;
+	unsigned int least = UINT_MAX;
+
+	for (size_t i = 0; i < commands_count; i++) {
+		unsigned int unlike = unlikeness(typed, strlen(typed), commands[i].name);
+
+		if (unlike < least && near_enough(unlike, strlen(typed))) {
+			least = unlike;
+			nearest = &commands[i];
+		}
+	}
+	return nearest;
+}
