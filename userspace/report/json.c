@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+/* profile_results.json. Its readers refuse any key that they do not know, so nothing of ours is added here. */
+#include "report/report.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <string.h>
+
+#include "report/json_write.h"
+#include "report/share.h"
+#include "report/source.h"
+#include "report/text.h"
+
+/* Nine decimals, cut off: parts of a whole must never add up to more than it. */
+static double percent_down(uint64_t ns, const struct profile *profile)
+{
+	return floor(share_of(ns, profile) * 100e9) / 1e9;
+}
+
+static void write_percents(struct json *json, const struct times *times, const struct profile *profile)
+{
+	double native = percent_down(times->native_ns, profile);
+	double python = percent_down(times->python_ns, profile);
+	double system = percent_down(times->system_ns + times_wait(times), profile);
+	double *largest = native > python ? &native : &python;
+
+	if (system > *largest)
+		largest = &system;
+	if (native + python + system > 100) /* binary fractions may add up to a hair more */
+		*largest -= 1e-9;
+	json_number(json, "n_cpu_percent_c", native, 9);
+	json_number(json, "n_cpu_percent_python", python, 9);
+	json_number(json, "n_sys_percent", system, 9);
+}
+
+static double clamp_fraction(double value)
+{
+	return value > 0 ? value < 1 ? value : 1 : 0; /* what is not a number is 0, too */
+}
+
+/* The 19 keys of a line or a function. */
+static void write_measures(struct json *json, const struct measures *m, const struct profile *profile)
+{
+	json_array(json, "cpu_samples_list");
+	for (size_t i = 0; i < m->n_cpu_samples && i < CPU_SAMPLES_MAX; i++)
+		json_number(json, NULL, m->cpu_samples_s[i], 6);
+	json_close(json);
+	json_array(json, "memory_samples");
+	json_close(json);
+	json_integer(json, "n_avg_mb", 0);
+	json_integer(json, "n_copy_mb_s", 0);
+	json_number(json, "n_core_utilization", clamp_fraction(m->core_utilization), 6);
+	write_percents(json, &m->times, profile);
+	json_integer(json, "n_gpu_avg_memory_mb", 0);
+	json_integer(json, "n_gpu_peak_memory_mb", 0);
+	json_integer(json, "n_gpu_percent", 0);
+	json_integer(json, "n_growth_mb", 0);
+	json_integer(json, "n_malloc_mb", 0);
+	json_integer(json, "n_mallocs", 0);
+	json_integer(json, "n_peak_mb", 0);
+	json_integer(json, "n_python_fraction", 0);
+	json_integer(json, "n_usage_fraction", 0);
+}
+
+static void write_block(struct json *json, const char *start, const char *end, const struct source_block *block, uint32_t otherwise)
+{
+	json_unsigned(json, start, block ? block->first_line : otherwise);
+	json_unsigned(json, end, block ? block->last_line : otherwise);
+}
+
+static void write_line(struct json *json, const struct profile_line *line, const struct source *source, const struct profile *profile)
+{
+	const struct source_block *function = source__block(source, source->function, line->lineno);
+	uint32_t alone = line->lineno ? line->lineno : 1; /* readers want a positive number */
+	size_t size;
+	const char *text = source__line(source, line->lineno, &size);
+
+	json_object(json, NULL);
+	json_string_n(json, "line", text ? text : "", size);
+	json_unsigned(json, "lineno", line->lineno);
+	write_measures(json, &line->m, profile);
+	write_block(json, "start_region_line", "end_region_line", source__block(source, source->region, line->lineno), alone);
+	write_block(json, "start_outermost_loop", "end_outermost_loop", source__block(source, source->outermost_loop, line->lineno), alone);
+	if (function)
+		write_block(json, "start_function_line", "end_function_line", function, alone);
+	json_close(json);
+}
+
+static void write_imports(struct json *json, const struct source *source)
+{
+	json_array(json, "imports");
+	for (size_t i = 0; i < source->n_imports; i++) {
+		size_t size;
+		const char *text = source__line(source, source->imports[i], &size);
+
+		while (size && isspace((unsigned char)*text)) {
+			text++;
+			size--;
+		}
+		json_string_n(json, NULL, text, size);
+	}
+	json_close(json);
+}
+
+static int write_file(struct json *json, const struct profile_file *file, const struct profile *profile)
+{
+	struct source source;
+	int err = source__scan(&source, file->source, file->source_size);
+
+	if (err < 0) {
+		source__release(&source);
+		return err;
+	}
+	json_object_named(json, file->path);
+	json_array(json, "functions");
+	for (size_t i = 0; i < file->n_functions; i++) {
+		const struct profile_function *function = &file->functions[i];
+
+		json_object(json, NULL);
+		json_string(json, "line", function->name ? function->name : "");
+		json_unsigned(json, "lineno", function->firstlineno);
+		write_measures(json, &function->m, profile);
+		json_close(json);
+	}
+	json_close(json);
+	write_imports(json, &source);
+	json_object(json, "leaks");
+	json_close(json);
+	json_array(json, "lines");
+	for (size_t i = 0; i < file->n_lines; i++)
+		write_line(json, &file->lines[i], &source, profile);
+	json_close(json);
+	json_number(json, "percent_cpu_time", percent_down(times_total(&file->m.times), profile), 9);
+	json_close(json);
+	source__release(&source);
+	return 0;
+}
+
+/* The frame is split at blanks and colons, so a path or a name must hold none: such characters are percent-encoded. */
+static void write_frame_part(struct json *json, const char *text)
+{
+	size_t plain = 0, at = 0;
+
+	if (!text || !*text)
+		text = "<unknown>";
+	for (; text[at]; at++) {
+		unsigned char c = (unsigned char)text[at];
+		char escape[4];
+
+		if (c > ' ' && c != ':' && c != ';' && c != '%' && c != 0x7f)
+			continue;
+		json_text_piece(json, text + plain, at - plain);
+		snprintf(escape, sizeof(escape), "%%%02X", c);
+		json_text_piece(json, escape, 3);
+		plain = at + 1;
+	}
+	json_text_piece(json, text + plain, at - plain);
+}
+
+static void write_frame(struct json *json, const struct profile_frame *frame)
+{
+	char number[16];
+	int length = snprintf(number, sizeof(number), ":%u;", frame->lineno);
+
+	json_text_begin(json, NULL);
+	write_frame_part(json, frame->path);
+	json_text_piece(json, " ", 1);
+	write_frame_part(json, frame->function);
+	json_text_piece(json, number, (size_t)length);
+	json_text_end(json);
+}
+
+static void write_stacks(struct json *json, const struct profile *profile)
+{
+	json_array(json, "stacks");
+	for (size_t i = 0; i < profile->n_stacks; i++) {
+		const struct profile_stack *stack = &profile->stacks[i];
+
+		json_array(json, NULL);
+		json_array(json, NULL);
+		for (size_t k = 0; k < stack->n_frames; k++)
+			write_frame(json, &stack->frames[k]);
+		json_close(json);
+		json_object(json, NULL);
+		json_unsigned(json, "count", stack->samples);
+		json_number(json, "python_time", share_of(stack->times.python_ns, profile), 9);
+		json_number(json, "c_time", share_of(stack->times.native_ns, profile), 9);
+		json_number(json, "cpu_samples", share_of(times_total(&stack->times), profile), 9);
+		json_close(json);
+		json_close(json);
+	}
+	json_close(json);
+}
+
+static void write_samples(struct json *json, const struct profile *profile)
+{
+	json_array(json, "samples");
+	for (size_t i = 0; i < profile->n_rss_timeline && i < TIMELINE_MAX; i++) {
+		json_array(json, NULL);
+		json_unsigned(json, NULL, profile->rss_timeline[i].since_start_ns);
+		json_number(json, NULL, (double)profile->rss_timeline[i].bytes / MIB, 6);
+		json_close(json);
+	}
+	json_close(json);
+}
+
+int report_json(FILE *out, const struct profile *profile, const struct report_options *options)
+{
+	struct json json = JSON_INIT(out, 4);
+
+	json_object(&json, NULL);
+	json_integer(&json, "alloc_samples", 0);
+	if (profile->n_args) {
+		json_array(&json, "args");
+		for (size_t i = 0; i < profile->n_args; i++)
+			json_string(&json, NULL, profile->args[i]);
+		json_close(&json);
+	} else {
+		json_null(&json, "args");
+	}
+	json_number(&json, "elapsed_time_sec", seconds(profile->elapsed_ns), 9);
+	json_string(&json, "entrypoint_dir", profile->entrypoint_dir ? profile->entrypoint_dir : "");
+	json_string(&json, "filename", profile->program ? profile->program : "");
+	json_object(&json, "files");
+	for (size_t i = 0; i < profile->n_files; i++) {
+		int err = write_file(&json, &profile->files[i], profile);
+
+		if (err < 0)
+			return err;
+	}
+	json_close(&json);
+	json_bool(&json, "gpu", false);
+	json_string(&json, "gpu_device", "");
+	json_integer(&json, "growth_rate", 0);
+	json_null(&json, "max_footprint_fname");
+	json_null(&json, "max_footprint_lineno");
+	json_integer(&json, "max_footprint_mb", 0);
+	json_integer(&json, "max_footprint_python_fraction", 0);
+	json_bool(&json, "memory", false);
+	json_string(&json, "program", profile->program ? profile->program : "");
+	write_samples(&json, profile);
+	write_stacks(&json, profile);
+	json_number(&json, "start_time_absolute", profile->start_epoch_s, 6);
+	json_number(&json, "start_time_perf", profile->start_monotonic_s, 6);
+	json_close(&json);
+	putc('\n', out);
+	return stream_result(out);
+}

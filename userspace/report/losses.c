@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "report/losses.h"
+
+#include <string.h>
+
+#include "report/share.h"
+#include "report/text.h"
+
+#define FEW_SAMPLES 100
+
+void print_losses(FILE *out, const struct profile *profile)
+{
+	double unknown = profile->python_frames ? (double)profile->unknown_frames / (double)profile->python_frames * 100 : 0;
+
+	fprintf(out, "Samples: %llu at %u Hz, waits: %llu, unknown frames: %llu of %llu (%.2f%%)\n", (unsigned long long)profile->cpu_samples,
+		profile->rate_hz, (unsigned long long)profile->waits, (unsigned long long)profile->unknown_frames,
+		(unsigned long long)profile->python_frames, unknown);
+	if (profile->cpu_samples < FEW_SAMPLES)
+		fprintf(out, "Only %llu CPU samples: the shares of CPU time are rough.\n", (unsigned long long)profile->cpu_samples);
+	fputs("Lost: ", out);
+	for (int i = 0; i < LOSS_COUNT; i++)
+		fprintf(out, "%s%s: %llu", i ? ", " : "", loss_text((enum loss)i), (unsigned long long)profile->losses[i]);
+	putc('\n', out);
+	for (size_t i = 0; i < profile->n_notices; i++) {
+		fputs("Notice: ", out);
+		text_print(out, profile->notices[i], strlen(profile->notices[i]), 0, TEXT_NAME);
+		putc('\n', out);
+	}
+}
