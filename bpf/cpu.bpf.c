@@ -24,7 +24,7 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
 	w->stack.weight = ctx->sample_period;
 	why = stack_begin(w, task, p, t);
 	if (!why)
-		stack_walk(w);
+		walk_all(w);
 	if ((cs & 3) == 0)
 		why |= STACK_KERNEL;
 	else

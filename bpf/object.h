@@ -94,24 +94,28 @@ static __always_inline void object_socket(struct file *file, struct wait_object 
 	}
 }
 
-static __always_inline void object_fill(struct task_struct *task, s32 fd, struct wait_object *o)
+/* `address`: of the task's files_struct. A function of its own for the verifier, hence a number. */
+__attribute__((noinline)) int object_fill(u64 address, s32 fd, struct wait_object *o)
 {
+	struct files_struct *files = (void *)address;
 	struct fdtable *table;
 	struct inode *inode;
 	struct file *file;
 	struct file **slot;
 	umode_t mode;
 
+	if (!o)
+		return 0;
 	o->kind = FD_NONE;
 	o->fd = fd;
 	if (fd < 0)
-		return;
-	table = BPF_CORE_READ(task, files, fdt);
+		return 0;
+	table = BPF_CORE_READ(files, fdt);
 	if (!table || (u32)fd >= BPF_CORE_READ(table, max_fds))
-		return;
+		return 0;
 	slot = BPF_CORE_READ(table, fd);
 	if (bpf_probe_read_kernel(&file, sizeof(file), slot + fd) || !file)
-		return;
+		return 0;
 	inode = BPF_CORE_READ(file, f_inode);
 	mode = BPF_CORE_READ(inode, i_mode);
 	o->inode = BPF_CORE_READ(inode, i_ino);
@@ -126,6 +130,7 @@ static __always_inline void object_fill(struct task_struct *task, s32 fd, struct
 		o->kind = FD_FILE;
 		object_path(file, o);
 	}
+	return 0;
 }
 
 #endif

@@ -75,7 +75,7 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 	p->rss_pending = 0;
 	why = stack_begin(w, task, p, t);
 	if (!why)
-		stack_walk(w);
+		walk_all(w);
 	stack_send(w, why);
 	scratch_return(w);
 	return 0;

@@ -7,9 +7,6 @@
 
 #include "maps.h"
 
-int walk_step(struct walk *w);
-u64 walk_light(struct walk *w);
-
 /* Takes the scratch of this CPU for one use; NULL while a walk of that use is under way here. */
 static __always_inline struct walk *scratch_take(u32 use)
 {
@@ -67,16 +64,6 @@ static __always_inline int stack_begin(struct walk *w, struct task_struct *task,
 	w->fsbase = task->thread.fsbase;
 	w->now_ns = bpf_ktime_get_ns();
 	return walk_begin(w, &p->python, &t->cache);
-}
-
-/* Walks from where stack_begin() left off into w->frames. */
-static __always_inline void stack_walk(struct walk *w)
-{
-	/* shims and frames half made take a step too */
-	for (int i = 0; i < 2 * PY_MAX_DEPTH; i++) {
-		if (walk_step(w))
-			break;
-	}
 }
 
 /* The record's head, for a kind whose weight the caller sets. */

@@ -94,7 +94,7 @@ static __always_inline void acc_send(struct thread_state *t, struct task_struct 
 	event.wait_kind = t->acc_kind;
 	event.syscall = t->acc_syscall;
 	event.estimated = t->carry_count;
-	object_fill(task, t->acc_fd, &event.object);
+	object_fill((u64)BPF_CORE_READ(task, files), t->acc_fd, &event.object);
 	send(&event, sizeof(event), false);
 	t->acc_ns = 0;
 	t->acc_count = 0;
@@ -107,7 +107,7 @@ static __noinline u64 block_walk(struct walk *w, struct thread_state *t, int why
 	bool sent = false;
 
 	if (!why)
-		stack_walk(w);
+		walk_all(w);
 	id = py_mix64(py_mix64(w->hash, w->stack.head.space), w->n_frames) | 1;
 	for (int i = 0; i < LIGHT_SLOTS; i++)
 		sent |= t->light_id[i] == id;

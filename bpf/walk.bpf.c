@@ -19,11 +19,84 @@ static __always_inline u64 *walk_code_slot(u64 key)
 	return slot && *slot != key ? slot : 0;
 }
 
-static __always_inline long walk_send(void *record, u64 size)
+/* Sends w->blob with `length` bytes of data. */
+static __always_inline int walk_send_blob(struct walk *w, u32 length)
 {
-	return send(record, size, false);
+	return send(&w->blob, sizeof(w->blob.head) + length, false) ? -1 : 0;
+}
+
+static __always_inline int walk_send_head(struct walk *w)
+{
+	return send(&w->code, sizeof(w->code), false) ? -1 : 0;
 }
 #endif
+
+/* Does this thread state belong to the thread? */
+__attribute__((noinline)) int walk_owns(struct walk *w, u64 tstate)
+{
+	u64 id = 0;
+
+	return w && tstate && !READ_USER(&id, sizeof(id), tstate + w->layout.tstate_thread_id) && id == w->fsbase;
+}
+
+static __always_inline u64 walk_next_tstate(struct walk *w, u64 tstate)
+{
+	u64 next = 0;
+
+	return READ_USER(&next, sizeof(next), tstate + w->layout.tstate_next) ? 0 : next;
+}
+
+/* Looks through the threads of the first interpreter, at most every WALK_SCAN_PAUSE_NS. */
+__attribute__((noinline)) u64 walk_scan(struct walk *w, struct walk_process *p, struct thread_cache *cache)
+{
+	u64 interp = 0, tstate = 0;
+
+	if (!w || !p || !cache || w->now_ns < cache->next_scan_ns)
+		return 0;
+	cache->next_scan_ns = w->now_ns + WALK_SCAN_PAUSE_NS;
+	if (READ_USER(&interp, sizeof(interp), p->runtime + w->layout.interpreters_head) || !interp)
+		return 0;
+	if (READ_USER(&tstate, sizeof(tstate), interp + w->layout.interp_threads_head))
+		return 0;
+	for (int i = 0; i < WALK_THREADS_MAX; i++) {
+		if (!tstate || walk_owns(w, tstate))
+			return tstate;
+		tstate = walk_next_tstate(w, tstate);
+	}
+	return 0;
+}
+
+__attribute__((noinline)) int walk_begin(struct walk *w, struct walk_process *p, struct thread_cache *cache)
+{
+	u64 tstate = 0, frame = 0;
+
+	if (!w || !p || !cache)
+		return STACK_NO_TSTATE;
+	w->n_frames = 0;
+	w->depth = 0;
+	w->flags = 0;
+	w->hash = 0x2545f4914f6cdd1dULL;
+	w->instr = 0;
+	w->frame = 0;
+	if (w->layout.tss_key)
+		tstate = walk_tss(w, p);
+	if (!walk_owns(w, tstate)) {
+		tstate = cache->tstate;
+		if (!walk_owns(w, tstate)) {
+			tstate = walk_scan(w, p, cache);
+			cache->tstate = tstate;
+		}
+	}
+	w->tstate = tstate;
+	if (!tstate)
+		return STACK_NO_TSTATE;
+	if (READ_USER(&frame, sizeof(frame), tstate + w->layout.tstate_frame))
+		return STACK_UNREADABLE;
+	if ((w->layout.flags & PY_CFRAME) && frame && READ_USER(&frame, sizeof(frame), frame + w->layout.cframe_frame))
+		return STACK_UNREADABLE;
+	w->frame = frame;
+	return 0;
+}
 
 static __always_inline void walk_blob_head(struct walk *w, u16 part, u32 char_size, u64 total)
 {
@@ -38,28 +111,34 @@ static __always_inline void walk_blob_head(struct walk *w, u16 part, u32 char_si
 	w->blob.head.pad = 0;
 }
 
-/* Sends `total` bytes at `address` in pieces, the first BLOB_TOTAL_MAX of them. */
+/* Sends the piece from `start` on of `total` bytes at `address`. Nonzero: no more to do. */
+__attribute__((noinline)) int walk_send_piece(struct walk *w, u64 address, u32 start, u32 total)
+{
+	u32 length;
+
+	if (!w || (start && start >= total))
+		return 1;
+	length = total - start;
+	barrier_var(length);
+	if (length > BLOB_DATA_MAX)
+		length = BLOB_DATA_MAX;
+	if (length && READ_USER(w->blob.data, length, address + start))
+		return -1;
+	w->blob.head.start = start;
+	w->blob.head.length = length;
+	w->blob.head.head.size = sizeof(w->blob.head) + length;
+	return walk_send_blob(w, length);
+}
+
+/* Sends `total` bytes at `address`, the first BLOB_TOTAL_MAX of them. */
 static __always_inline int walk_send_pieces(struct walk *w, u64 address, u64 total)
 {
-	if (total > BLOB_TOTAL_MAX)
-		total = BLOB_TOTAL_MAX;
-	for (u32 i = 0; i < BLOB_TOTAL_MAX / BLOB_DATA_MAX; i++) {
-		u64 start = (u64)i * BLOB_DATA_MAX, length;
+	u32 size = total > BLOB_TOTAL_MAX ? BLOB_TOTAL_MAX : total;
+	int done = 0;
 
-		if (start >= total && i)
-			break;
-		length = total - start;
-		if (length > BLOB_DATA_MAX)
-			length = BLOB_DATA_MAX;
-		if (length && READ_USER(w->blob.data, length, address + start))
-			return -1;
-		w->blob.head.start = start;
-		w->blob.head.length = length;
-		w->blob.head.head.size = sizeof(w->blob.head) + length;
-		if (walk_send(&w->blob, sizeof(w->blob.head) + length))
-			return -1;
-	}
-	return 0;
+	for (u32 i = 0; i < BLOB_TOTAL_MAX / BLOB_DATA_MAX && !done; i++)
+		done = walk_send_piece(w, address, i * BLOB_DATA_MAX, size);
+	return done < 0 ? -1 : 0;
 }
 
 __attribute__((noinline)) int walk_send_string(struct walk *w, u64 object, u32 part)
@@ -110,7 +189,7 @@ __attribute__((noinline)) int walk_send_code(struct walk *w)
 	w->code.head.kind = EVENT_CODE;
 	w->code.head.flags = 0;
 	w->code.head.size = sizeof(w->code);
-	if (walk_send(&w->code, sizeof(w->code)))
+	if (walk_send_head(w))
 		return -1;
 	failed |= walk_send_string(w, filename, BLOB_FILENAME);
 	failed |= walk_send_string(w, name, BLOB_NAME);
@@ -118,7 +197,6 @@ __attribute__((noinline)) int walk_send_code(struct walk *w)
 	return failed;
 }
 
-/* One frame: w->frame is recorded and w->frame becomes the next one out. Nonzero ends the walk. */
 __attribute__((noinline)) int walk_step(struct walk *w)
 {
 	struct py_code_identity id = {};
@@ -169,7 +247,6 @@ __attribute__((noinline)) int walk_step(struct walk *w)
 	return 0;
 }
 
-/* A cheap mark of where the thread is: the innermost frames' places and instructions. Leaves w->frame alone. */
 __attribute__((noinline)) u64 walk_light(struct walk *w)
 {
 	u64 hash = 0x9ae16a3b2f90404fULL, first;
@@ -189,4 +266,26 @@ __attribute__((noinline)) u64 walk_light(struct walk *w)
 	}
 	w->frame = first;
 	return hash;
+}
+
+/*
+ * All frames from w->frame on. Two loops, one in a function of its own: the
+ * verifier follows every turn of a loop, and 32 + 32 are fewer than 1024.
+ */
+__attribute__((noinline)) int walk_steps(struct walk *w)
+{
+	for (int i = 0; i < WALK_STEPS; i++) {
+		if (walk_step(w))
+			return 1;
+	}
+	return 0;
+}
+
+__attribute__((noinline)) int walk_all(struct walk *w)
+{
+	for (int i = 0; i < WALK_STEPS; i++) {
+		if (walk_steps(w))
+			return 0;
+	}
+	return 0;
 }

@@ -11,8 +11,9 @@
  * walk_code_is_new() and walk_send() do.
  *
  * The work is cut into functions that the verifier checks one by one (global
- * functions): walk_step() for one frame, walk_send_code() for a code object seen
- * for the first time. Their state is struct walk, in a per-CPU map.
+ * functions, walk.bpf.c): walk_begin() finds the thread state, walk_step() takes one frame,
+ * walk_send_code() tells of a code object seen for the first time. Their state is
+ * struct walk, in a per-CPU map.
  */
 #ifndef FIXINGAHOLE_WALKER_H
 #define FIXINGAHOLE_WALKER_H
@@ -28,6 +29,9 @@
 /* Threads looked at when a thread state must be found in the interpreter's list. */
 #define WALK_THREADS_MAX 256
 #define WALK_SCAN_PAUSE_NS 10000000ULL
+
+/* Steps of a walk: the square of this. Shims and frames half made take a step too. */
+#define WALK_STEPS 32
 
 /* Frames in a light fingerprint. */
 #define LIGHT_DEPTH 4
@@ -71,6 +75,16 @@ struct walk {
 	struct raw_frame frames[PY_MAX_DEPTH];
 };
 
+/*
+ * Finds the thread state and its innermost frame. w->layout, fsbase and now_ns are
+ * set. Returns 0 with w->frame set (0: no frame), or the enum stack_flag that says why not.
+ */
+int walk_begin(struct walk *w, struct walk_process *p, struct thread_cache *cache);
+/* From w->frame outwards, into w->frames. */
+int walk_all(struct walk *w);
+/* A cheap mark of where the thread is: the innermost frames' places and instructions. Leaves w->frame alone. */
+__u64 walk_light(struct walk *w);
+
 #define WALK_U64(words, offset) (*(__u64 *)((__u8 *)(words) + ((offset) & 0x78)))
 #define WALK_U32(words, offset) (*(__u32 *)((__u8 *)(words) + ((offset) & 0x7c)))
 #define WALK_U8(words, offset) (*((__u8 *)(words) + ((offset) & 0x7f)))
@@ -97,68 +111,6 @@ static __always_inline __u64 walk_tss(struct walk *w, struct walk_process *p)
 	if (READ_USER(&value, sizeof(value), block + (p->tss_key % GLIBC_TSS_PER_BLOCK) * 16 + 8))
 		return 0;
 	return value;
-}
-
-static __always_inline int walk_owns(struct walk *w, __u64 tstate)
-{
-	__u64 id = 0;
-
-	return tstate && !READ_USER(&id, sizeof(id), tstate + w->layout.tstate_thread_id) && id == w->fsbase;
-}
-
-/* Looks through the threads of the first interpreter, at most every WALK_SCAN_PAUSE_NS. */
-static __always_inline __u64 walk_scan(struct walk *w, struct walk_process *p, struct thread_cache *cache)
-{
-	__u64 interp = 0, tstate = 0;
-
-	if (w->now_ns < cache->next_scan_ns)
-		return 0;
-	cache->next_scan_ns = w->now_ns + WALK_SCAN_PAUSE_NS;
-	if (READ_USER(&interp, sizeof(interp), p->runtime + w->layout.interpreters_head) || !interp)
-		return 0;
-	if (READ_USER(&tstate, sizeof(tstate), interp + w->layout.interp_threads_head))
-		return 0;
-	for (int i = 0; i < WALK_THREADS_MAX && tstate; i++) {
-		if (walk_owns(w, tstate))
-			return tstate;
-		if (READ_USER(&tstate, sizeof(tstate), tstate + w->layout.tstate_next))
-			return 0;
-	}
-	return 0;
-}
-
-/*
- * Finds the thread state and its innermost frame. w->layout, fsbase and now_ns are
- * set. Returns 0 with w->frame set (0: no frame), or the enum stack_flag that says why not.
- */
-static __always_inline int walk_begin(struct walk *w, struct walk_process *p, struct thread_cache *cache)
-{
-	__u64 tstate = 0, frame = 0;
-
-	w->n_frames = 0;
-	w->depth = 0;
-	w->flags = 0;
-	w->hash = 0x2545f4914f6cdd1dULL;
-	w->instr = 0;
-	w->frame = 0;
-	if (w->layout.tss_key)
-		tstate = walk_tss(w, p);
-	if (!walk_owns(w, tstate)) {
-		tstate = cache->tstate;
-		if (!walk_owns(w, tstate)) {
-			tstate = walk_scan(w, p, cache);
-			cache->tstate = tstate;
-		}
-	}
-	w->tstate = tstate;
-	if (!tstate)
-		return STACK_NO_TSTATE;
-	if (READ_USER(&frame, sizeof(frame), tstate + w->layout.tstate_frame))
-		return STACK_UNREADABLE;
-	if ((w->layout.flags & PY_CFRAME) && frame && READ_USER(&frame, sizeof(frame), frame + w->layout.cframe_frame))
-		return STACK_UNREADABLE;
-	w->frame = frame;
-	return 0;
 }
 
 /* Reads the frame at w->frame. 0 or -1. */
