@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Threads and every kind of descendant."""
+
+import pytest
+
+from tolerance import assert_seconds
+
+
+@pytest.mark.parametrize("way", ["fork", "mp_fork", "mp_spawn", "subprocess", "exec"])
+def test_children(project, python, way):
+    """What the children do stands under its function, whichever process did it."""
+    result = project.profile("children.py", way, "0.7", "2", python=python).check()
+    spinning = "child_" + way
+    inclusive = sum(values["cpu_samples"] for stack, values in result.stacks() if any(function == spinning for _, function, _ in stack))
+    expected = 1000 * 0.7 * (1 if way == "exec" else 2)
+    # Two at once on two busy cores may get less CPU than wall time.
+    assert 0.7 * expected <= inclusive <= 1.1 * expected, (inclusive, expected)
+    processes = result.details["processes"]
+    assert len(processes) >= (1 if way == "exec" else 3)
+    if way != "exec":
+        assert sum(1 for process in processes if process["parent_pid"] == processes[0]["pid"]) >= 2
+
+
+def test_brief(project, python):
+    """Children that are gone before anybody looks still have names and lines."""
+    result = project.profile("children.py", "brief", "0.015", "20", python=python).check()
+    inclusive = sum(values["cpu_samples"] for stack, values in result.stacks() if any(function == "child_brief" for _, function, _ in stack))
+    assert 0.7 * 300 <= inclusive <= 1.3 * 300, inclusive
+    assert len(result.details["processes"]) >= 21
+    assert result.losses["no_interpreter"] <= 5
+
+
+def test_threads(project, python):
+    result = project.profile("threads.py", "200", "100000", python=python).check()
+    assert_seconds(result.functions("threads.py")["work"].cpu, result.truth["process"], "work", relative=0.1)
+    assert result.details["processes"][0]["threads"] == result.truth["threads"]
+
+
+def test_deep(project, python):
+    """Deeper than what is kept: cut, said, and the innermost still right."""
+    result = project.profile("deep.py", "5000", "0.5", python=python).check()
+    assert_seconds(result.functions("deep.py")["bottom"].cpu, 0.5, "bottom", relative=0.1)
+    assert result.losses["cut_stacks"] > 300
+
+
+def test_exec_of_another_program(project):
+    result = project.profile("crash.py", "exec", "0.3").check()
+    assert_seconds(result.functions("crash.py")["work"].total, 0.3, "work", relative=0.1)
+
+
+def test_names(project, python):
+    """Names that no format likes. Every function is there, under its own file."""
+    result = project.profile("names.py", "0.1", options=["--detailed"], python=python).check()
+    seen = {function["name"].split(".")[-1]: entry["path"].split("/")[-1] for entry in result.details["files"] for function in entry["functions"]}
+    for name, base in result.truth["files"].items():
+        matches = [path for function, path in seen.items() if function == name.split(".")[-1]]
+        assert matches, "%r is missing" % name[:80]
+        if base:
+            assert base in matches, (name[:80], base, matches)
+    for text in (result.summary, result.results):
+        assert not any(ord(c) < 32 and c != "\n" for c in text), "control characters in a report"
+
+
+def test_big_source(project):
+    import os
+    import subprocess
+    import sys
+
+    path = project.path("big.py")
+    generator = project.target("big_source.py")
+    subprocess.check_call([sys.executable, generator, path, "100000", "0.5"])
+    os.unlink(generator)
+    result = project.profile("big.py").check()
+    lineno = project.marks("big.py")["spin"]
+    assert lineno > 99000
+    assert_seconds(result.line("big.py", lineno).total, 0.5, "the last function's line", relative=0.1)
