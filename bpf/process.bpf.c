@@ -7,7 +7,7 @@
 #include "maps.h"
 
 /* Address spaces used so far. */
-u32 last_space = 0;
+__u32 last_space = 0;
 
 static __always_inline u32 new_space(void)
 {

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capture/capture.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "bpf/shared.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+/* What the skeleton refers to: only sizes matter here. */
+#include "fixingahole.skel.h"
+
+#define RING_BYTES (8U << 20)
+/* From this rate on the buffer must hold more between two drains. */
+#define RING_FAST_HZ 2000
+#define RING_FAST_BYTES (16U << 20)
+
+struct capture {
+	struct fixingahole_bpf *skeleton;
+	struct ring_buffer *ring;
+	struct capture_options options;
+	struct bpf_link *timer;
+	struct py_layout layouts[PY_MAX_LAYOUTS];
+	unsigned int n_layouts;
+	uint64_t bad;
+	/* during a drain */
+	record_sink sink;
+	void *context;
+	int n_drained;
+};
+
+static int libbpf_log(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[1024];
+	size_t n;
+
+	if (level == LIBBPF_DEBUG)
+		return 0;
+	vsnprintf(line, sizeof(line), format, args);
+	n = strlen(line);
+	if (n && line[n - 1] == '\n')
+		line[n - 1] = 0;
+	log_debug("%s", line);
+	return 0;
+}
+
+static int on_record(void *context, void *data, size_t size)
+{
+	struct capture *c = context;
+
+	if (record_valid(data, size)) {
+		c->sink(c->context, data);
+		c->n_drained++;
+	} else {
+		c->bad++;
+	}
+	return 0;
+}
+
+static int describe(char problem[512], int err, const char *what)
+{
+	const char *remedy = "see fixingahole --verbose";
+
+	if (err == -EPERM || err == -EACCES)
+		remedy = "run it as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE";
+	else if (err == -ENOENT || err == -ESRCH || err == -EINVAL)
+		remedy = "this needs Linux 5.15 or later with BTF (/sys/kernel/btf/vmlinux)";
+	snprintf(problem, 512, "cannot %s: %s: %s", what, strerror(-err), remedy);
+	return err;
+}
+
+/* The programs that see every switch, page and process; the timer comes with the target. */
+static int attach_all(struct capture *c)
+{
+	struct fixingahole_bpf *s = c->skeleton;
+
+	s->links.on_fork = bpf_program__attach(s->progs.on_fork);
+	s->links.on_exec = bpf_program__attach(s->progs.on_exec);
+	s->links.on_exit = bpf_program__attach(s->progs.on_exit);
+	s->links.on_switch = bpf_program__attach(s->progs.on_switch);
+	s->links.on_rss_stat = bpf_program__attach(s->progs.on_rss_stat);
+	if (!s->links.on_fork || !s->links.on_exec || !s->links.on_exit || !s->links.on_switch || !s->links.on_rss_stat)
+		return -errno;
+	return 0;
+}
+
+static int load(struct capture *c, char problem[512])
+{
+	int err;
+
+	libbpf_set_print(libbpf_log);
+	/* before 5.11 only; failure shows at load */
+	libbpf_set_strict_mode(LIBBPF_STRICT_ALL & ~LIBBPF_STRICT_AUTO_RLIMIT_MEMLOCK);
+	c->skeleton = fixingahole_bpf__open();
+	if (!c->skeleton)
+		return describe(problem, -errno, "open the BPF object");
+	bpf_map__set_max_entries(c->skeleton->maps.events, c->options.rate_hz > RING_FAST_HZ ? RING_FAST_BYTES : RING_BYTES);
+	if (c->options.empty) {
+		struct bpf_program *program;
+
+		bpf_object__for_each_program(program, c->skeleton->obj)
+			bpf_program__set_autoload(program, program == c->skeleton->progs.cpu_empty);
+	} else {
+		bpf_program__set_autoload(c->skeleton->progs.cpu_empty, false);
+	}
+	err = fixingahole_bpf__load(c->skeleton);
+	if (err)
+		return describe(problem, err, "load the BPF programs");
+	if (c->options.empty)
+		return 0;
+	err = attach_all(c);
+	if (err)
+		return describe(problem, err, "attach to the kernel's tracepoints");
+	c->ring = ring_buffer__new(bpf_map__fd(c->skeleton->maps.events), on_record, c, NULL);
+	return c->ring ? 0 : describe(problem, -errno, "map the ring buffer");
+}
+
+int capture__open(struct capture **out, const struct capture_options *options, char problem[512])
+{
+	struct capture *c = calloc(1, sizeof(*c));
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	c->options = *options;
+	err = load(c, problem);
+	if (err) {
+		capture__free(c);
+		return err;
+	}
+	*out = c;
+	return 0;
+}
+
+static int open_timer(pid_t pid, int rate_hz)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.sample_period = 1000000000ULL / rate_hz,
+		.disabled = 1,
+		.inherit = 1,
+		.enable_on_exec = 1,
+	};
+	int fd = syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int capture__follow(struct capture *c, pid_t pid, char problem[512])
+{
+	struct bpf_program *program = c->options.empty ? c->skeleton->progs.cpu_empty : c->skeleton->progs.cpu_sample;
+	_cleanup_free_ void *empty = NULL;
+	_cleanup_close_ int pidfd = -1;
+	int timer, err;
+
+	if (!c->options.empty) {
+		pidfd = syscall(SYS_pidfd_open, pid, 0);
+		empty = calloc(1, bpf_map__value_size(c->skeleton->maps.threads));
+		if (pidfd < 0 || !empty)
+			return describe(problem, pidfd < 0 ? -errno : -ENOMEM, "open the target process");
+		err = bpf_map_update_elem(bpf_map__fd(c->skeleton->maps.threads), &pidfd, empty, BPF_ANY);
+		if (err)
+			return describe(problem, err, "follow the target process");
+	}
+	timer = open_timer(pid, c->options.rate_hz);
+	if (timer < 0)
+		return describe(problem, timer, "open a timer on the target");
+	c->timer = bpf_program__attach_perf_event(program, timer);
+	if (!c->timer) {
+		err = -errno;
+		close(timer);
+		return describe(problem, err, "attach to the target's timer");
+	}
+	return 0;
+}
+
+static int layout_index(struct capture *c, const struct py_layout *layout)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < c->n_layouts; i++) {
+		if (!memcmp(&c->layouts[i], layout, sizeof(*layout)))
+			return i;
+	}
+	if (i == PY_MAX_LAYOUTS)
+		return -ENOSPC;
+	err = bpf_map_update_elem(bpf_map__fd(c->skeleton->maps.layouts), &i, layout, BPF_ANY);
+	if (err)
+		return err;
+	c->layouts[i] = *layout;
+	c->n_layouts++;
+	return i;
+}
+
+int capture__set_interp(struct capture *c, pid_t pid, uint32_t space, const struct interp_binary *binary, uint64_t bias)
+{
+	struct interp_entry entry = { .space = space, .runtime = binary->runtime + bias };
+	int index = layout_index(c, &binary->layout);
+	__u32 key = pid;
+
+	if (index < 0)
+		return index;
+	entry.layout = index + 1;
+	return bpf_map_update_elem(bpf_map__fd(c->skeleton->maps.interps), &key, &entry, BPF_ANY);
+}
+
+void capture__forget(struct capture *c, pid_t pid)
+{
+	__u32 key = pid;
+
+	bpf_map_delete_elem(bpf_map__fd(c->skeleton->maps.interps), &key);
+}
+
+int capture__fd(const struct capture *c)
+{
+	return c->ring ? ring_buffer__epoll_fd(c->ring) : -1;
+}
+
+int capture__drain(struct capture *c, record_sink sink, void *context)
+{
+	int err;
+
+	if (!c->ring)
+		return 0;
+	c->sink = sink;
+	c->context = context;
+	c->n_drained = 0;
+	err = ring_buffer__consume(c->ring);
+	return err < 0 ? err : c->n_drained;
+}
+
+void capture__losses(const struct capture *c, struct capture_losses *losses)
+{
+	int cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ struct counters *values = NULL;
+	__u32 zero = 0;
+
+	memset(losses, 0, sizeof(*losses));
+	losses->bad = c->bad;
+	values = cpus > 0 ? calloc(cpus, sizeof(*values)) : NULL;
+	if (!values || bpf_map_lookup_elem(bpf_map__fd(c->skeleton->maps.counters), &zero, values))
+		return;
+	for (int i = 0; i < cpus; i++) {
+		losses->dropped += values[i].dropped;
+		losses->skipped_walks += values[i].skipped_walks;
+		losses->busy += values[i].busy;
+		losses->no_storage += values[i].no_storage;
+		losses->ticks += values[i].ticks;
+	}
+}
+
+void capture__free(struct capture *c)
+{
+	if (!c)
+		return;
+	bpf_link__destroy(c->timer);
+	ring_buffer__free(c->ring);
+	fixingahole_bpf__destroy(c->skeleton);
+	free(c);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel side of a run: loads the BPF programs, puts the timer on the target,
+ * and hands over what comes out of the ring buffer. The only room that knows the
+ * skeleton.
+ */
+#ifndef FIXINGAHOLE_CAPTURE_H
+#define FIXINGAHOLE_CAPTURE_H
+
+#include <sys/types.h>
+
+#include "capture/sample.h"
+#include "python/interp.h"
+
+struct capture;
+
+struct capture_options {
+	int rate_hz;
+	bool empty; /* benchmark: the same timer with an empty program, nothing else */
+};
+
+/* What the kernel side lost, so far. */
+struct capture_losses {
+	uint64_t dropped;       /* records that did not fit into the ring buffer */
+	uint64_t skipped_walks; /* switch-outs whose stack was not walked */
+	uint64_t busy;          /* walks not made: another one was under way */
+	uint64_t no_storage;    /* threads or processes that could not be followed */
+	uint64_t ticks;         /* CPU samples taken */
+	uint64_t bad;           /* records that made no sense here */
+};
+
+/* Loads and attaches all that is not tied to a target. On failure one line in problem, with the remedy. */
+int capture__open(struct capture **out, const struct capture_options *options, char problem[512]);
+/* Makes `pid`, which waits for its exec, the target: it, its threads and its descendants are seen from exec on. */
+int capture__follow(struct capture *capture, pid_t pid, char problem[512]);
+/* Tells the walker how to read address space `space` of `pid`. -ENOSPC: too many different interpreters. */
+int capture__set_interp(struct capture *capture, pid_t pid, uint32_t space, const struct interp_binary *binary, uint64_t bias);
+/* The process is gone: forget what was set. */
+void capture__forget(struct capture *capture, pid_t pid);
+/* Readable (poll) when records should be fetched before the usual time. */
+int capture__fd(const struct capture *capture);
+/* Hands over all records that are there now. Number of records, or -errno. */
+int capture__drain(struct capture *capture, record_sink sink, void *context);
+void capture__losses(const struct capture *capture, struct capture_losses *losses);
+void capture__free(struct capture *capture);
+
+#endif

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "symbols/symbols.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "python/interp.h"
+#include "symbols/codes.h"
+#include "util/cleanup.h"
+
+/* Code units whose lines are remembered; functions beyond that are looked up each time. */
+#define LINES_MAX (1U << 20)
+
+struct space {
+	uint32_t id;
+	bool has_interp;
+	struct event_interp interp;
+	const char *interpreter;
+	struct codes codes;
+};
+
+struct symbols {
+	struct strings *strings;
+	code_reader reader;
+	struct space **spaces; /* by id: ids are small and given out in order */
+	size_t n_spaces;
+	struct symbol **slots; /* open addressing */
+	size_t capacity, count;
+};
+
+struct symbols *symbols__new(struct strings *strings, code_reader reader)
+{
+	struct symbols *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	s->strings = strings;
+	s->reader = reader;
+	return s;
+}
+
+void symbols__free(struct symbols *s)
+{
+	if (!s)
+		return;
+	for (size_t i = 0; i < s->n_spaces; i++)
+		symbols__end(s, i);
+	for (size_t i = 0; i < s->capacity; i++)
+		free(s->slots[i]);
+	free(s->spaces);
+	free(s->slots);
+	free(s);
+}
+
+size_t symbols__count(const struct symbols *s)
+{
+	return s->count;
+}
+
+static struct space *space_find(const struct symbols *s, uint32_t id)
+{
+	return id < s->n_spaces ? s->spaces[id] : NULL;
+}
+
+static struct space *space_get(struct symbols *s, uint32_t id)
+{
+	struct space *space = space_find(s, id);
+
+	if (space)
+		return space;
+	if (id >= 1U << 24) /* not a number that bpf/ gives out */
+		return NULL;
+	if (id >= s->n_spaces) {
+		size_t n = id < 32 ? 64 : (size_t)id * 2;
+		struct space **spaces = realloc(s->spaces, n * sizeof(*spaces));
+
+		if (!spaces)
+			return NULL;
+		memset(spaces + s->n_spaces, 0, (n - s->n_spaces) * sizeof(*spaces));
+		s->spaces = spaces;
+		s->n_spaces = n;
+	}
+	space = calloc(1, sizeof(*space));
+	if (!space)
+		return NULL;
+	space->id = id;
+	s->spaces[id] = space;
+	return space;
+}
+
+void symbols__end(struct symbols *s, uint32_t id)
+{
+	struct space *space = space_find(s, id);
+
+	if (!space)
+		return;
+	codes__release(&space->codes);
+	free(space);
+	s->spaces[id] = NULL;
+}
+
+int symbols__interp(struct symbols *s, const struct event_interp *event)
+{
+	struct space *space = space_get(s, event->head.space);
+	char text[32];
+
+	if (!space)
+		return -ENOMEM;
+	space->interp = *event;
+	space->has_interp = event->version != 0;
+	if (!space->has_interp)
+		return 0;
+	snprintf(text, sizeof(text), "CPython %u.%u", event->version >> 8 & 0xff, event->version & 0xff);
+	space->interpreter = strings__intern(s->strings, text);
+	return 0;
+}
+
+int symbols__fork(struct symbols *s, const struct event_fork *event)
+{
+	struct space *child = space_get(s, event->head.space);
+	const struct space *parent = space_find(s, event->parent_space);
+
+	if (!child)
+		return -ENOMEM;
+	if (parent && parent->has_interp) {
+		child->interp = parent->interp;
+		child->has_interp = true;
+		child->interpreter = parent->interpreter;
+	}
+	return 0;
+}
+
+int symbols__code(struct symbols *s, const struct event_code *event)
+{
+	struct space *space = space_get(s, event->head.space);
+	struct code_entry *entry = space ? codes__get(&space->codes, event->code, event->fingerprint) : NULL;
+
+	if (!entry)
+		return -ENOMEM;
+	entry->firstlineno = event->firstlineno;
+	return 0;
+}
+
+int symbols__blob(struct symbols *s, const struct event_blob *event)
+{
+	struct space *space = space_get(s, event->head.space);
+	struct code_entry *entry = space ? codes__get(&space->codes, event->code, event->fingerprint) : NULL;
+
+	return entry ? code_entry__add(entry, event) : -ENOMEM;
+}
+
+static size_t symbol_hash(const char *file, const char *function, uint32_t firstlineno)
+{
+	return py_mix64(py_mix64(py_mix64(0, (uintptr_t)file), (uintptr_t)function), firstlineno);
+}
+
+static int symbols_grow(struct symbols *s)
+{
+	size_t capacity = s->capacity ? s->capacity * 2 : 256;
+	struct symbol **slots = calloc(capacity, sizeof(*slots));
+
+	if (!slots)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->capacity; i++) {
+		struct symbol *symbol = s->slots[i];
+		size_t at;
+
+		if (!symbol)
+			continue;
+		at = symbol_hash(symbol->file, symbol->function, symbol->firstlineno) & (capacity - 1);
+		while (slots[at])
+			at = (at + 1) & (capacity - 1);
+		slots[at] = symbol;
+	}
+	free(s->slots);
+	s->slots = slots;
+	s->capacity = capacity;
+	return 0;
+}
+
+/* file and function are interned. */
+static const struct symbol *symbol_get(struct symbols *s, const char *file, const char *function, uint32_t firstlineno)
+{
+	struct symbol *symbol;
+	size_t at;
+
+	if (s->count * 2 >= s->capacity && symbols_grow(s))
+		return NULL;
+	at = symbol_hash(file, function, firstlineno) & (s->capacity - 1);
+	for (; s->slots[at]; at = (at + 1) & (s->capacity - 1)) {
+		symbol = s->slots[at];
+		if (symbol->file == file && symbol->function == function && symbol->firstlineno == firstlineno)
+			return symbol;
+	}
+	symbol = calloc(1, sizeof(*symbol));
+	if (!symbol)
+		return NULL;
+	*symbol = (struct symbol){ .file = file, .function = function, .firstlineno = firstlineno, .index = s->count };
+	s->slots[at] = symbol;
+	s->count++;
+	return symbol;
+}
+
+static void entry_set_symbol(struct symbols *s, struct code_entry *entry, const char *filename, const char *name)
+{
+	const char *file = strings__intern(s->strings, filename), *function = strings__intern(s->strings, name);
+
+	if (file && function)
+		entry->symbol = symbol_get(s, file, function, entry->firstlineno);
+	entry->failed = !entry->symbol;
+}
+
+/* From the parts that the walker sent. */
+static void entry_name_from_parts(struct symbols *s, struct code_entry *entry)
+{
+	struct code_part *parts = entry->parts;
+	_cleanup_free_ char *filename = pystring_to_utf8(parts[BLOB_FILENAME].data, parts[BLOB_FILENAME].received, parts[BLOB_FILENAME].char_size);
+	_cleanup_free_ char *name = pystring_to_utf8(parts[BLOB_NAME].data, parts[BLOB_NAME].received, parts[BLOB_NAME].char_size);
+
+	if (!filename || !name) {
+		entry->failed = true;
+		return;
+	}
+	entry_set_symbol(s, entry, filename, name);
+	free(steal_ptr(parts[BLOB_FILENAME].data));
+	free(steal_ptr(parts[BLOB_NAME].data));
+}
+
+/* From the process itself: a part was paged out or too large for the walker. */
+static void entry_name_from_process(struct symbols *s, struct space *space, uint32_t pid, struct code_entry *entry)
+{
+	struct code_object code = {};
+
+	entry->failed = true;
+	if (!s->reader || !space->has_interp || s->reader(pid, &space->interp.layout, entry->code, entry->fingerprint, &code))
+		return;
+	entry->firstlineno = code.firstlineno;
+	entry_set_symbol(s, entry, code.filename, code.name);
+	free(entry->parts[BLOB_LINETABLE].data);
+	entry->parts[BLOB_LINETABLE] = (struct code_part){ .data = steal_ptr(code.linetable), .total = code.linetable_size, .received = code.linetable_size, .char_size = 1, .announced = true };
+	code__release(&code);
+}
+
+static uint32_t entry_line(const struct space *space, struct code_entry *entry, int32_t offset)
+{
+	const struct code_part *table = &entry->parts[BLOB_LINETABLE];
+	uint32_t version = space->interp.version, unit, line, *lines;
+
+	if (offset < 0)
+		return entry->firstlineno;
+	unit = (uint32_t)offset / 2;
+	if (unit < entry->n_lines && entry->lines[unit])
+		return entry->lines[unit] - 1;
+	line = linetable_line(version, table->data, table->received, entry->firstlineno, offset);
+	if (unit >= entry->n_lines && unit < LINES_MAX) {
+		uint32_t n = unit * 2 + 16;
+
+		lines = realloc(entry->lines, n * sizeof(*lines));
+		if (!lines)
+			return line;
+		memset(lines + entry->n_lines, 0, (n - entry->n_lines) * sizeof(*lines));
+		entry->lines = lines;
+		entry->n_lines = n;
+	}
+	if (unit < entry->n_lines && line < UINT32_MAX)
+		entry->lines[unit] = line + 1;
+	return line;
+}
+
+const struct symbol *symbols__frame(struct symbols *s, uint32_t pid, uint32_t space_id, const struct raw_frame *frame, uint32_t *lineno)
+{
+	struct space *space = space_get(s, space_id);
+	struct code_entry *entry;
+
+	*lineno = 0;
+	if (!space || !frame->code)
+		return NULL;
+	entry = codes__get(&space->codes, frame->code, frame->fingerprint);
+	if (!entry)
+		return NULL;
+	if (!entry->symbol && !entry->failed) {
+		if (code_entry__complete(entry))
+			entry_name_from_parts(s, entry);
+		else
+			entry_name_from_process(s, space, pid, entry);
+	}
+	if (entry->symbol)
+		*lineno = entry_line(space, entry, frame->offset);
+	return entry->symbol;
+}
+
+enum time_class symbols__class(const struct symbols *s, const struct event_stack *stack)
+{
+	const struct space *space = space_find(s, stack->head.space);
+	const struct event_interp *interp;
+	uint64_t ip = stack->user_ip;
+
+	if (stack->head.flags & STACK_KERNEL)
+		return TIME_SYSTEM;
+	if (!space || !space->has_interp || !stack->n_frames)
+		return TIME_NATIVE;
+	interp = &space->interp;
+	for (uint32_t i = 0; i < interp->n_eval; i++) {
+		if (ip >= interp->eval[i].start && ip < interp->eval[i].end)
+			return TIME_PYTHON;
+	}
+	if (ip < interp->text_start || ip >= interp->text_end)
+		return TIME_NATIVE;
+	if ((stack->head.flags & STACK_OPCODE) && interp__opcode_is_call(interp->version, stack->opcode))
+		return TIME_NATIVE;
+	return TIME_PYTHON;
+}
+
+const char *symbols__interpreter(const struct symbols *s, uint32_t id)
+{
+	const struct space *space = space_find(s, id);
+
+	return space && space->has_interp ? space->interpreter : NULL;
+}
