@@ -256,9 +256,12 @@ def command(python):
 
 
 def image_of(python, facts):
+    """The file that holds the interpreter. (A distribution may say "shared" and link the executable statically.)"""
     root = python.rpartition(":")[0]
     _, library, directory, shared, executable = facts
-    return root + (os.path.join(directory, library) if shared else os.path.realpath(executable))
+    executable = root + os.path.realpath(executable)
+    needs = subprocess.run(["readelf", "-d", executable], check=True, stdout=subprocess.PIPE).stdout.decode()
+    return os.path.realpath(root + os.path.join(directory, library)) if shared and "[libpython" in needs else executable
 
 
 def compiled_library():

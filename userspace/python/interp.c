@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "python/interp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "image/elf.h"
+#include "image/maps.h"
+#include "python/analyse.h"
+#include "util/cleanup.h"
+
+/* More binaries than any sane system runs; keeps a hostile one from filling our memory. */
+#define CACHE_MAX 16384
+#define TEXT_SEGMENTS_MAX 4
+
+struct cache_entry {
+	dev_t device;
+	ino_t inode;
+	off_t size;
+	struct timespec mtime;
+	enum interp_status status;
+	char reason[REASON_SIZE];
+	struct elf_segment text[TEXT_SEGMENTS_MAX];
+	size_t n_text;
+	struct interp_binary *binary; /* INTERP_OK only */
+};
+
+struct interp_cache {
+	struct cache_entry *entries;
+	size_t count, capacity;
+};
+
+struct interp_cache *interp_cache__new(void)
+{
+	return calloc(1, sizeof(struct interp_cache));
+}
+
+void interp_cache__free(struct interp_cache *cache)
+{
+	if (!cache)
+		return;
+	for (size_t i = 0; i < cache->count; i++)
+		free(cache->entries[i].binary);
+	free(cache->entries);
+	free(cache);
+}
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+int interp__analyse_file(const char *path, struct interp_binary *out, enum interp_status *status, char reason[160])
+{
+	_cleanup_free_ char *real = realpath(path, NULL);
+	struct elf_image *image;
+	int fd, error;
+
+	if (!real)
+		return -errno;
+	fd = open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -errno;
+	error = elf_image__new(fd, &image);
+	if (error)
+		return error;
+	error = interp_analyse(image, base_name(real), out, status, reason);
+	elf_image__free(image);
+	return error;
+}
+
+static struct cache_entry *cache_lookup(struct interp_cache *cache, const struct stat *st)
+{
+	for (size_t i = 0; i < cache->count; i++) {
+		struct cache_entry *e = &cache->entries[i];
+
+		if (e->inode == st->st_ino && e->device == st->st_dev && e->size == st->st_size && e->mtime.tv_sec == st->st_mtim.tv_sec &&
+		    e->mtime.tv_nsec == st->st_mtim.tv_nsec)
+			return e;
+	}
+	return NULL;
+}
+
+static struct cache_entry *cache_add(struct interp_cache *cache, const struct cache_entry *entry)
+{
+	if (cache->count == CACHE_MAX)
+		return NULL;
+	if (cache->count == cache->capacity) {
+		size_t capacity = cache->capacity ? cache->capacity * 2 : 16;
+		struct cache_entry *entries = realloc(cache->entries, capacity * sizeof(*entries));
+
+		if (!entries)
+			return NULL;
+		cache->entries = entries;
+		cache->capacity = capacity;
+	}
+	cache->entries[cache->count] = *entry;
+	return &cache->entries[cache->count++];
+}
+
+/* Takes fd. Fills everything in *entry but the file's identity. */
+static int analyse_fd(int fd, const char *name, struct cache_entry *entry)
+{
+	const struct elf_segment *segments;
+	struct elf_image *image;
+	size_t count;
+	int error = elf_image__new(fd, &image);
+
+	if (error == -ENOEXEC) {
+		entry->status = INTERP_NOT_PYTHON;
+		snprintf(entry->reason, sizeof(entry->reason), "'%.80s' is not an x86-64 ELF file", name);
+		return 0;
+	}
+	if (error)
+		return error;
+	entry->binary = calloc(1, sizeof(*entry->binary));
+	error = entry->binary ? interp_analyse(image, name, entry->binary, &entry->status, entry->reason) : -ENOMEM;
+	segments = elf_image__segments(image, &count);
+	for (size_t i = 0; i < count && entry->n_text < TEXT_SEGMENTS_MAX; i++) {
+		if (segments[i].executable)
+			entry->text[entry->n_text++] = segments[i];
+	}
+	elf_image__free(image);
+	if (error || entry->status != INTERP_OK) {
+		free(entry->binary);
+		entry->binary = NULL;
+	}
+	return error;
+}
+
+/* Takes fd. The entry is valid until the next look. */
+static int cache_get(struct interp_cache *cache, int fd, const char *name, const struct cache_entry **out)
+{
+	struct cache_entry entry = { 0 };
+	struct cache_entry *found;
+	struct stat st;
+	int error;
+
+	if (fstat(fd, &st) < 0) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
+	found = cache_lookup(cache, &st);
+	if (found) {
+		close(fd);
+		*out = found;
+		return 0;
+	}
+	entry.device = st.st_dev;
+	entry.inode = st.st_ino;
+	entry.size = st.st_size;
+	entry.mtime = st.st_mtim;
+	error = analyse_fd(fd, name, &entry);
+	if (error)
+		return error;
+	found = cache_add(cache, &entry);
+	if (!found) {
+		free(entry.binary);
+		return -ENOMEM;
+	}
+	*out = found;
+	return 0;
+}
+
+/* An executable mapping that may be the interpreter's. */
+struct candidate {
+	struct mapping mapping;
+	char path[PATH_MAX];
+	bool found;
+};
+
+struct search {
+	struct stat exe;
+	char exe_path[PATH_MAX];
+	struct candidate library, executable;
+	bool any;
+};
+
+static void candidate_set(struct candidate *c, const struct mapping *m)
+{
+	if (c->found || strlen(m->path) >= sizeof(c->path))
+		return;
+	c->mapping = *m;
+	strcpy(c->path, m->path);
+	c->mapping.path = c->path;
+	c->found = true;
+}
+
+static int look_at_mapping(const struct mapping *m, void *arg)
+{
+	struct search *search = arg;
+
+	search->any = true;
+	if (!m->executable || !m->inode)
+		return 0;
+	if (interp_name_is_libpython(base_name(m->path), NULL)) {
+		candidate_set(&search->library, m);
+		return 1;
+	}
+	/* inode numbers may differ on an overlay, names after a rename: either will do */
+	if (m->inode == search->exe.st_ino || !strcmp(m->path, search->exe_path))
+		candidate_set(&search->executable, m);
+	return 0;
+}
+
+static int read_exe(pid_t pid, struct search *search)
+{
+	char link[64];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
+	n = readlink(link, search->exe_path, sizeof(search->exe_path) - 1);
+	if (n < 0 || stat(link, &search->exe) < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	search->exe_path[n] = '\0';
+	return 0;
+}
+
+static int use_candidate(struct interp_cache *cache, pid_t pid, const struct candidate *c, bool is_exe, struct interp_process *out)
+{
+	const struct cache_entry *entry = NULL;
+	int fd, error;
+
+	fd = is_exe ? maps__open_exe(pid) : maps__open(pid, &c->mapping);
+	error = fd < 0 ? fd : cache_get(cache, fd, base_name(c->path), &entry);
+	if (error)
+		return error;
+	out->status = entry->status;
+	memcpy(out->reason, entry->reason, sizeof(out->reason));
+	snprintf(out->path, sizeof(out->path), "%.*s", (int)sizeof(out->path) - 1, c->path);
+	if (entry->status != INTERP_OK)
+		return 0;
+	if (elf_image__bias(entry->text, entry->n_text, c->mapping.start, c->mapping.offset, &out->bias)) {
+		out->status = INTERP_UNSUPPORTED;
+		snprintf(out->reason, sizeof(out->reason), "'%.80s' is not mapped as its headers say", base_name(c->path));
+		return 0;
+	}
+	out->binary = entry->binary;
+	return 0;
+}
+
+int interp__find(struct interp_cache *cache, pid_t pid, struct interp_process *out)
+{
+	struct interp_process result = { .status = INTERP_NOT_PYTHON };
+	struct search search = { 0 };
+	int error = read_exe(pid, &search);
+
+	if (error)
+		return error;
+	error = maps__each(pid, look_at_mapping, &search);
+	if (error < 0)
+		return error;
+	if (!search.any)
+		return -ESRCH;
+	error = 0;
+	if (search.library.found)
+		error = use_candidate(cache, pid, &search.library, false, &result);
+	else if (search.executable.found)
+		error = use_candidate(cache, pid, &search.executable, true, &result);
+	else
+		snprintf(result.reason, sizeof(result.reason), "'%.80s' is not mapped (yet)", base_name(search.exe_path));
+	if (error)
+		return error;
+	*out = result;
+	return 0;
+}
