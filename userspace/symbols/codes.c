@@ -62,8 +62,9 @@ int code_entry__add(struct code_entry *entry, const struct event_blob *blob)
 	struct code_part *part = &entry->parts[blob->part];
 	uint8_t *data;
 
-	if (entry->symbol || entry->failed)
+	if (entry->symbol)
 		return 0;
+	entry->failed = false; /* worth another try */
 	if (!blob->start) {
 		if (part->announced && part->received == part->total)
 			return 0; /* the same again */

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "target/script.h"
+#include "target/strv.h"
+#include "util/cleanup.h"
+
+extern const char hook_sitecustomize_start[], hook_sitecustomize_end[];
+extern const char hook_logs_start[], hook_logs_end[];
+extern const char hook_plots_start[], hook_plots_end[];
+
+/* __pycache__ as a plain file: the interpreter cannot cache a compiled copy that would be left behind. */
+static const char *const file_names[] = { "sitecustomize.py", "logs.py", "plots.py", "__pycache__" };
+
+/* A bytes literal: any path, whatever is in it, comes out the same. */
+static void write_bytes_literal(FILE *stream, const char *name, const char *value)
+{
+	if (!value) {
+		fprintf(stream, "%s = None\n", name);
+		return;
+	}
+	fprintf(stream, "%s = b'", name);
+	for (const unsigned char *p = (const unsigned char *)value; *p; p++)
+		fprintf(stream, *p < 0x80 && (isalnum(*p) || strchr("/._-", *p)) ? "%c" : "\\x%02x", *p);
+	fputs("'\n", stream);
+}
+
+static int hook_source(const struct identity *id, const struct hook_options *options, char **text, size_t *size)
+{
+	FILE *stream = open_memstream(text, size);
+	bool failed;
+
+	if (!stream)
+		return -errno;
+	write_bytes_literal(stream, "PYTHONPATH", environment_get(id->environment, "PYTHONPATH"));
+	write_bytes_literal(stream, "LOGS", options->logs_path);
+	fprintf(stream, "LEVEL = %d\n", options->log_level);
+	fprintf(stream, "MATPLOTLIB = %s\n", options->no_matplotlib ? "True" : "False");
+	fprintf(stream, "PLOTLY = %s\n", options->no_plotly ? "True" : "False");
+	fprintf(stream, "NOTEBOOK = %s\n", options->notebook ? "True" : "False");
+	fwrite(hook_sitecustomize_start, (size_t)(hook_sitecustomize_end - hook_sitecustomize_start), 1, stream);
+	failed = ferror(stream);
+	if (fclose(stream) || failed) {
+		free(*text);
+		*text = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+static int put_file(int dir, const char *name, const char *data, size_t size)
+{
+	_cleanup_close_ int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -errno;
+	while (size) {
+		ssize_t n = write(fd, data, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		data += n;
+		size -= (size_t)n;
+	}
+	return 0;
+}
+
+static void remove_directory(const char *path)
+{
+	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (dir < 0)
+		return;
+	for (size_t i = 0; i < sizeof(file_names) / sizeof(*file_names); i++)
+		unlinkat(dir, file_names[i], 0);
+	rmdir(path);
+}
+
+static int fill_directory(const char *path, const char *text, size_t size)
+{
+	_cleanup_close_ int dir = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int r;
+
+	if (dir < 0)
+		return -errno;
+	r = put_file(dir, "__pycache__", NULL, 0);
+	if (!r)
+		r = put_file(dir, "logs.py", hook_logs_start, (size_t)(hook_logs_end - hook_logs_start));
+	if (!r)
+		r = put_file(dir, "plots.py", hook_plots_start, (size_t)(hook_plots_end - hook_plots_start));
+	return r ? r : put_file(dir, "sitecustomize.py", text, size);
+}
+
+/* In the first temporary directory that takes it; PYTHONPATH cannot name one with a colon in it. */
+static int make_directory(const struct identity *id, const char *text, size_t size, char **directory)
+{
+	const char *const places[] = { environment_get(id->environment, "TMPDIR"), "/tmp", "/var/tmp", "/dev/shm" };
+	int r = -ENOENT;
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		_cleanup_free_ char *path = NULL;
+
+		if (!places[i] || places[i][0] != '/' || strchr(places[i], ':') || strlen(places[i]) > PATH_MAX / 2)
+			continue;
+		if (asprintf(&path, "%s/fixingahole-XXXXXX", places[i]) < 0) {
+			path = NULL;
+			return -ENOMEM;
+		}
+		if (!mkdtemp(path)) {
+			r = -errno;
+			continue;
+		}
+		r = fill_directory(path, text, size);
+		if (!r) {
+			*directory = steal_ptr(path);
+			return 0;
+		}
+		remove_directory(path);
+	}
+	return r;
+}
+
+int hook__create(const struct identity *id, const struct hook_options *options, char **directory)
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int r = hook_source(id, options, &text, &size);
+
+	if (r < 0)
+		return r;
+	r = identity__enter(id);
+	if (r < 0)
+		return r;
+	r = make_directory(id, text, size, directory);
+	identity__leave(id);
+	return r;
+}
+
+void hook__remove(const struct identity *id, const char *directory)
+{
+	if (!directory || identity__enter(id) < 0)
+		return;
+	remove_directory(directory);
+	identity__leave(id);
+}
+
+char **script__environment(const struct identity *id, const char *hook_directory)
+{
+	const char *old = environment_get(id->environment, "PYTHONPATH");
+	_cleanup_free_ char *path = NULL;
+	struct strv env = {};
+	int r = 0;
+
+	for (char *const *p = id->environment; p && *p && !r; p++)
+		r = strv_add(&env, *p);
+	if (!r)
+		r = strv_set(&env, "FIXINGAHOLE_PROFILE", "1");
+	if (!r && hook_directory) {
+		/* an empty entry would mean the working directory, but an empty PYTHONPATH means nothing */
+		if (asprintf(&path, "%s%s%s", hook_directory, old && *old ? ":" : "", old ? old : "") < 0) {
+			path = NULL;
+			r = -ENOMEM;
+		} else {
+			r = strv_set(&env, "PYTHONPATH", path);
+		}
+	}
+	if (r < 0) {
+		strv_release(&env);
+		return NULL;
+	}
+	return env.items;
+}
+
+/* A record begins with its time; the lines of a message or traceback that follow do not. */
+static bool begins_record(const char *line, size_t length)
+{
+	static const char shape[] = "0000-00-00 00:00:00 ";
+
+	if (length < sizeof(shape) - 1)
+		return false;
+	for (size_t i = 0; i < sizeof(shape) - 1; i++)
+		if (shape[i] == '0' ? !isdigit((unsigned char)line[i]) : line[i] != shape[i])
+			return false;
+	return true;
+}
+
+int logs__count(const char *path, size_t *records)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	_cleanup_fclose_ FILE *stream = NULL;
+	_cleanup_free_ char *line = NULL;
+	size_t room = 0, n = 0;
+	struct stat st;
+	ssize_t length;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return -EINVAL;
+	stream = fdopen(fd, "r");
+	if (!stream)
+		return -errno;
+	fd = -1;
+	while ((length = getline(&line, &room, stream)) >= 0)
+		n += begins_record(line, (size_t)length);
+	*records = n;
+	return 0;
+}
