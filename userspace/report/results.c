@@ -18,6 +18,7 @@
 #define CELLS 4
 #define SHARE_SHOWN 0.01 /* cells and files under it are left out */
 #define BYTES_SHOWN MIB
+#define SPARKLINE_COLUMNS 32
 #define WAITS_SHOWN 3    /* reasons per line */
 #define WAIT_SHOWN 0.001 /* share of the whole from which on a reason is listed */
 
@@ -311,13 +312,39 @@ static void print_outside(FILE *out, const struct profile *profile)
 	}
 }
 
+/* The RSS over time, one block per column. */
+static void print_sparkline(FILE *out, const struct profile *profile)
+{
+	static const char *const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+	size_t n = profile->n_rss_timeline, columns = n < SPARKLINE_COLUMNS ? n : SPARKLINE_COLUMNS;
+	uint64_t largest = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (profile->rss_timeline[i].bytes > largest)
+			largest = profile->rss_timeline[i].bytes;
+	}
+	for (size_t i = 0; largest && i < columns; i++) {
+		uint64_t bytes = 0;
+
+		for (size_t k = i * n / columns; k < (i + 1) * n / columns; k++) {
+			if (profile->rss_timeline[k].bytes > bytes)
+				bytes = profile->rss_timeline[k].bytes;
+		}
+		fputs(blocks[(size_t)((double)bytes / (double)largest * 7.999)], out);
+	}
+	if (largest)
+		putc(' ', out);
+}
+
 static void print_overall_memory(FILE *out, const struct profile *profile)
 {
 	char max[32], touched[32];
 
 	format_memory_exact(max, (double)profile->max_rss_bytes);
 	format_memory_exact(touched, (double)all_rss_bytes(profile));
-	fprintf(out, "     Memory usage: (max RSS: %s, touched in all: %s)\n", max, touched);
+	fputs("     Memory usage: ", out);
+	print_sparkline(out, profile);
+	fprintf(out, "(max RSS: %s, touched in all: %s)\n", max, touched);
 }
 
 int report_results(FILE *out, const struct profile *profile, const struct report_options *options)
