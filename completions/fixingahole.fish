@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+# fish completion for fixingahole(1)
+
+function __fixingahole_scripts
+    set -l word (commandline -ct)
+    __fish_complete_suffix $word .py
+    __fish_complete_suffix $word .ipynb
+end
+
+set -l none '__fish_use_subcommand'
+set -l profile '__fish_seen_subcommand_from profile'
+set -l summarize '__fish_seen_subcommand_from summarize'
+set -l stats '__fish_seen_subcommand_from stats'
+
+complete -c fixingahole -f
+complete -c fixingahole -n $none -a profile -d 'Run a script or notebook and report'
+complete -c fixingahole -n $none -a summarize -d 'Print the summary of a stored profile'
+complete -c fixingahole -n $none -a stats -d 'Mean and deviation over several runs'
+complete -c fixingahole -n $none -a help -d 'Print help'
+complete -c fixingahole -n $none -s V -l version -d 'Print version and settings'
+complete -c fixingahole -s h -l help -d 'Print help'
+complete -c fixingahole -n '__fish_seen_subcommand_from help' -a 'profile summarize stats'
+
+complete -c fixingahole -n $profile -k -a '(__fixingahole_scripts)'
+complete -c fixingahole -n $profile -s c -l cpu -d 'Time and physical memory per line'
+complete -c fixingahole -n $profile -s m -l memory -d 'Heap memory, too (not available yet)'
+complete -c fixingahole -n $profile -s d -l detailed -d 'Report files outside root, too'
+complete -c fixingahole -n $profile -s p -l precision -x -a '(seq -10 10)' -d 'How fine memory is seen'
+complete -c fixingahole -n $profile -s t -l trace -d 'Show who calls the most expensive functions'
+complete -c fixingahole -n $profile -o nt -l no-trace -d 'Leave the callers out'
+complete -c fixingahole -n $profile -s l -l log-level -x -a 'DEBUG INFO WARNING ERROR CRITICAL' -d 'Log records to keep'
+complete -c fixingahole -n $profile -o np -l no-plots -d 'Open no plot windows'
+complete -c fixingahole -n "$profile; and string match -qr -- '^(-np|--no-plots)\$' (commandline -opc)[-1]" -a 'matplotlib plotly'
+complete -c fixingahole -n $profile -l live -x -d 'Show where the time goes every so many seconds'
+complete -c fixingahole -n $profile -s i -l ignore -x -a '(__fish_complete_directories)' -d 'Leave this folder out'
+complete -c fixingahole -n $profile -s o -l output-directory -x -a '(__fish_complete_directories)' -d 'Where results go'
+complete -c fixingahole -n "$profile; or $summarize" -l duration -x -a 'relative absolute' -d 'Times in percent or seconds'
+complete -c fixingahole -n $profile -s r -l repeat -x -d 'Profile several runs'
+complete -c fixingahole -n $profile -l output-file -x -d 'Base name of the result files'
+complete -c fixingahole -n "$profile; or $stats" -l metadata -d 'Add git and time to function_stats.json'
+complete -c fixingahole -n "$profile; or $stats" -l no-metadata -d 'Leave them out'
+complete -c fixingahole -n "$profile; or $stats" -l sort -d 'Sort function_stats.json by user time'
+complete -c fixingahole -n "$profile; or $stats" -l no-sort -d 'Do not sort it'
+complete -c fixingahole -n $profile -l module -x -d 'Run a module in place of a file'
+complete -c fixingahole -n $profile -l pid -x -a '(__fish_complete_pids)' -d 'Attach to a process (not available yet)'
+complete -c fixingahole -n $profile -l seconds -x -d 'Detach after so long (not available yet)'
+complete -c fixingahole -n $profile -l python -r -F -d 'The interpreter'
+complete -c fixingahole -n $profile -l rate -x -d 'Samples per second and thread'
+complete -c fixingahole -n $profile -l user -x -a '(__fish_complete_users)' -d 'Run the script as this user'
+complete -c fixingahole -n $profile -l calls -d 'Count calls exactly (not available yet)'
+complete -c fixingahole -n $profile -l heap-source -x -d 'How heap memory is seen (not available yet)'
+complete -c fixingahole -n $profile -s q -l quiet -d 'Print no summary'
+complete -c fixingahole -n "$profile; or $summarize; or $stats" -s v -l verbose -d 'Say more on stderr'
+
+complete -c fixingahole -n $summarize -k -a '(__fish_complete_suffix .json)'
+complete -c fixingahole -n $summarize -s n -l top -x -d 'List so many functions at most'
+complete -c fixingahole -n $summarize -s t -l threshold -x -d 'Leave out functions below this share'
+
+complete -c fixingahole -n $stats -a '(__fish_complete_directories)'
+complete -c fixingahole -n $stats -s o -l output-file -x -d 'Name of the file to write'
