@@ -224,7 +224,7 @@ static void check_staleness(const struct walk *w, uint64_t tstate)
 
 static double cached_find_us(struct interp_cache *cache, pid_t pid)
 {
-	struct interp_process process;
+	struct interp_process process = { 0 };
 	struct timespec a, b;
 
 	clock_gettime(CLOCK_MONOTONIC, &a);
@@ -237,8 +237,8 @@ static double cached_find_us(struct interp_cache *cache, pid_t pid)
 static void check_interpreter(const struct interpreter *interpreter, struct interp_cache *cache)
 {
 	char *output = calloc(1, 2 * TEXT_SIZE), *expected = malloc(TEXT_SIZE), *source = strdup(script);
-	struct interp_process process;
-	struct running running;
+	struct interp_process process = { 0 };
+	struct running running = { -1, -1, -1 };
 	struct walk walk;
 	struct user_regs_struct regs;
 
