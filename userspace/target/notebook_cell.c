@@ -49,7 +49,7 @@ static void excerpt(const struct at *at, char out[96])
 
 	while (n && n < at->code_size && ((unsigned char)at->code[n] & 0xc0) == 0x80)
 		n--;
-	while (n && is_blank(at->code[n - 1]))
+	while (n && ((unsigned char)at->code[n - 1] <= ' ' || at->code[n - 1] == 0x7f))
 		n--;
 	for (size_t i = 0; i < n; i++)
 		out[i] = (unsigned char)at->code[i] < ' ' || at->code[i] == 0x7f ? ' ' : at->code[i];
