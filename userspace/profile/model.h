@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The builder's own state, shared by the files of this room (see builder.h).
+ */
+#ifndef FIXINGAHOLE_MODEL_H
+#define FIXINGAHOLE_MODEL_H
+
+#include "profile/builder.h"
+#include "profile/series.h"
+#include "util/map64.h"
+
+#define NO_SITE UINT32_MAX
+
+/* Where measures of one kind of thing are added up while records come in. */
+struct gauge {
+	struct times times;
+	uint64_t samples;      /* CPU */
+	uint64_t waits;
+	uint64_t rss_bytes;
+	double running_ns;     /* sum of weight x threads running */
+	struct series cpu;     /* times of CPU samples */
+	struct series rss;     /* cumulative rss_bytes */
+	struct reason {
+		const char *what, *call, *object; /* interned */
+		uint64_t ns, count;
+	} *reasons;
+	uint32_t n_reasons, cap_reasons;
+};
+
+void times_add(struct times *times, enum time_class class, uint64_t ns);
+void times_add_wait(struct times *times, const struct event_wait *event);
+void gauge_cpu(struct gauge *gauge, enum time_class class, const struct event_stack *stack);
+void gauge_rss(struct gauge *gauge, const struct event_stack *stack);
+void gauge_wait(struct gauge *gauge, const struct event_wait *event, const char *what, const char *call, const char *object);
+void gauge_release(struct gauge *gauge);
+
+/* A place in a reported file. */
+struct site {
+	const struct symbol *symbol;
+	uint32_t line;
+	struct gauge gauge;
+};
+
+struct node {
+	const struct symbol *symbol; /* NULL: a frame that could not be named */
+	uint32_t parent;             /* node 0 is the root, parent of all outermost frames */
+	uint32_t line;
+	uint32_t leaf;               /* index + 1; 0: no stack ends here */
+};
+
+struct leaf {
+	uint32_t node;
+	uint32_t site; /* or NO_SITE */
+	bool cut;
+	struct times times;
+	uint64_t samples, cpu_samples;
+};
+
+struct tree {
+	struct node *nodes;
+	uint32_t n_nodes, cap_nodes;
+	uint32_t *slots; /* open addressing: node index + 1 */
+	uint32_t n_slots;
+	struct leaf *leaves;
+	uint32_t n_leaves, cap_leaves;
+};
+
+/* The child of parent for this frame, made if need be; parent itself when out of memory. */
+uint32_t tree_child(struct tree *tree, uint32_t parent, const struct symbol *symbol, uint32_t line);
+/* The node's leaf, made if need be (then .site is NO_SITE and *fresh set); NULL when out of memory. */
+struct leaf *tree_leaf(struct tree *tree, uint32_t node, bool *fresh);
+void tree_release(struct tree *tree);
+
+struct process {
+	uint32_t pid, parent_pid;
+	const char *program, *interpreter, *no_interpreter; /* interned */
+	uint64_t start_ns, end_ns;
+	struct times times;
+	uint64_t samples, unseen_samples; /* unseen: taken while no interpreter was known */
+	uint64_t rss_bytes, max_rss_bytes, utime_ns, stime_ns, run_ns;
+	uint64_t rss_now;
+	int status;
+	uint32_t threads;
+};
+
+struct builder {
+	const struct builder_options *options;
+	struct strings *strings;
+	struct symbols *symbols;
+	struct tree tree;
+	struct site *sites;
+	uint32_t n_sites, cap_sites;
+	struct map64 site_index;    /* symbol index and line -> site */
+	struct gauge outside;
+	struct map64 blocks;        /* stack id of EVENT_BLOCK -> leaf */
+	struct process *processes;
+	uint32_t n_processes, cap_processes;
+	struct map64 process_of;    /* space -> process */
+	struct map64 process_sites; /* process and site -> index into process_times */
+	struct times *process_times;
+	uint32_t n_process_times, cap_process_times;
+	struct map64 reported;      /* interned file name's address -> reported? */
+	struct series rss;          /* of all processes together */
+	uint64_t rss_now;
+	uint64_t start_ns, end_ns;
+	struct times whole;
+	uint64_t cpu_samples, waits;
+	uint64_t losses[LOSS_COUNT];
+	uint64_t unknown_frames, python_frames;
+	const char **notices;
+	size_t n_notices;
+};
+
+/* Is code of this file charged? (file is interned) */
+bool builder_reports(struct builder *builder, const char *file);
+/* The file's absolute path, interned; names such as "<string>" stay as they are. */
+const char *builder_path(struct builder *builder, const char *file);
+
+/* Makes room for one more element; the array stays as it is when there is no memory. */
+#define GROW(array, n, capacity)                                                              \
+	({                                                                                    \
+		bool _ok = (n) < (capacity);                                                  \
+		if (!_ok) {                                                                   \
+			uint32_t _c = (capacity) ? (capacity) * 2 : 64;                       \
+			void *_p = realloc((array), (size_t)_c * sizeof(*(array)));           \
+			if (_p) {                                                             \
+				(array) = _p;                                                 \
+				(capacity) = _c;                                              \
+				_ok = true;                                                   \
+			}                                                                     \
+		}                                                                             \
+		_ok;                                                                          \
+	})
+
+#endif
