@@ -172,7 +172,10 @@ static void write_frame(struct json *json, const struct profile_frame *frame)
 
 static void write_stacks(struct json *json, const struct profile *profile)
 {
+	unsigned spread = json->spread;
+
 	json_array(json, "stacks");
+	json->spread = 2; /* one stack per line */
 	for (size_t i = 0; i < profile->n_stacks; i++) {
 		const struct profile_stack *stack = &profile->stacks[i];
 
@@ -190,6 +193,7 @@ static void write_stacks(struct json *json, const struct profile *profile)
 		json_close(json);
 	}
 	json_close(json);
+	json->spread = spread;
 }
 
 static void write_samples(struct json *json, const struct profile *profile)

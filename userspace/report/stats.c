@@ -119,7 +119,7 @@ static int by_name(const FTSENT **a, const FTSENT **b)
 
 static int add_folder(struct stats *stats, const char *dir, char problem[512])
 {
-	FTS *fts = fts_open((char *const[]){(char *)dir, NULL}, FTS_PHYSICAL | FTS_NOCHDIR | FTS_NOSTAT, by_name);
+	FTS *fts = fts_open((char *const[]){(char *)dir, NULL}, FTS_PHYSICAL | FTS_NOCHDIR, by_name);
 	FTSENT *entry;
 	int err = 0;
 
@@ -129,7 +129,7 @@ static int add_folder(struct stats *stats, const char *dir, char problem[512])
 		if (entry->fts_level == 0 && (entry->fts_info == FTS_NS || entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR)) {
 			set_problem(problem, "cannot open '%s': %s", dir, strerror(entry->fts_errno));
 			err = -EINVAL;
-		} else if ((entry->fts_info == FTS_F || entry->fts_info == FTS_NSOK) && is_candidate(entry->fts_name)) {
+		} else if (entry->fts_info == FTS_F && is_candidate(entry->fts_name)) {
 			err = add_file(stats, entry->fts_accpath, entry->fts_name, problem);
 		}
 	}

@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: Apache-2.0
+/* profile_summary.txt, profile_results.txt and --live, letter by letter. */
+#include "unit/report_fixture.h"
+
+#include <errno.h>
+
+#include "util/cleanup.h"
+
+/* Everything but the losses, whose names belong to the model. */
+static const char advanced_summary[] =
+	"fixingahole profile advanced.py\n"
+	"\n"
+	"Finished in 9.308 seconds\n"
+	"Max RSS Memory Usage: 1.705 GB\n"
+	"Total Wall Time: 10.210 seconds\n"
+	"CPU Time: 8.848 seconds in 9.308 elapsed (0.95 of 2 cores busy), waiting 0.460 seconds (4.9%)\n"
+	"\n"
+	"Check logs performance/advanced/20260126_145848/profile_logs.log (6 warnings)\n"
+	"\n"
+	"Profile Summary\n"
+	"=================================================================\n"
+	"\n"
+	"Top 2 Functions by Total Runtime:\n"
+	"-----------------------------------------------------------------\n"
+	" 1. serialize     75.2% (advanced.py:12)\n"
+	" 2. fourier       16.1% (advanced.py:5)\n"
+	"\n"
+	"Top 2 Functions by RSS:\n"
+	"-----------------------------------------------------------------\n"
+	" 1. fourier        610 MB (advanced.py)\n"
+	" 2. serialize       77 MB (advanced.py)\n"
+	"\n"
+	"Functions by Module:\n"
+	"-----------------------------------------------------------------\n"
+	"└─ work (2 func, 91.32% total)\n"
+	"   └─ advanced.py (2 func, 91.32% total)\n"
+	"      ├─ serialize................................75.20% ( 77 MB)\n"
+	"      └─ fourier..................................16.12% (610 MB)\n"
+	"\n"
+	"\n"
+	"=================================================================\n"
+	"\n"
+	"\n"
+	"Stack Trace Summary\n"
+	"=======================================\n"
+	"\n"
+	"serialize, (75.20%)\n"
+	"  ├─ work/advanced.py:17; <module>\n"
+	"  │  n_calls: 6000\n"
+	"  │\n"
+	"  └─ work/advanced.py:16; <module>\n"
+	"     n_calls: 582\n"
+	"\n"
+	"\n"
+	"fourier, (16.12%)\n"
+	"  └─ work/advanced.py:17; <module>\n"
+	"     n_calls: 1500\n"
+	"\n"
+	"=======================================\n"
+	"\n"
+	"\n"
+	"Waiting:\n"
+	"    0.40 s in recvfrom, 10.0.0.5:5432 (advanced.py:13)\n"
+	"    0.06 s in sleep (advanced.py:13)\n"
+	"\n";
+
+static const char advanced_results[] =
+	"     Memory usage: ▁▁█ (max RSS: 1.705 GB, touched in all: 696.000 MB)\n"
+	"  /home/u/repo/work/advanced.py: % of time =  91.41% (8.508s) out of 9.308s.\n"
+	"      ╷       ╷       ╷       ╷       ╷\n"
+	"      │Time   │–––––– │–––––– │RSS    │\n"
+	" Line │Python │native │system │touched│/home/u/repo/work/advanced.py\n"
+	"━━━━━━┿━━━━━━━┿━━━━━━━┿━━━━━━━┿━━━━━━━┿━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━━\n"
+	"  ... │       │       │       │       │\n"
+	"    8 │    1% │   15% │       │  610M │            fft.fft(signal)\n"
+	"  ... │       │       │       │       │\n"
+	"   13 │   43% │   27% │   5%  │   77M │    return json.dumps(data)\n"
+	"  ... │       │       │       │       │\n"
+	"      ╵       ╵       ╵       ╵       ╵\n"
+	"\n"
+	"Function summaries:\n"
+	"  fourier (line 5): 1% Python, 15% native, 0% system, 610 MB RSS\n"
+	"  serialize (line 12): 43% Python, 27% native, 5% system, 77 MB RSS\n"
+	"\n"
+	"Waiting:\n"
+	"  line 13: 0.40 s in recvfrom, 10.0.0.5:5432 (41 times)\n"
+	"  line 13: 0.06 s in sleep (1 time)\n"
+	"\n"
+	"\n"
+	"  (outside root): % of time =   8.59% (0.800s) out of 9.308s: 0.400s Python, 0.400s native, 0.000s system; 9 MB RSS touched\n"
+	"\n";
+
+static void assert_begins(const char *text, const char *beginning)
+{
+	_cleanup_free_ char *head = strndup(text, strlen(beginning));
+
+	assert_string_equal(head, beginning);
+}
+
+static void assert_contains(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("'%s' is missing in:\n%s", part, text);
+}
+
+static void assert_lacks(const char *text, const char *part)
+{
+	if (strstr(text, part))
+		fail_msg("'%s' is in:\n%s", part, text);
+}
+
+static size_t occurrences(const char *text, const char *part)
+{
+	size_t n = 0;
+
+	for (const char *at = text; (at = strstr(at, part)); at += strlen(part))
+		n++;
+	return n;
+}
+
+/* Samples, every loss with its figure, notices. */
+static void assert_losses(const char *text, const struct profile *profile)
+{
+	assert_contains(text, "Samples: 8848 at 1000 Hz, waits: 42, unknown frames: 1 of 4508 (0.02%)\nLost: ");
+	for (int i = 0; i < LOSS_COUNT; i++) {
+		char part[128];
+
+		snprintf(part, sizeof(part), "%s: %d", loss_text((enum loss)i), i == LOSS_CUT_STACKS ? 3 : 0);
+		assert_contains(text, part);
+	}
+	assert_contains(text, "\nNotice: preempted often: the machine was busy\n");
+	assert_lacks(text, "rough");
+}
+
+static void test_summary(void **state)
+{
+	struct profile profile = advanced_profile();
+	_cleanup_free_ char *text = written(report_summary, &profile, &plain);
+
+	assert_begins(text, advanced_summary);
+	assert_losses(text, &profile);
+}
+
+static void test_summary_without_trace(void **state)
+{
+	struct profile profile = advanced_profile();
+	struct report_options options = plain;
+	_cleanup_free_ char *text = NULL;
+
+	options.trace = false;
+	text = written(report_summary, &profile, &options);
+	assert_lacks(text, "Stack Trace Summary");
+	assert_contains(text, "Waiting:\n    0.40 s in recvfrom");
+}
+
+static void test_summary_absolute(void **state)
+{
+	struct profile profile = advanced_profile();
+	struct report_options options = plain;
+	_cleanup_free_ char *text = NULL;
+
+	options.absolute = true;
+	text = written(report_summary, &profile, &options);
+	assert_contains(text, " 1. serialize    7.000s (advanced.py:12)\n 2. fourier      1.500s (advanced.py:5)\n");
+	assert_contains(text, "      ├─ serialize................................7.000s ( 77 MB)\n");
+	assert_contains(text, "└─ work (2 func, 8.500s total)\n");
+	assert_contains(text, "\nserialize, (7.000s)\n");
+}
+
+/* Colour adds escapes and changes nothing else. */
+static void test_summary_color(void **state)
+{
+	struct profile profile = advanced_profile();
+	struct report_options options = plain;
+	_cleanup_free_ char *black = written(report_summary, &profile, &options), *text = NULL;
+	char *to;
+
+	assert_null(strchr(black, '\033'));
+	options.color = true;
+	text = written(report_summary, &profile, &options);
+	assert_contains(text, "\033[1mProfile Summary\033[0m\n");
+	assert_contains(text, "serialize\033[1;31m     75.2%\033[0m (advanced.py:12)");
+	to = text;
+	for (const char *p = text; *p; p++) {
+		if (*p == '\033')
+			p = strchr(p, 'm');
+		else
+			*to++ = *p;
+	}
+	*to = '\0';
+	assert_string_equal(text, black);
+}
+
+static void test_summary_limits(void **state)
+{
+	struct profile profile = advanced_profile();
+	struct report_options options = plain;
+	_cleanup_free_ char *one = NULL, *none = NULL;
+
+	options.top_n = 1;
+	one = written(report_summary, &profile, &options);
+	assert_contains(one, "Top 1 Functions by Total Runtime:");
+	assert_int_equal(occurrences(one, "n_calls"), 2);
+	assert_contains(one, "      └─ fourier"); /* the tree holds all above the threshold */
+	options.top_n = 10;
+	options.threshold_percent = 99;
+	none = written(report_summary, &profile, &options);
+	assert_contains(none, "No functions to summarize by Total Runtime\n");
+	assert_contains(none, "( 77 MB)"); /* memory is reason enough */
+	assert_lacks(none, "Stack Trace Summary");
+}
+
+static void test_how_it_ended(void **state)
+{
+	struct profile profile = advanced_profile();
+	_cleanup_free_ char *crashed = NULL, *interrupted = NULL;
+
+	profile.ended_how = "The script was killed by signal 11 (Segmentation fault).";
+	crashed = written(report_summary, &profile, &plain);
+	assert_contains(crashed, "\nThe script was killed by signal 11 (Segmentation fault).\n\n");
+	profile.ended_how = NULL;
+	profile.interrupted = true;
+	interrupted = written(report_summary, &profile, &plain);
+	assert_contains(interrupted, "\nInterrupted: the figures cover the time until then.\n\n");
+}
+
+static void test_results(void **state)
+{
+	struct profile profile = advanced_profile();
+	_cleanup_free_ char *text = written(report_results, &profile, &plain);
+
+	assert_begins(text, advanced_results);
+	assert_losses(text, &profile);
+}
+
+static void test_results_absolute_and_narrow(void **state)
+{
+	struct profile profile = advanced_profile();
+	struct report_options options = plain;
+	_cleanup_free_ char *text = NULL;
+
+	options.absolute = true;
+	options.width = 60;
+	text = written(report_results, &profile, &options);
+	assert_contains(text, "    8 │ 0.10s │ 1.40s │       │  610M │            fft.fft(…\n");
+	assert_contains(text, "   13 │ 4.00s │ 2.50s │0.50s  │   77M │    return json.dump…\n");
+	assert_contains(text, "━━━━━━┿━━━━━━━┿━━━━━━━┿━━━━━━━┿━━━━━━━┿━━━━━━━━━━━━━━━━━━━━━\n");
+	assert_contains(text, "  serialize (line 12): 4.000s Python, 2.500s native, 0.500s system, 77 MB RSS\n");
+}
+
+/* A file without its text, and small files together: nothing gets lost from 100 %. */
+static void test_results_rest(void **state)
+{
+	struct profile profile = advanced_profile();
+	struct profile_line lines[] = {{.lineno = 40000000, .m = {.times = {.python_ns = 100 * MS}}}, {.lineno = 40000001, .m = {.times = {.python_ns = 55 * MS, .native_ns = 53 * MS}}}};
+	struct profile_file files[] = {
+		advanced_files[0],
+		{.path = "/r/gone.py", .display = "/r/gone.py", .m = {.times = {.python_ns = 155 * MS, .native_ns = 53 * MS}}, .lines = lines, .n_lines = 2, .source_problem = "deleted"},
+		{.path = "/r/a.py", .display = "/r/a.py", .m = {.times = {.python_ns = 4 * MS}}},
+		{.path = "/r/b.py", .display = "/r/b.py", .m = {.times = {.system_ns = 2 * MS, .waiting_ns = 3 * MS, .runnable_ns = 1 * MS}, .rss_bytes = 5000}},
+	};
+	_cleanup_free_ char *text = NULL;
+	double sum = 0;
+
+	profile.files = files;
+	profile.n_files = COUNT(files);
+	profile.whole.python_ns += 159 * MS;
+	profile.whole.native_ns += 53 * MS;
+	profile.whole.waiting_ns += 6 * MS;
+	text = written(report_results, &profile, &plain);
+	assert_contains(text, "  /r/gone.py: % of time =   2.18% (0.208s) out of 9.526s.\n  No source text: deleted\n");
+	assert_contains(text, "\n     ... │       │       │       │       │\n40000000 │    1% │       │       │       │\n40000001 │   <1% │   <1% │       │       │\n     ... │");
+	assert_contains(text, "  (2 files under 1 %): % of time =   0.10% (0.010s) out of 9.526s: 0.004s Python, 0.000s native, 0.006s system; 5 kB RSS touched\n");
+	for (const char *at = text; (at = strstr(at, "% of time =")); at++)
+		sum += atof(at + strlen("% of time ="));
+	assert_true(sum > 99.95 && sum < 100.05);
+}
+
+static void test_nothing_measured(void **state)
+{
+	struct profile profile = {.command_line = "fixingahole profile empty.py", .program = "/r/empty.py", .root = "/r"};
+	_cleanup_free_ char *summary = written(report_summary, &profile, &plain), *results = written(report_results, &profile, &plain);
+	_cleanup_free_ char *live = written(report_live, &profile, &plain), *details = written(report_details, &profile, &plain);
+
+	assert_begins(summary, "fixingahole profile empty.py\n\nFinished in 0.000 seconds\n");
+	assert_contains(summary, "No functions to summarize by Total Runtime");
+	assert_contains(summary, "Only 0 CPU samples: the shares of CPU time are rough.\n");
+	assert_contains(results, "  (outside root): % of time =   0.00% (0.000s) out of 0.000s");
+	assert_string_equal(live, "After 0.0 seconds: 0 samples, CPU 0.0 s, waiting 0.0 s\n");
+	for (size_t i = 0; i < 4; i++) {
+		const char *text = (const char *[]){summary, results, live, details}[i];
+
+		assert_lacks(text, "nan");
+		assert_lacks(text, "inf ");
+	}
+}
+
+/* A notebook: its own path, and cell:line wherever a line is named. */
+static void test_notebook(void **state)
+{
+	struct profile profile = advanced_profile();
+	struct profile_file file = advanced_files[0];
+	struct cell cells[] = {{1, 1, 9}, {3, 11, 20}};
+	struct cell_map map = {COUNT(cells), cells};
+	_cleanup_free_ char *summary = NULL, *results = NULL, *details = NULL, *live = NULL;
+
+	file.display = "/home/u/repo/work/笔记.ipynb";
+	file.cells = &map;
+	profile.files = &file;
+	summary = written(report_summary, &profile, &plain);
+	results = written(report_results, &profile, &plain);
+	details = written(report_details, &profile, &plain);
+	live = written(report_live, &profile, &plain);
+	assert_contains(summary, " 1. serialize     75.2% (笔记.ipynb:3:2)\n");
+	assert_contains(summary, "   └─ 笔记.ipynb (2 func, 91.32% total)\n");
+	assert_contains(summary, "    0.40 s in recvfrom, 10.0.0.5:5432 (笔记.ipynb:3:3)\n");
+	assert_contains(results, "  3:3 │   43% │   27% │   5%  │   77M │    return json.dumps(data)\n");
+	assert_contains(results, "  serialize (line 3:2): 43% Python");
+	assert_contains(results, "  line 3:3: 0.40 s in recvfrom, 10.0.0.5:5432 (41 times)\n");
+	assert_contains(details, "\"lineno\": 13,\"cell\": 3,\"cell_line\": 3,");
+	assert_contains(live, "serialize (笔记.ipynb:3:2)\n");
+}
+
+/* Names with wide, control and broken characters, and very long ones. */
+static void test_odd_names(void **state)
+{
+	struct profile profile = advanced_profile();
+	struct profile_file file = advanced_files[0];
+	char long_name[4001];
+	struct profile_function functions[] = {
+		{.name = "计算\n\033[31m", .firstlineno = 1, .m = {.times = {.python_ns = 4000 * MS}}},
+		{.name = "short", .firstlineno = 2, .m = {.times = {.python_ns = 3000 * MS}}},
+		{.name = "bad\xff\u202e", .firstlineno = 3, .m = {.times = {.python_ns = 2000 * MS}}},
+		{.name = long_name, .firstlineno = 4, .m = {.times = {.python_ns = 1000 * MS}}},
+	};
+	struct report_options options = plain;
+	_cleanup_free_ char *summary = NULL, *results = NULL;
+
+	memset(long_name, 'x', 4000);
+	long_name[4000] = '\0';
+	file.path = file.display = "/home/u/repo/wo rk/新\tfile.py";
+	file.functions = functions;
+	file.n_functions = 3;
+	profile.files = &file;
+	options.trace = false;
+	summary = written(report_summary, &profile, &options);
+	assert_contains(summary, " 1. 计算\\n\\x1b[31m     43.0% (新\\tfile.py:1)\n"
+				 " 2. short              32.2% (新\\tfile.py:2)\n"
+				 " 3. bad\xef\xbf\xbd\\u202e         21.5% (新\\tfile.py:3)\n");
+	assert_contains(summary, "└─ wo rk (3 func, 96.69% total)\n   └─ 新\\tfile.py (3 func");
+	free(summary);
+	file.n_functions = 4;
+	summary = written(report_summary, &profile, &options);
+	results = written(report_results, &profile, &options);
+	assert_contains(summary, "xxxxx…     10.7% (新");
+	assert_lacks(summary, "\033");
+	assert_lacks(results, "\033");
+	for (const char *line = summary, *end; *line; line = end + 1) {
+		end = strchr(line, '\n');
+		assert_true(end - line < 400);
+	}
+}
+
+/* Recursion and many ways to one function stay readable. */
+static void test_long_and_many_stacks(void **state)
+{
+	enum { DEPTH = 5000, WAYS = 30 };
+	struct profile profile = advanced_profile();
+	struct profile_frame *deep = calloc(DEPTH + 2, sizeof(*deep)), *zigzag = calloc(DEPTH + 1, sizeof(*zigzag));
+	struct profile_frame ways[WAYS][2];
+	struct profile_stack stacks[WAYS + 3];
+	_cleanup_free_ char *text = NULL;
+
+	for (int i = 0; i <= DEPTH; i++) {
+		deep[i] = (struct profile_frame){ADVANCED, i ? "serialize" : "<module>", i ? 13 : 17};
+		zigzag[i] = (struct profile_frame){ADVANCED, i % 2 ? "even" : i == DEPTH ? "serialize" : "odd", 13};
+	}
+	deep[DEPTH + 1] = deep[DEPTH];
+	stacks[0] = (struct profile_stack){.frames = deep, .n_frames = DEPTH + 1, .samples = 70, .times = {.python_ns = 7000 * MS}};
+	stacks[1] = (struct profile_stack){.frames = deep, .n_frames = DEPTH, .samples = 7};
+	stacks[2] = (struct profile_stack){.frames = zigzag, .n_frames = DEPTH + 1, .samples = 60};
+	for (int i = 0; i < WAYS; i++) {
+		ways[i][0] = (struct profile_frame){ADVANCED, "<module>", (uint32_t)i + 100};
+		ways[i][1] = (struct profile_frame){ADVANCED, "serialize", 13};
+		stacks[i + 3] = (struct profile_stack){.frames = ways[i], .n_frames = 2, .samples = 1};
+	}
+	profile.stacks = stacks;
+	profile.n_stacks = COUNT(stacks);
+	text = written(report_summary, &profile, &plain);
+	assert_contains(text, "serialize, (75.20%)\n  ├─ work/advanced.py:13; serialize [recursive]\n"
+			      "  │  └─ work/advanced.py:17; <module>\n  │     n_calls: 77\n");
+	assert_contains(text, "… further callers are left out\n");
+	assert_contains(text, "  … and 22 more ways, n_calls: 22\n");
+	assert_true(strlen(text) < 20000);
+	free(deep);
+	free(zigzag);
+}
+
+static void test_live(void **state)
+{
+	struct profile profile = advanced_profile();
+	_cleanup_free_ char *text = written(report_live, &profile, &plain);
+
+	assert_string_equal(text,
+	"After 9.3 seconds: 8848 samples, CPU 8.8 s, waiting 0.5 s\n"
+	"   75.2% serialize (advanced.py:12)\n"
+	"   16.1% fourier (advanced.py:5)\n"
+	"    0.1% <module> (advanced.py:1)\n");
+}
+
+/* Writers tell of a stream that fails. */
+static void test_full_disk(void **state)
+{
+	static const report_writer writers[] = {report_summary, report_results, report_json, report_details, report_live};
+	struct profile profile = advanced_profile();
+
+	for (size_t i = 0; i < COUNT(writers); i++) {
+		FILE *full = fopen("/dev/full", "w");
+
+		if (!full)
+			skip();
+		assert_int_equal(writers[i](full, &profile, &plain), -ENOSPC);
+		fclose(full);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_summary),
+		cmocka_unit_test(test_summary_without_trace),
+		cmocka_unit_test(test_summary_absolute),
+		cmocka_unit_test(test_summary_color),
+		cmocka_unit_test(test_summary_limits),
+		cmocka_unit_test(test_how_it_ended),
+		cmocka_unit_test(test_results),
+		cmocka_unit_test(test_results_absolute_and_narrow),
+		cmocka_unit_test(test_results_rest),
+		cmocka_unit_test(test_nothing_measured),
+		cmocka_unit_test(test_notebook),
+		cmocka_unit_test(test_odd_names),
+		cmocka_unit_test(test_long_and_many_stacks),
+		cmocka_unit_test(test_live),
+		cmocka_unit_test(test_full_disk),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
