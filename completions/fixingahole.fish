@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # fish completion for fixingahole(1)
 
-function __fixingahole_scripts
-    set -l word (commandline -ct)
-    __fish_complete_suffix $word .py
-    __fish_complete_suffix $word .ipynb
+# folders, and files with that ending
+function __fixingahole_files
+    string match -r -- "^.*(?:/|$argv[1])\$" (complete -C "'' "(commandline -ct))
+end
+
+# FILE may have been given: what follows can be any file of the script's
+function __fixingahole_has_file
+    string match -qr -- '\.(py|ipynb)$|^--module' (commandline -opc)
 end
 
 set -l none '__fish_use_subcommand'
@@ -21,7 +25,8 @@ complete -c fixingahole -n $none -s V -l version -d 'Print version and settings'
 complete -c fixingahole -s h -l help -d 'Print help'
 complete -c fixingahole -n '__fish_seen_subcommand_from help' -a 'profile summarize stats'
 
-complete -c fixingahole -n $profile -k -a '(__fixingahole_scripts)'
+complete -c fixingahole -n $profile -a '(__fixingahole_files "\\.py|\\.ipynb")'
+complete -c fixingahole -n "$profile; and __fixingahole_has_file" -F
 complete -c fixingahole -n $profile -s c -l cpu -d 'Time and physical memory per line'
 complete -c fixingahole -n $profile -s m -l memory -d 'Heap memory, too (not available yet)'
 complete -c fixingahole -n $profile -s d -l detailed -d 'Report files outside root, too'
@@ -52,7 +57,7 @@ complete -c fixingahole -n $profile -l heap-source -x -d 'How heap memory is see
 complete -c fixingahole -n $profile -s q -l quiet -d 'Print no summary'
 complete -c fixingahole -n "$profile; or $summarize; or $stats" -s v -l verbose -d 'Say more on stderr'
 
-complete -c fixingahole -n $summarize -k -a '(__fish_complete_suffix .json)'
+complete -c fixingahole -n $summarize -a '(__fixingahole_files "\\.json")'
 complete -c fixingahole -n $summarize -s n -l top -x -d 'List so many functions at most'
 complete -c fixingahole -n $summarize -s t -l threshold -x -d 'Leave out functions below this share'
 

@@ -81,7 +81,8 @@ static inline int cli_teardown(void **state)
 static inline int cli_load(struct config *config, const char *words, char *const *environment)
 {
 	static char line[4096], *argv[64];
-	int argc = 0, err, saved, fd;
+	FILE *kept = tmpfile();
+	int argc = 0, err, saved;
 	char *rest = line, *word;
 	ssize_t n;
 
@@ -92,14 +93,13 @@ static inline int cli_load(struct config *config, const char *words, char *const
 
 	fflush(stderr);
 	saved = dup(STDERR_FILENO);
-	fd = open("/tmp", O_TMPFILE | O_RDWR, 0600);
-	assert_true(saved >= 0 && fd >= 0 && dup2(fd, STDERR_FILENO) >= 0);
+	assert_true(kept && saved >= 0 && dup2(fileno(kept), STDERR_FILENO) >= 0);
 	err = config__load_with(config, argc, argv, environment);
 	fflush(stderr);
 	dup2(saved, STDERR_FILENO);
 	close(saved);
-	n = pread(fd, cli_said, sizeof(cli_said) - 1, 0);
-	close(fd);
+	n = pread(fileno(kept), cli_said, sizeof(cli_said) - 1, 0);
+	fclose(kept);
 	cli_said[n < 0 ? 0 : n] = '\0';
 	return err;
 }

@@ -78,12 +78,7 @@ static char *resolve_joined(const char *joined)
 		while (length && head[length - 1] != '/')
 			length--;
 	}
-	head[0] = '\0';
-	free(steal_ptr(head));
-	head = strdup(joined);
-	if (head)
-		clean(head);
-	return steal_ptr(head);
+	return NULL; /* "/" always exists */
 }
 
 char *path_resolved(const char *base, const char *path)
@@ -96,21 +91,21 @@ char *path_resolved(const char *base, const char *path)
 char *path_absolute(const char *base, const char *path)
 {
 	_cleanup_free_ char *joined = join(base, path);
-	_cleanup_free_ char *real = NULL;
+	_cleanup_free_ char *parent = NULL;
 	char *slash, *whole = NULL;
 
 	if (!joined)
 		return NULL;
-	slash = strrchr(joined, '/');
-	if (!climbs(joined) || !strcmp(slash, "/..")) {
-		if (climbs(joined))
-			return resolve_joined(joined);
+	if (!climbs(joined)) {
 		clean(joined);
 		return steal_ptr(joined);
 	}
-	*slash = '\0';
-	real = resolve_joined(joined);
-	if (!real || asprintf(&whole, "%s/%s", real, slash + 1) < 0)
+	slash = strrchr(joined, '/');
+	if (!strcmp(slash, "/.."))
+		return resolve_joined(joined);
+	*slash = '\0'; /* the last name may be a link that stays one */
+	parent = resolve_joined(joined);
+	if (!parent || asprintf(&whole, "%s/%s", parent, slash + 1) < 0)
 		return NULL;
 	clean(whole);
 	return whole;
