@@ -164,6 +164,17 @@ static void test_a_stranger_s_file(void **state)
 	check_output(NONE, "theirs");
 }
 
+static void test_a_stranger_s_repository(void **state)
+{
+	if (geteuid() != 0)
+		skip(); /* as above */
+	assert_int_equal(chown(".git", 12345, 12345), 0);
+	check_output(NONE, "performance"); /* in the working directory itself it is no surprise */
+	assert_int_equal(chdir("sub"), 0);
+	check_output(NONE, "sub/performance");
+	assert_non_null(strstr(cli_said, "belongs to another user"));
+}
+
 static void test_links(void **state)
 {
 	struct config c;
@@ -243,7 +254,8 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, cli_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(test_defaults), TEST(test_no_repository), TEST(test_file), TEST(test_environment_beats_file),
-		TEST(test_command_line_beats_all), TEST(test_which_file), TEST(test_a_stranger_s_file), TEST(test_links),
+		TEST(test_command_line_beats_all), TEST(test_which_file), TEST(test_a_stranger_s_file), TEST(test_a_stranger_s_repository),
+		TEST(test_links),
 		TEST(test_wrong_values_name_their_source), TEST(test_version_prints_sources), TEST(test_working_directory_is_gone),
 	};
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/paths.h"
 
-#include <limits.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +73,8 @@ static char *resolve_joined(const char *joined)
 			clean(whole);
 			return whole;
 		}
+		if (errno == ENOMEM)
+			return NULL;
 		while (length && head[length - 1] == '/')
 			length--;
 		while (length && head[length - 1] != '/')

@@ -50,10 +50,22 @@ static int wrong(const struct setting *setting, const char *problem, const char 
 
 	path_shown(value, shown, sizeof(shown));
 	if (setting->line)
-		log_error("%s, line %u: %s: %s%s'%s'", setting->source, setting->line, setting->key, problem, *problem ? " " : "", shown);
+		log_error("%s, line %u: %s: %s '%s'", setting->source, setting->line, setting->key, problem, shown);
 	else
-		log_error("%s: %s%s'%s'", setting->source, problem, *problem ? " " : "", shown);
+		log_error("%s: %s '%s'", setting->source, problem, shown);
 	return -EINVAL;
+}
+
+/*
+ * What stands above the working directory counts only if root, we, or the owner of the working directory made it: anybody
+ * may put things into /tmp.
+ */
+static bool is_trusted(const char *directory, const char *folder, const struct stat *file)
+{
+	struct stat st;
+
+	return !strcmp(directory, folder) || file->st_uid == 0 || file->st_uid == geteuid() ||
+	       (stat(directory, &st) == 0 && file->st_uid == st.st_uid);
 }
 
 static int find_git_root(const char *directory, char **git_root)
@@ -62,13 +74,17 @@ static int find_git_root(const char *directory, char **git_root)
 
 	while (at) {
 		_cleanup_free_ char *mark = path_absolute(at, ".git");
+		struct stat st;
 		char *parent;
 
 		if (!mark)
 			return -ENOMEM;
-		if (access(mark, F_OK) == 0) {
-			*git_root = steal_ptr(at);
-			return 0;
+		if (stat(mark, &st) == 0) {
+			if (is_trusted(directory, at, &st)) {
+				*git_root = steal_ptr(at);
+				return 0;
+			}
+			log_warning("the git repository '%s' is passed over: it belongs to another user", at);
 		}
 		if (!strcmp(at, "/"))
 			return 0;
@@ -77,15 +93,6 @@ static int find_git_root(const char *directory, char **git_root)
 		at = parent;
 	}
 	return -ENOMEM;
-}
-
-/* A file above the working directory counts only if root or the owner of the working directory made it: anybody may put one into /tmp. */
-static bool is_trusted(const char *directory, const char *folder, const struct stat *file)
-{
-	struct stat st;
-
-	return !strcmp(directory, folder) || file->st_uid == 0 || file->st_uid == geteuid() ||
-	       (stat(directory, &st) == 0 && file->st_uid == st.st_uid);
 }
 
 static int read_whole(int fd, size_t limit, char **text, size_t *size)
