@@ -58,7 +58,7 @@ for source in ("x = (1,\n" + "\n" * 400 + "2, f(\n" + "\n" * 70000 + "3))\n", "i
 
 def interpreters():
     found = sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/3.*/bin/python3"))) + ["/usr/bin/python3"]
-    sysroot = os.environ.get("SYSROOT_PYTHONS", "/opt/sid")
+    sysroot = os.environ.get("FIXINGAHOLE_SID", "/opt/sid")
     commands = [[p] for p in found if os.path.exists(p) and ("/3.6." not in p)]
     for minor in (13, 14, 15):
         if os.path.exists(f"{sysroot}/usr/bin/python3.{minor}") and os.geteuid() == 0:

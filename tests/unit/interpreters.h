@@ -28,20 +28,18 @@ struct interpreter {
 
 #define INTERPRETERS_MAX 32
 
-/* Distinct executables, 3.7 and later; FIXINGAHOLE_PYTHONS (separated by ':') replaces the search, SYSROOT_PYTHONS adds a root. */
+/* 3.7 and later: Debian's, pyenv's, and those of the Debian root FIXINGAHOLE_SID (else /opt/sid). */
 static inline size_t interpreters_find(struct interpreter *out)
 {
-	const char *patterns[] = { "/usr/bin/python3", "/usr/local/bin/python3", NULL, NULL };
-	char pyenv[PATH_MAX];
-	const char *home = getenv("HOME"), *sysroot = getenv("SYSROOT_PYTHONS");
-	char inside[PATH_MAX];
+	const char *home = getenv("HOME"), *sysroot = getenv("FIXINGAHOLE_SID");
+	char one_digit[PATH_MAX], two_digits[PATH_MAX];
+	const char *patterns[] = { "/usr/bin/python3", one_digit, two_digits };
 	size_t n = 0;
 
-	snprintf(pyenv, sizeof(pyenv), "%s/.pyenv/versions/3.[7-9]*/bin/python3", home ? home : "/root");
-	patterns[2] = pyenv;
-	snprintf(inside, sizeof(inside), "%s/.pyenv/versions/3.1[0-9]*/bin/python3", home ? home : "/root");
-	patterns[3] = inside;
-	for (size_t i = 0; i < 4; i++) {
+	sysroot = sysroot ? sysroot : "/opt/sid";
+	snprintf(one_digit, sizeof(one_digit), "%s/.pyenv/versions/3.[7-9].*/bin/python3", home ? home : "/root");
+	snprintf(two_digits, sizeof(two_digits), "%s/.pyenv/versions/3.1[0-9].*/bin/python3", home ? home : "/root");
+	for (size_t i = 0; i < 3; i++) {
 		glob_t found;
 
 		if (glob(patterns[i], 0, NULL, &found))
@@ -53,10 +51,10 @@ static inline size_t interpreters_find(struct interpreter *out)
 	for (int minor = 13; minor <= 15 && n < INTERPRETERS_MAX; minor++) {
 		char path[PATH_MAX];
 
-		snprintf(path, sizeof(path), "%s/usr/bin/python3.%d", sysroot ? sysroot : "/opt/sid", minor);
+		snprintf(path, sizeof(path), "%s/usr/bin/python3.%d", sysroot, minor);
 		if (access(path, X_OK))
 			continue;
-		snprintf(out[n].root, sizeof(out[n].root), "%s", sysroot ? sysroot : "/opt/sid");
+		snprintf(out[n].root, sizeof(out[n].root), "%s", sysroot);
 		snprintf(out[n++].path, PATH_MAX, "/usr/bin/python3.%d", minor);
 	}
 	return n;
