@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""driver.py SCRIPT LOOPS RECORD [ARGUMENT...]: runs a benchmark script as __main__, and writes to RECORD when it began and ended
+(monotonic clock, which all processes share), what CPU time that took, and which process it was."""
+
+import json
+import os
+import runpy
+import sys
+import time
+
+
+def main():
+    script, loops, record = sys.argv[1:4]
+    with open(record + ".pid", "w") as f:
+        f.write(str(os.getpid()))
+    os.environ["BENCH_LOOPS"] = loops
+    sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake"))
+    sys.path.insert(0, os.path.dirname(script))
+    sys.argv = [script] + sys.argv[4:]
+    begin, cpu = time.monotonic(), time.process_time()
+    runpy.run_path(script, run_name="__main__")
+    cpu, end = time.process_time() - cpu, time.monotonic()
+    with open(record, "w") as f:
+        json.dump({"begin": begin, "end": end, "cpu": cpu}, f)
+
+
+main()
