@@ -49,7 +49,7 @@ static void test_clipping(void **state)
 
 static void test_harmless(void **state)
 {
-	check("a\nb\tc\r\x1b[2J\x7f", 0, TEXT_NAME, "a\\nb\\tc\\r\\x1b[2J\\x7f", 19);
+	check("a\nb\tc\r\x1b[2J\x7f", 0, TEXT_NAME, "a\\nb\\tc\\r\\x1b[2J\\x7f", 20);
 	check("\xc2\x85\u202e\ufeff", 0, TEXT_NAME, "\\x85\\u202e\\ufeff", 16);
 	check("a\tb\x0c", 0, TEXT_SOURCE, "a       b\\x0c", 13);
 	check("\t汉\tx", 0, TEXT_SOURCE, "        汉      x", 17);
