@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import time
+import urllib.parse
 
 import interpreters
 import schema
@@ -46,8 +47,8 @@ class Row:
 
 
 def times_of(entry):
-    """The details file's time split, in seconds."""
-    return {name: float(entry["seconds"][name]) for name in TIMES}
+    """The time split of an entry of the details file, in seconds."""
+    return {name: float(entry[name + "_s"]) for name in TIMES}
 
 
 def row_of(entry):
@@ -133,16 +134,22 @@ class Result:
     def losses(self):
         return self.details["losses"]
 
+    def inclusive(self, function):
+        """Seconds, on CPU and waiting, of all stacks that this function is on."""
+        share = sum(values["cpu_samples"] for stack, values in self.stacks() if any(name == function for _, name, _ in stack))
+        return share * self.whole.total
+
     def stacks(self):
-        """[[(path, function, line), ...outermost first], count] per stack of profile_results.json."""
+        """[(path, function, line), ...outermost first] and its figures, per stack of profile_results.json."""
         for frames, values in self.json["stacks"]:
             yield [split_frame(frame) for frame in frames], values
 
 
 def split_frame(frame):
+    """What a path or a name has of separators is escaped as in an URL."""
     path, rest = frame[:-1].split(" ")
     function, lineno = rest.split(":")
-    return path, function, int(lineno)
+    return urllib.parse.unquote(path), urllib.parse.unquote(function), int(lineno)
 
 
 class Project:

@@ -10,11 +10,8 @@ from tolerance import assert_seconds
 def test_children(project, python, way):
     """What the children do stands under its function, whichever process did it."""
     result = project.profile("children.py", way, "0.7", "2", python=python).check()
-    spinning = "child_" + way
-    inclusive = sum(values["cpu_samples"] for stack, values in result.stacks() if any(function == spinning for _, function, _ in stack))
-    expected = 1000 * 0.7 * (1 if way == "exec" else 2)
-    # Two at once on two busy cores may get less CPU than wall time.
-    assert 0.7 * expected <= inclusive <= 1.1 * expected, (inclusive, expected)
+    # By the wall clock, so what other programs take of the CPUs counts as runnable and is in it too.
+    assert_seconds(result.inclusive("child_" + way), 0.7 * (1 if way == "exec" else 2), "child_" + way)
     processes = result.details["processes"]
     assert len(processes) >= (1 if way == "exec" else 3)
     if way != "exec":
@@ -24,10 +21,9 @@ def test_children(project, python, way):
 def test_brief(project, python):
     """Children that are gone before anybody looks still have names and lines."""
     result = project.profile("children.py", "brief", "0.015", "20", python=python).check()
-    inclusive = sum(values["cpu_samples"] for stack, values in result.stacks() if any(function == "child_brief" for _, function, _ in stack))
-    assert 0.7 * 300 <= inclusive <= 1.3 * 300, inclusive
+    assert_seconds(result.inclusive("child_brief"), 0.3, "child_brief", relative=0.2)
     assert len(result.details["processes"]) >= 21
-    assert result.losses["no_interpreter"] <= 5
+    assert result.losses["samples without a known interpreter"] <= 5
 
 
 def test_threads(project, python):
@@ -40,7 +36,7 @@ def test_deep(project, python):
     """Deeper than what is kept: cut, said, and the innermost still right."""
     result = project.profile("deep.py", "5000", "0.5", python=python).check()
     assert_seconds(result.functions("deep.py")["bottom"].cpu, 0.5, "bottom", relative=0.1)
-    assert result.losses["cut_stacks"] > 300
+    assert result.losses["cut stacks"] > 300
 
 
 def test_exec_of_another_program(project):

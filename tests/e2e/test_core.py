@@ -31,7 +31,7 @@ def test_names_and_shapes(project, every_python):
     lines = result.lines("shapes.py")
     seen = {name: sum(row.cpu for number, row in lines.items() if number in block) for name, block in project.blocks("shapes.py").items()}
     assert_shares(seen, result.truth["seconds"], points=1.0)
-    assert result.losses["unnamed_code"] == 0
+    assert result.losses["unnamed code"] == 0
     functions = {function for stack, _ in result.stacks() for _, function, _ in stack}
     assert {"numbers", "steps", "key", "climb"} <= {name.split(".")[-1] for name in functions}
 
