@@ -149,6 +149,8 @@ struct profile {
 	bool interrupted;             /* by Ctrl-C or SIGTERM to us */
 	uint32_t rate_hz;
 	uint32_t allowed_cpus;
+	uint64_t profiler_cpu_ns;     /* what the profiler itself took */
+	uint64_t profiler_max_rss_bytes;
 	const char *ended_how;        /* one sentence when not a plain exit 0; else NULL */
 	const char *logs_path;        /* profile_logs.log when not empty, else NULL */
 	uint64_t n_warnings;          /* records in it */

@@ -6,7 +6,6 @@
 
 #include "report/json_write.h"
 #include "report/share.h"
-#include "report/text.h"
 
 static void write_times(struct json *json, const struct times *times)
 {
@@ -183,8 +182,9 @@ static void write_run(struct json *json, const struct profile *profile)
 
 int report_details(FILE *out, const struct profile *profile, const struct report_options *options)
 {
-	struct json json = JSON_INIT(out, 4);
+	struct json json;
 
+	json_begin(&json, out, 4);
 	json_object(&json, NULL);
 	json_string(&json, "schema", "fixingahole-details-1");
 	write_run(&json, profile);
@@ -211,6 +211,5 @@ int report_details(FILE *out, const struct profile *profile, const struct report
 		json_string(&json, NULL, profile->notices[i]);
 	json_close(&json);
 	json_close(&json);
-	putc('\n', out);
-	return stream_result(out);
+	return json_finish(&json);
 }

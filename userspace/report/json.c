@@ -3,13 +3,16 @@
 #include "report/report.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "report/json_write.h"
 #include "report/share.h"
 #include "report/source.h"
 #include "report/text.h"
+#include "util/cleanup.h"
 
 /* Nine decimals, cut off: parts of a whole must never add up to more than it. */
 static double percent_down(uint64_t ns, const struct profile *profile)
@@ -136,13 +139,48 @@ static int write_file(struct json *json, const struct profile_file *file, const 
 	return 0;
 }
 
-/* The frame is split at blanks and colons, so a path or a name must hold none: such characters are percent-encoded. */
-static void write_frame_part(struct json *json, const char *text)
+/*
+ * The same few paths and names come back in millions of frames: which of them need escapes is remembered by
+ * their address (the profile is const, so an address keeps its text).
+ */
+struct known_text {
+	const char *text;
+	size_t size;
+	bool plain;
+};
+#define KNOWN_TEXTS 8192
+
+/* Written as it is, in a frame and in JSON? */
+static bool is_plain(char c)
 {
+	return c > ' ' && c < 0x7f && c != ':' && c != ';' && c != '%' && c != '"' && c != '\\';
+}
+
+static const struct known_text *look_up(struct known_text *known, const char *text)
+{
+	struct known_text *entry = &known[((uintptr_t)text * 0x9e3779b97f4a7c15ULL) >> 51];
+
+	if (entry->text == text)
+		return entry;
+	*entry = (struct known_text){.text = text, .plain = true};
+	for (; text[entry->size]; entry->size++)
+		entry->plain &= is_plain(text[entry->size]);
+	return entry;
+}
+
+/* The frame is split at blanks and colons, so a path or a name must hold none: such characters are percent-encoded. */
+static void write_frame_part(struct json *json, struct known_text *known, const char *text)
+{
+	const struct known_text *entry;
 	size_t plain = 0, at = 0;
 
 	if (!text || !*text)
 		text = "<unknown>";
+	entry = look_up(known, text);
+	if (entry->plain) {
+		json_text_plain(json, text, entry->size);
+		return;
+	}
 	for (; text[at]; at++) {
 		unsigned char c = (unsigned char)text[at];
 		char escape[4];
@@ -151,29 +189,31 @@ static void write_frame_part(struct json *json, const char *text)
 			continue;
 		json_text_piece(json, text + plain, at - plain);
 		snprintf(escape, sizeof(escape), "%%%02X", c);
-		json_text_piece(json, escape, 3);
+		json_text_plain(json, escape, 3);
 		plain = at + 1;
 	}
 	json_text_piece(json, text + plain, at - plain);
 }
 
-static void write_frame(struct json *json, const struct profile_frame *frame)
+static void write_frame(struct json *json, struct known_text *known, const struct profile_frame *frame)
 {
-	char number[16];
-	int length = snprintf(number, sizeof(number), ":%u;", frame->lineno);
-
 	json_text_begin(json, NULL);
-	write_frame_part(json, frame->path);
-	json_text_piece(json, " ", 1);
-	write_frame_part(json, frame->function);
-	json_text_piece(json, number, (size_t)length);
+	write_frame_part(json, known, frame->path);
+	json_text_plain(json, " ", 1);
+	write_frame_part(json, known, frame->function);
+	json_text_plain(json, ":", 1);
+	json_text_number(json, frame->lineno);
+	json_text_plain(json, ";", 1);
 	json_text_end(json);
 }
 
-static void write_stacks(struct json *json, const struct profile *profile)
+static int write_stacks(struct json *json, const struct profile *profile)
 {
+	_cleanup_free_ struct known_text *known = calloc(KNOWN_TEXTS, sizeof(*known));
 	unsigned spread = json->spread;
 
+	if (!known)
+		return -ENOMEM;
 	json_array(json, "stacks");
 	json->spread = 2; /* one stack per line */
 	for (size_t i = 0; i < profile->n_stacks; i++) {
@@ -182,7 +222,7 @@ static void write_stacks(struct json *json, const struct profile *profile)
 		json_array(json, NULL);
 		json_array(json, NULL);
 		for (size_t k = 0; k < stack->n_frames; k++)
-			write_frame(json, &stack->frames[k]);
+			write_frame(json, known, &stack->frames[k]);
 		json_close(json);
 		json_object(json, NULL);
 		json_unsigned(json, "count", stack->samples);
@@ -194,6 +234,7 @@ static void write_stacks(struct json *json, const struct profile *profile)
 	}
 	json_close(json);
 	json->spread = spread;
+	return 0;
 }
 
 static void write_samples(struct json *json, const struct profile *profile)
@@ -210,8 +251,10 @@ static void write_samples(struct json *json, const struct profile *profile)
 
 int report_json(FILE *out, const struct profile *profile, const struct report_options *options)
 {
-	struct json json = JSON_INIT(out, 4);
+	struct json json;
+	int err;
 
+	json_begin(&json, out, 4);
 	json_object(&json, NULL);
 	json_integer(&json, "alloc_samples", 0);
 	if (profile->n_args) {
@@ -227,8 +270,7 @@ int report_json(FILE *out, const struct profile *profile, const struct report_op
 	json_string(&json, "filename", profile->program ? profile->program : "");
 	json_object(&json, "files");
 	for (size_t i = 0; i < profile->n_files; i++) {
-		int err = write_file(&json, &profile->files[i], profile);
-
+		err = write_file(&json, &profile->files[i], profile);
 		if (err < 0)
 			return err;
 	}
@@ -243,10 +285,11 @@ int report_json(FILE *out, const struct profile *profile, const struct report_op
 	json_bool(&json, "memory", false);
 	json_string(&json, "program", profile->program ? profile->program : "");
 	write_samples(&json, profile);
-	write_stacks(&json, profile);
+	err = write_stacks(&json, profile);
+	if (err < 0)
+		return err;
 	json_number(&json, "start_time_absolute", profile->start_epoch_s, 6);
 	json_number(&json, "start_time_perf", profile->start_monotonic_s, 6);
 	json_close(&json);
-	putc('\n', out);
-	return stream_result(out);
+	return json_finish(&json);
 }

@@ -7,14 +7,45 @@
 
 #include "report/text.h"
 
+void json_begin(struct json *json, FILE *out, unsigned spread)
+{
+	json->out = out;
+	json->used = 0;
+	json->depth = 0;
+	json->spread = spread;
+	json->is_array = json->has_members = 0;
+}
+
+static void flush(struct json *json)
+{
+	fwrite(json->buffer, 1, json->used, json->out);
+	json->used = 0;
+}
+
 static void put(struct json *json, const char *bytes, size_t size)
 {
-	fwrite_unlocked(bytes, 1, size, json->out);
+	if (size > JSON_BUFFER - json->used)
+		flush(json);
+	if (size > JSON_BUFFER) {
+		fwrite(bytes, 1, size, json->out);
+		return;
+	}
+	memcpy(json->buffer + json->used, bytes, size);
+	json->used += size;
 }
 
 static void put_char(struct json *json, char c)
 {
-	putc_unlocked(c, json->out);
+	if (json->used == JSON_BUFFER)
+		flush(json);
+	json->buffer[json->used++] = c;
+}
+
+int json_finish(struct json *json)
+{
+	put_char(json, '\n');
+	flush(json);
+	return stream_result(json->out);
 }
 
 static void new_line(struct json *json)
@@ -84,6 +115,7 @@ void json_text_begin(struct json *json, const char *key)
 }
 
 void json_text_end(struct json *json) { put_char(json, '"'); }
+void json_text_plain(struct json *json, const char *text, size_t size) { put(json, text, size); }
 
 void json_text_piece(struct json *json, const char *text, size_t size)
 {
@@ -147,6 +179,8 @@ static void put_unsigned(struct json *json, uint64_t value)
 	} while (value);
 	put(json, digits + at, sizeof(digits) - at);
 }
+
+void json_text_number(struct json *json, uint64_t value) { put_unsigned(json, value); }
 
 void json_unsigned(struct json *json, const char *key, uint64_t value)
 {

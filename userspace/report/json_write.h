@@ -13,16 +13,21 @@
 #include <stdio.h>
 
 #define JSON_DEPTH_MAX 31
+#define JSON_BUFFER 65536
 
 struct json {
 	FILE *out;
+	size_t used;       /* of the buffer below */
 	unsigned depth;
 	unsigned spread;   /* containers above this depth put each member on a line of its own */
 	uint32_t is_array; /* one bit per depth */
 	uint32_t has_members;
+	char buffer[JSON_BUFFER];
 };
 
-#define JSON_INIT(stream, spread_depth) ((struct json){.out = (stream), .spread = (spread_depth)})
+void json_begin(struct json *json, FILE *out, unsigned spread);
+/* Ends the line and hands all to the stream; 0 or -errno. */
+int json_finish(struct json *json);
 
 void json_object(struct json *json, const char *key);
 void json_array(struct json *json, const char *key);
@@ -43,6 +48,8 @@ void json_object_named(struct json *json, const char *key);
 /* A string in pieces: open, any number of pieces, close. */
 void json_text_begin(struct json *json, const char *key);
 void json_text_piece(struct json *json, const char *text, size_t size);
+void json_text_plain(struct json *json, const char *text, size_t size); /* known to need no escapes */
+void json_text_number(struct json *json, uint64_t value);
 void json_text_end(struct json *json);
 
 #endif

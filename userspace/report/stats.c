@@ -266,9 +266,10 @@ static int write_metadata(struct json *json, struct stats *stats)
 static int write_all(FILE *out, struct stats *stats)
 {
 	static const char *const names[FIGURES] = {"user", "system", "memory"};
-	struct json json = JSON_INIT(out, 2);
+	struct json json;
 	int err = 0;
 
+	json_begin(&json, out, 2);
 	json_object(&json, NULL);
 	for (size_t i = 0; i < stats->n_functions; i++) {
 		const struct function_stats *function = &stats->functions[i];
@@ -286,8 +287,7 @@ static int write_all(FILE *out, struct stats *stats)
 	if (stats->options->metadata)
 		err = write_metadata(&json, stats);
 	json_close(&json);
-	putc('\n', out);
-	return err < 0 ? err : stream_result(out);
+	return err < 0 ? err : json_finish(&json);
 }
 
 int report_stats(FILE *out, const char *dir, const struct stats_options *options, char problem[512])

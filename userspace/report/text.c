@@ -2,6 +2,7 @@
 #include "report/text.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 size_t utf8_decode(const char *text, size_t size, uint32_t *character)
@@ -61,6 +62,16 @@ static size_t show_character(uint32_t c, const char *bytes, size_t length, char 
 	return length;
 }
 
+/* How many characters from here on are one byte and one column each. */
+static size_t plain_run(const char *text, size_t size, int max)
+{
+	size_t n = 0;
+
+	while (n < size && n < (size_t)max && text[n] >= ' ' && text[n] < 0x7f)
+		n++;
+	return n;
+}
+
 /* Prints while the columns stay within max; *whole says whether all of it fitted. */
 static int print_within(FILE *out, const char *text, size_t size, int max, enum text_kind kind, bool *whole)
 {
@@ -70,9 +81,17 @@ static int print_within(FILE *out, const char *text, size_t size, int max, enum 
 	for (size_t at = 0; at < size;) {
 		char shown[12];
 		uint32_t c;
-		size_t taken = utf8_decode(text + at, size - at, &c), length;
+		size_t taken, length = plain_run(text + at, size - at, max ? max - used : INT_MAX);
 		int columns;
 
+		if (length) {
+			if (out)
+				fwrite(text + at, 1, length, out);
+			used += (int)length;
+			at += length;
+			continue;
+		}
+		taken = utf8_decode(text + at, size - at, &c);
 		if (c == '\t' && kind == TEXT_SOURCE) {
 			columns = 8 - used % 8;
 			memset(shown, ' ', 8);

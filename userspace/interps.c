@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "interps.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "python/interp.h"
+#include "util/log.h"
+
+/* Asked again every millisecond at first, then less and less often, then no more. */
+#define FIRST_PAUSE_NS 1000000ULL
+#define GIVE_UP_NS 3000000000ULL
+
+struct pending {
+	uint32_t pid, space;
+	uint64_t exec_ns, next_ns;
+	char reason[160];
+	char path[EXEC_PATH_SIZE];
+};
+
+struct interps {
+	struct capture *capture;
+	struct symbols *symbols;
+	struct builder *builder;
+	FILE *recording;
+	struct interp_cache *cache;
+	struct pending *pending;
+	size_t n, capacity;
+};
+
+struct interps *interps__new(struct capture *capture, struct symbols *symbols, struct builder *builder, FILE *recording)
+{
+	struct interps *i = calloc(1, sizeof(*i));
+
+	if (!i)
+		return NULL;
+	i->capture = capture;
+	i->symbols = symbols;
+	i->builder = builder;
+	i->recording = recording;
+	i->cache = interp_cache__new();
+	if (!i->cache) {
+		free(i);
+		return NULL;
+	}
+	return i;
+}
+
+void interps__free(struct interps *i)
+{
+	if (!i)
+		return;
+	interp_cache__free(i->cache);
+	free(i->pending);
+	free(i);
+}
+
+static void tell(struct interps *i, const struct pending *p, const struct interp_process *found)
+{
+	const struct interp_binary *binary = found->binary;
+	struct event_interp event = {
+		.head = { .kind = EVENT_INTERP, .size = sizeof(event), .time_ns = p->exec_ns, .pid = p->pid, .tid = p->pid, .space = p->space },
+		.version = binary->layout.version,
+		.n_eval = binary->n_eval,
+		.text_start = binary->text_start + found->bias,
+		.text_end = binary->text_end + found->bias,
+		.layout = binary->layout,
+	};
+
+	for (uint32_t k = 0; k < binary->n_eval; k++) {
+		event.eval[k].start = binary->eval[k].start + found->bias;
+		event.eval[k].end = binary->eval[k].end + found->bias;
+	}
+	symbols__interp(i->symbols, &event);
+	if (i->recording)
+		recording__append(i->recording, &event.head);
+}
+
+/* Asks once. True: settled, one way or another. */
+static bool settle(struct interps *i, struct pending *p)
+{
+	struct interp_process found;
+	char notice[512];
+	int err = interp__find(i->cache, p->pid, &found);
+
+	if (err == -ESRCH)
+		return true;
+	if (err) {
+		snprintf(p->reason, sizeof(p->reason), "its interpreter could not be read: %s", strerror(-err));
+		return false;
+	}
+	if (found.status == INTERP_NOT_PYTHON) {
+		snprintf(p->reason, sizeof(p->reason), "%s", found.reason[0] ? found.reason : "not a Python interpreter");
+		return false;
+	}
+	if (found.status == INTERP_OK) {
+		tell(i, p, &found);
+		err = capture__set_interp(i->capture, p->pid, p->space, found.binary, found.bias);
+		if (err)
+			log_debug("cannot tell the walker about process %u: %s", p->pid, strerror(-err));
+		else
+			log_debug("process %u: %s, CPython %s", p->pid, found.path, found.binary->version_text);
+		return true;
+	}
+	builder__no_interpreter(i->builder, p->pid, found.reason);
+	snprintf(notice, sizeof(notice), "process %u, %s: %s; its time is reported without Python lines", p->pid, p->path, found.reason);
+	builder__notice(i->builder, notice);
+	log_warning("%s", notice);
+	return true;
+}
+
+static void drop(struct interps *i, size_t at)
+{
+	if (i->pending[at].reason[0])
+		builder__no_interpreter(i->builder, i->pending[at].pid, i->pending[at].reason);
+	i->pending[at] = i->pending[--i->n];
+}
+
+void interps__exit(struct interps *i, uint32_t pid)
+{
+	for (size_t k = 0; k < i->n; k++) {
+		if (i->pending[k].pid == pid) {
+			drop(i, k);
+			break;
+		}
+	}
+	capture__forget(i->capture, pid);
+}
+
+void interps__exec(struct interps *i, const struct event_exec *event)
+{
+	struct pending p = { .pid = event->head.pid, .space = event->head.space, .exec_ns = event->head.time_ns, .next_ns = event->head.time_ns };
+
+	interps__exit(i, p.pid);
+	memcpy(p.path, event->path, sizeof(p.path));
+	if (settle(i, &p))
+		return;
+	if (i->n == i->capacity) {
+		size_t capacity = i->capacity ? i->capacity * 2 : 16;
+		struct pending *pending = realloc(i->pending, capacity * sizeof(*pending));
+
+		if (!pending)
+			return;
+		i->pending = pending;
+		i->capacity = capacity;
+	}
+	p.next_ns = p.exec_ns + FIRST_PAUSE_NS;
+	i->pending[i->n++] = p;
+}
+
+int interps__poll(struct interps *i, uint64_t now_ns)
+{
+	uint64_t next = UINT64_MAX;
+
+	for (size_t k = 0; k < i->n;) {
+		struct pending *p = &i->pending[k];
+		uint64_t age = now_ns - p->exec_ns;
+
+		if (now_ns >= p->next_ns) {
+			if (settle(i, p)) {
+				p->reason[0] = 0;
+				drop(i, k);
+				continue;
+			}
+			if (age > GIVE_UP_NS) {
+				drop(i, k);
+				continue;
+			}
+			/* a millisecond for the first 30, then a tenth of its age */
+			p->next_ns = now_ns + (age < 30 * FIRST_PAUSE_NS ? FIRST_PAUSE_NS : age / 10);
+		}
+		if (p->next_ns < next)
+			next = p->next_ns;
+		k++;
+	}
+	if (next == UINT64_MAX)
+		return -1;
+	return next > now_ns ? (int)((next - now_ns) / 1000000) + 1 : 0;
+}

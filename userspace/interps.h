@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which interpreter runs in each new program: asked right after its exec, and
+ * again for a while, since a shared libpython is mapped a moment later.
+ */
+#ifndef FIXINGAHOLE_INTERPS_H
+#define FIXINGAHOLE_INTERPS_H
+
+#include "capture/capture.h"
+#include "profile/builder.h"
+#include "symbols/symbols.h"
+
+struct interps;
+struct interps *interps__new(struct capture *capture, struct symbols *symbols, struct builder *builder, FILE *recording);
+void interps__free(struct interps *interps);
+void interps__exec(struct interps *interps, const struct event_exec *event);
+void interps__exit(struct interps *interps, uint32_t pid);
+/* Asks again where it is time. Milliseconds until the next time, or -1: nothing to ask. */
+int interps__poll(struct interps *interps, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/config.h"
+#include "cli/help.h"
+#include "report/report.h"
+#include "session.h"
+#include "target/identity.h"
+#include "target/launch.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+static int exit_failed(int err, const char *problem)
+{
+	if (problem)
+		log_error("%s", problem);
+	return err == -EINVAL ? 2 : 1;
+}
+
+static int profile(const struct config *config, const struct identity *identity)
+{
+	struct launch *launches[LAUNCHES_MAX] = {};
+	int status = 1;
+
+	for (int i = 0; i < config->repeat && i < LAUNCHES_MAX; i++) {
+		int err = launch__prepare(&launches[i]);
+
+		if (!err)
+			continue;
+		log_error("cannot fork: %s", strerror(-err));
+		goto out;
+	}
+	status = session__profile(config, identity, launches);
+out:
+	for (int i = 0; i < LAUNCHES_MAX; i++)
+		launch__free(launches[i]);
+	return status;
+}
+
+static int summarize(const struct config *config)
+{
+	const struct report_options options = {
+		.absolute = config->duration == DURATION_ABSOLUTE,
+		.trace = config->trace,
+		.top_n = config->top_n,
+		.threshold_percent = config->threshold_percent,
+	};
+	char problem[512];
+	int err = report_summarize(stdout, config->input, &options, problem);
+
+	if (!err && fflush(stdout)) {
+		snprintf(problem, sizeof(problem), "cannot write the summary: %s", strerror(errno));
+		err = -EIO;
+	}
+	return err ? exit_failed(-EIO, problem) : 0;
+}
+
+static int stats(const struct config *config)
+{
+	const struct stats_options options = { .root = config->root, .metadata = config->metadata, .sort = config->sort };
+	_cleanup_free_ char *text = NULL, *path = NULL;
+	char problem[512];
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	int err = out ? report_stats(out, config->input, &options, problem) : -ENOMEM;
+
+	if (out && fclose(out) && !err)
+		err = -ENOMEM;
+	if (err)
+		return exit_failed(-EIO, err == -ENOMEM ? "out of memory" : problem);
+	if (asprintf(&path, "%s/%s", config->input, config->output_file ? config->output_file : "function_stats.json") < 0)
+		return 1;
+	out = fopen(path, "we");
+	if (!out || fwrite(text, size, 1, out) != 1 || fclose(out)) {
+		log_error("cannot write '%s': %s", path, strerror(errno));
+		return 1;
+	}
+	log_notice("statistics in '%s'", path);
+	return 0;
+}
+
+static int run(const struct config *config, const struct identity *identity)
+{
+	switch (config->command) {
+	case COMMAND_PROFILE:
+		return profile(config, identity);
+	case COMMAND_SUMMARIZE:
+		return summarize(config);
+	case COMMAND_STATS:
+		return stats(config);
+	case COMMAND_VERSION:
+		return config_print_version(stdout, config) ? 1 : 0;
+	case COMMAND_HELP:
+		return help_print(stdout, config->help_topic) ? 1 : 0;
+	}
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	struct identity identity = {};
+	struct config config = {};
+	int err, status;
+
+	err = identity__resolve(&identity, NULL);
+	if (err) {
+		log_error(err == -EINVAL ? "SUDO_UID or SUDO_GID is not a number: unset it, or name the user with --user" : "cannot find out who you are: %s", strerror(-err));
+		return 1;
+	}
+	err = config__load_with(&config, argc, argv, identity.environment);
+	if (err) {
+		identity__release(&identity);
+		return err == -EINVAL ? 2 : 1;
+	}
+	log_set_verbose(config.verbose);
+	if (config.user) {
+		identity__release(&identity);
+		err = identity__resolve(&identity, config.user);
+		if (err) {
+			log_error(err == -EPERM ? "only root can run the script as another user: '%s'" : "no such user: '%s' (--user)", config.user);
+			config__release(&config);
+			return err == -EPERM ? 1 : 2;
+		}
+	}
+	status = run(&config, &identity);
+	config__release(&config);
+	identity__release(&identity);
+	return status;
+}

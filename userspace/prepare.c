@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "prepare.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "target/strv.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+#define SCRIPT_MAX (256 << 20)
+
+/* One word as a shell would need it. */
+static void quote(FILE *out, const char *word)
+{
+	if (*word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%")]) {
+		fputs(word, out);
+		return;
+	}
+	putc('\'', out);
+	for (; *word; word++) {
+		if (*word == '\'')
+			fputs("'\\''", out);
+		else
+			putc(*word, out);
+	}
+	putc('\'', out);
+}
+
+static char *quote_all(int argc, char **argv)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out)
+		return NULL;
+	/* "fixingahole", however long the path it was found by */
+	quote(out, strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0]);
+	for (int i = 1; i < argc; i++) {
+		putc(' ', out);
+		quote(out, argv[i]);
+	}
+	if (fclose(out)) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static bool has_suffix(const char *path, const char *suffix)
+{
+	size_t n = strlen(path), m = strlen(suffix);
+
+	return n >= m && !strcmp(path + n - m, suffix);
+}
+
+/* The script as it is now, with the user's rights. A text that cannot be read is Python's to complain about. */
+static int read_script(struct preparation *prep, const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	char *text;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st)) {
+		log_error("cannot read '%s': %s", path, strerror(errno));
+		return -errno;
+	}
+	if (!S_ISREG(st.st_mode) || st.st_size > SCRIPT_MAX)
+		return 0;
+	text = malloc(st.st_size + 1);
+	if (!text)
+		return -ENOMEM;
+	while ((n = read(fd, text + prep->source_size, st.st_size - prep->source_size)) > 0)
+		prep->source_size += n;
+	text[prep->source_size] = 0;
+	prep->source = text;
+	return 0;
+}
+
+static int read_notebook(struct preparation *prep, const char *path)
+{
+	char problem[512];
+	int err = notebook__read(&prep->notebook, path, problem);
+
+	if (err) {
+		log_error("%s", problem);
+		return err;
+	}
+	for (size_t i = 0; i < prep->notebook.n_notices; i++)
+		log_notice("%s", prep->notebook.notices[i]);
+	return 0;
+}
+
+/* Folder, and the copy of the code that runs. Under the user's rights but for outputs__*(), which see to that themselves. */
+static int prepare_outputs(struct preparation *prep, const struct config *c, const struct identity *id)
+{
+	const char *base = c->file ? strrchr(c->file, '/') + 1 : c->module;
+	_cleanup_free_ char *folder = outputs_folder_name(base), *copy = NULL;
+	char problem[512];
+	int err;
+
+	if (!folder)
+		return -ENOMEM;
+	err = outputs__new(&prep->outputs, id, c->output_dir, folder, time(NULL), problem);
+	if (err) {
+		log_error("%s", problem);
+		return err;
+	}
+	if (asprintf(&prep->logs_path, "%s/profile_logs.log", outputs__path(prep->outputs)) < 0)
+		return -ENOMEM;
+	if (!c->file || (!prep->is_notebook && !prep->source))
+		return 0;
+	if (asprintf(&copy, prep->is_notebook ? "%s.py" : "%s", prep->is_notebook ? folder : base) < 0)
+		return -ENOMEM;
+	if (asprintf(&prep->copy_path, "%s/%s", outputs__path(prep->outputs), copy) < 0)
+		return -ENOMEM;
+	err = prep->is_notebook ? outputs__put(prep->outputs, copy, prep->notebook.source, prep->notebook.size) : outputs__put(prep->outputs, copy, prep->source, prep->source_size);
+	if (err)
+		log_error("cannot write '%s': %s; choose another folder with --output-directory", prep->copy_path, strerror(-err));
+	return err;
+}
+
+static int choose_python(struct preparation *prep, const struct config *c, const struct identity *id)
+{
+	int err = script__choose_python(id, c->python, c->file, c->root, &prep->python, &prep->python_why);
+
+	if (err == -ENOENT && c->python)
+		log_error("no such interpreter: '%s' (--python); give a path, or a name on PATH", c->python);
+	else if (err == -ENOENT)
+		log_error("no python3 found on PATH; name one with --python");
+	else if (err)
+		log_error("cannot execute '%s' as %s: %s", c->python ? c->python : "python3", id->name, strerror(-err));
+	else if (!c->quiet)
+		log_notice("running with %s (%s)", prep->python, prep->python_why);
+	return err;
+}
+
+static void fill_builder_options(struct preparation *prep, const struct config *c, uint32_t allowed_cpus)
+{
+	struct builder_options *o = &prep->builder_options;
+
+	o->root = c->root;
+	o->ignore = c->ignore;
+	o->n_ignore = c->n_ignore;
+	o->output_dir = c->output_dir;
+	o->detailed = c->detailed;
+	o->directory = prep->directory;
+	o->allowed_cpus = allowed_cpus;
+	if (prep->is_notebook) {
+		o->script = prep->copy_path;
+		o->script_source = prep->notebook.source;
+		o->script_size = prep->notebook.size;
+		o->script_display = c->file;
+		o->cells = &prep->notebook.map;
+	} else if (c->file) {
+		o->script = c->file;
+		o->script_source = prep->source;
+		o->script_size = prep->source_size;
+	}
+}
+
+int prepare(struct preparation *prep, const struct config *c, const struct identity *id, uint32_t allowed_cpus)
+{
+	const char *bench = getenv("FIXINGAHOLE_BENCH_EMPTY");
+	int err;
+
+	prep->bench_empty = bench && !strcmp(bench, "1");
+	prep->command_line = quote_all(c->argc, c->argv);
+	prep->directory = getcwd(NULL, 0);
+	if (!prep->command_line || !prep->directory) {
+		log_error("cannot find the working directory: %s", strerror(errno));
+		return -errno;
+	}
+	prep->entrypoint_dir = c->file ? strndup(c->file, strrchr(c->file, '/') == c->file ? 1 : strrchr(c->file, '/') - c->file) : strdup(prep->directory);
+	prep->is_notebook = c->file && has_suffix(c->file, ".ipynb");
+	err = identity__enter(id);
+	if (err) {
+		log_error("cannot become user '%s': %s", id->name, strerror(-err));
+		return err;
+	}
+	if (prep->is_notebook)
+		err = read_notebook(prep, c->file);
+	else if (c->file)
+		err = read_script(prep, c->file);
+	identity__leave(id);
+	if (!err)
+		err = choose_python(prep, c, id);
+	if (!err)
+		err = prepare_outputs(prep, c, id);
+	if (!err)
+		fill_builder_options(prep, c, allowed_cpus);
+	return err;
+}
+
+int prepare_run(struct preparation *prep, const struct config *c, const struct identity *id)
+{
+	const struct hook_options hook = {
+		.logs_path = prep->logs_path,
+		.log_level = c->log_level,
+		.no_matplotlib = c->no_plots_matplotlib,
+		.no_plotly = c->no_plots_plotly,
+		.notebook = prep->is_notebook,
+	};
+	struct strv argv = {};
+	int err = hook__create(id, &hook, &prep->hook_directory);
+
+	if (err) {
+		/* the script must run all the same: without the log */
+		log_warning("cannot create the start-up hook: %s; logs are not captured", strerror(-err));
+		prep->hook_directory = NULL;
+	}
+	err = strv_add(&argv, prep->python);
+	if (c->module) {
+		err |= strv_add(&argv, "-m");
+		err |= strv_add(&argv, c->module);
+	} else {
+		err |= strv_add(&argv, prep->is_notebook ? prep->copy_path : c->file_typed);
+	}
+	for (int i = 0; i < c->script_argc; i++)
+		err |= strv_add(&argv, c->script_argv[i]);
+	prep->argv = argv.items;
+	prep->envp = script__environment(id, prep->hook_directory);
+	if (err || !prep->envp) {
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+	prep->spec = (struct launch_spec){ .identity = id, .program = prep->python, .argv = prep->argv, .envp = prep->envp };
+	return 0;
+}
+
+void prepare_run_release(struct preparation *prep, const struct identity *id)
+{
+	if (prep->hook_directory)
+		hook__remove(id, prep->hook_directory);
+	free(steal_ptr(prep->hook_directory));
+	strv__free(steal_ptr(prep->argv));
+	strv__free(steal_ptr(prep->envp));
+}
+
+void prepare_notices(const struct preparation *prep, struct builder *builder)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "ran with %.400s (%s)", prep->python, prep->python_why);
+	builder__notice(builder, text);
+	for (size_t i = 0; i < prep->notebook.n_notices; i++)
+		builder__notice(builder, prep->notebook.notices[i]);
+}
+
+void prepare_logs(const struct preparation *prep, struct profile *profile)
+{
+	size_t records;
+
+	if (logs__count(prep->logs_path, &records) || !records)
+		return;
+	profile->logs_path = prep->logs_path;
+	profile->n_warnings = records;
+}
+
+void preparation_release(struct preparation *prep, const struct identity *id)
+{
+	outputs__free(prep->outputs);
+	notebook__release(&prep->notebook);
+	free(prep->command_line);
+	free(prep->entrypoint_dir);
+	free(prep->directory);
+	free(prep->python);
+	free(prep->source);
+	free(prep->copy_path);
+	free(prep->logs_path);
+	memset(prep, 0, sizeof(*prep));
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "interps.h"
+#include "spinner.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+/* The ring buffer is emptied this often. */
+#define DRAIN_MS 50
+/* Told to stop: this long the target may take to end by itself. */
+#define GRACE_NS 5000000000ULL
+/* A SIGINT that a program sent to us alone is passed on after this time. */
+#define PASS_ON_NS 500000000ULL
+
+/* Set by the handler: how many Ctrl-Cs, how many of them by kill(2), and any signal to terminate. */
+static volatile sig_atomic_t signal_interrupts, signal_sent, signal_terminate;
+
+static void on_signal(int number, siginfo_t *info, void *context)
+{
+	if (number == SIGINT) {
+		signal_interrupts++;
+		signal_sent += info->si_code == SI_USER || info->si_code == SI_QUEUE;
+	} else {
+		signal_terminate = number;
+	}
+}
+
+void run_catch_signals(void)
+{
+	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
+	struct sigaction old;
+
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGTERM, &action, NULL);
+	/* with nohup, or in the background of a plain shell, these are ignored: leave it so */
+	if (!sigaction(SIGINT, NULL, &old) && old.sa_handler != SIG_IGN)
+		sigaction(SIGINT, &action, NULL);
+	if (!sigaction(SIGHUP, NULL, &old) && old.sa_handler != SIG_IGN)
+		sigaction(SIGHUP, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+static uint64_t now_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+struct run {
+	const struct run_options *options;
+	struct run_result *result;
+	struct interps *interps;
+	/* records of this drain that wait until all names in it are known */
+	char *queue;
+	size_t used, capacity;
+	uint64_t lost;      /* records for which there was no memory */
+	uint64_t start_ns;
+	uint64_t stop_ns;   /* told to stop at; 0: not */
+	bool passed_on;
+};
+
+static void enqueue(struct run *run, const struct event_header *record)
+{
+	size_t size = (record->size + 7) & ~(size_t)7;
+
+	if (run->used + size > run->capacity) {
+		size_t capacity = (run->capacity ? run->capacity * 2 : 1 << 16) + size;
+		char *queue = realloc(run->queue, capacity);
+
+		if (!queue) {
+			run->lost++;
+			return;
+		}
+		run->queue = queue;
+		run->capacity = capacity;
+	}
+	memcpy(run->queue + run->used, record, record->size);
+	run->used += size;
+}
+
+static void on_record(void *context, const struct event_header *record)
+{
+	struct run *run = context;
+	int err = 0;
+
+	if (run->options->recording)
+		recording__append(run->options->recording, record);
+	switch (record->kind) {
+	case EVENT_CODE:
+		err = symbols__code(run->options->symbols, (const void *)record);
+		break;
+	case EVENT_BLOB:
+		err = symbols__blob(run->options->symbols, (const void *)record);
+		break;
+	case EVENT_FORK:
+		err = symbols__fork(run->options->symbols, (const void *)record);
+		enqueue(run, record);
+		break;
+	case EVENT_EXEC:
+		interps__exec(run->interps, (const void *)record);
+		enqueue(run, record);
+		break;
+	case EVENT_EXIT:
+		interps__exit(run->interps, record->pid);
+		enqueue(run, record);
+		break;
+	default:
+		enqueue(run, record);
+	}
+	run->lost += err != 0;
+}
+
+static void drain(struct run *run)
+{
+	capture__drain(run->options->capture, on_record, run);
+	for (size_t at = 0; at < run->used;) {
+		const struct event_header *record = (const void *)(run->queue + at);
+
+		builder__record(run->options->builder, record);
+		at += (record->size + 7) & ~(size_t)7;
+	}
+	run->used = 0;
+	/* one large burst must not stay in memory */
+	if (run->capacity > 4 << 20) {
+		free(steal_ptr(run->queue));
+		run->capacity = 0;
+	}
+}
+
+/* True: do not wait for the target any longer. */
+static bool handle_signals(struct run *run, uint64_t now)
+{
+	pid_t pid = launch__pid(run->options->launch);
+
+	if (signal_interrupts && !run->result->interrupted) {
+		run->result->interrupted = true;
+		run->stop_ns = now;
+	}
+	if (signal_terminate) {
+		run->result->interrupted = true;
+		run->stop_ns = now;
+		kill(pid, signal_terminate);
+		signal_terminate = 0;
+		signal_interrupts = 3; /* the grace period counts */
+	}
+	if (!run->stop_ns)
+		return false;
+	if (signal_sent && !run->passed_on && now - run->stop_ns > PASS_ON_NS) {
+		run->passed_on = true;
+		kill(pid, SIGINT);
+	}
+	/* a program may take its time over one Ctrl-C; not over three, or a request to terminate */
+	return signal_interrupts >= 3 && now - run->stop_ns > GRACE_NS;
+}
+
+static int poll_ms(struct run *run, uint64_t now)
+{
+	int ms = interps__poll(run->interps, now);
+
+	return ms < 0 || ms > DRAIN_MS ? DRAIN_MS : ms;
+}
+
+static void follow(struct run *run)
+{
+	const struct run_options *o = run->options;
+	uint64_t live_ns = o->config->live_s * 1e9, next_live = run->start_ns + live_ns, now = run->start_ns, drained = 0;
+	struct spinner spinner;
+	/* the end of the script wakes us as well */
+	_cleanup_close_ int pidfd = syscall(SYS_pidfd_open, launch__pid(o->launch), 0);
+	struct pollfd fds[] = { { .fd = capture__fd(o->capture), .events = POLLIN }, { .fd = pidfd, .events = POLLIN } };
+
+	spinner_init(&spinner, !o->config->quiet && !o->config->live_s);
+	while (!(run->result->ended = launch__poll(o->launch, &run->result->status, &run->result->usage) != 0)) {
+		int ready = poll(fds, 2, poll_ms(run, now));
+
+		now = now_ns(CLOCK_MONOTONIC);
+		if (ready > 0 || now - drained >= DRAIN_MS * 1000000ULL / 2) {
+			drain(run);
+			drained = now;
+		}
+		if (handle_signals(run, now))
+			break;
+		spinner_update(&spinner, now - run->start_ns, builder__samples(o->builder));
+		if (live_ns && now >= next_live) {
+			o->live(o->live_context, now - run->start_ns);
+			next_live += live_ns;
+		}
+	}
+	run->result->wall_ns = now_ns(CLOCK_MONOTONIC) - run->start_ns;
+	spinner_clear(&spinner);
+	drain(run);
+	interps__poll(run->interps, now_ns(CLOCK_MONOTONIC));
+}
+
+int run_target(const struct run_options *options, struct run_result *result, char problem[512])
+{
+	struct run run = { .options = options, .result = result };
+	const char *step;
+	int err;
+
+	memset(result, 0, sizeof(*result));
+	run.interps = interps__new(options->capture, options->symbols, options->builder, options->recording);
+	if (!run.interps) {
+		snprintf(problem, 512, "out of memory");
+		return -ENOMEM;
+	}
+	result->start_epoch_s = now_ns(CLOCK_REALTIME) / 1e9;
+	run.start_ns = now_ns(CLOCK_MONOTONIC);
+	result->start_monotonic_s = run.start_ns / 1e9;
+	err = launch__start(options->launch, options->spec, &step);
+	if (err)
+		snprintf(problem, 512, "cannot start '%s': %s: %s", options->spec->program, step, strerror(-err));
+	else
+		follow(&run);
+	interps__free(run.interps);
+	free(run.queue);
+	builder__lose(options->builder, LOSS_DROPPED_RECORDS, run.lost);
+	capture__losses(options->capture, &result->losses);
+	return err;
+}

@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "session.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "prepare.h"
+#include "report/report.h"
+#include "run.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+/* What several runs share. */
+struct session {
+	const struct config *config;
+	const struct identity *identity;
+	struct preparation prep;
+	struct report_options report;
+};
+
+/* What one run needs for its reports while it goes on (--live) and afterwards. */
+struct view {
+	struct session *session;
+	struct builder *builder;
+};
+
+static void show_live(void *context, uint64_t elapsed_ns)
+{
+	struct view *view = context;
+	struct profile *profile = builder__profile(view->builder);
+
+	if (!profile)
+		return;
+	profile->elapsed_ns = elapsed_ns;
+	report_live(stderr, profile, &view->session->report);
+	fflush(stderr);
+	profile__free(profile);
+}
+
+static uint32_t allowed_cpus(void)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+}
+
+static void describe_end(struct strings *strings, struct profile *profile, const struct run_result *result)
+{
+	char text[128];
+
+	if (!result->ended)
+		snprintf(text, sizeof(text), "The script still ran when the profiler was told to stop.");
+	else if (WIFSIGNALED(result->status))
+		snprintf(text, sizeof(text), "The script was ended by signal %d (%s)%s.", WTERMSIG(result->status), strsignal(WTERMSIG(result->status)), result->interrupted ? " after an interrupt" : "");
+	else if (WEXITSTATUS(result->status))
+		snprintf(text, sizeof(text), "The script ended with exit status %d%s.", WEXITSTATUS(result->status), result->interrupted ? " after an interrupt" : "");
+	else if (result->interrupted)
+		snprintf(text, sizeof(text), "The script was interrupted.");
+	else
+		return;
+	profile->ended_how = strings__intern(strings, text);
+}
+
+/* Ticks that should have come: exact time on CPU against what the samples add up to. */
+static uint64_t missed_ticks(const struct profile *p)
+{
+	uint64_t run = 0, sampled = 0, period = 1000000000ULL / (p->rate_hz ? p->rate_hz : 1), missed;
+
+	for (size_t i = 0; i < p->n_processes; i++) {
+		if (!p->processes[i].end_ns)
+			continue;
+		run += p->processes[i].run_ns;
+		sampled += times_cpu(&p->processes[i].times);
+	}
+	missed = run > sampled ? (run - sampled) / period : 0;
+	/* part of a period is left over at every thread's end; 1 % is the timer's own jitter */
+	return missed > 10 && missed * period > run / 100 ? missed : 0;
+}
+
+static void fill_facts(struct session *s, struct strings *strings, struct profile *p, const struct run_result *r)
+{
+	const struct config *c = s->config;
+	struct rusage own;
+
+	p->command_line = s->prep.command_line;
+	p->program = c->module ? c->module : c->file;
+	p->args = (const char **)c->script_argv;
+	p->n_args = c->script_argc;
+	p->entrypoint_dir = s->prep.entrypoint_dir;
+	p->start_epoch_s = r->start_epoch_s;
+	p->start_monotonic_s = r->start_monotonic_s;
+	p->wall_ns = r->wall_ns;
+	p->utime_ns = r->usage.ru_utime.tv_sec * 1000000000ULL + r->usage.ru_utime.tv_usec * 1000ULL;
+	p->stime_ns = r->usage.ru_stime.tv_sec * 1000000000ULL + r->usage.ru_stime.tv_usec * 1000ULL;
+	p->max_rss_bytes = (uint64_t)r->usage.ru_maxrss * 1024;
+	p->status = r->status;
+	p->interrupted = r->interrupted;
+	p->rate_hz = c->rate_hz;
+	if (!getrusage(RUSAGE_SELF, &own)) {
+		p->profiler_cpu_ns = (own.ru_utime.tv_sec + own.ru_stime.tv_sec) * 1000000000ULL + (own.ru_utime.tv_usec + own.ru_stime.tv_usec) * 1000ULL;
+		p->profiler_max_rss_bytes = (uint64_t)own.ru_maxrss * 1024;
+	}
+	p->losses[LOSS_DROPPED_RECORDS] += r->losses.dropped;
+	p->losses[LOSS_BAD_RECORDS] += r->losses.bad;
+	p->losses[LOSS_MISSED_TICKS] += r->losses.busy + missed_ticks(p);
+	describe_end(strings, p, r);
+	prepare_logs(&s->prep, p);
+}
+
+struct writing { struct session *session; const struct profile *profile; int (*report)(FILE *, const struct profile *, const struct report_options *); };
+
+static int write_report(FILE *out, const void *arg)
+{
+	const struct writing *w = arg;
+	struct report_options options = w->session->report;
+
+	options.color = false;
+	options.width = 0;
+	return w->report(out, w->profile, &options);
+}
+
+/* "profile_results.json", or of run 2 "profile_results_1.json"; --output-file replaces "profile_results". */
+static void report_name(const struct config *c, char name[300], const char *base, const char *suffix, int run)
+{
+	if (c->output_file && !strcmp(base, "profile_results"))
+		base = c->output_file;
+	if (run)
+		snprintf(name, 300, "%.240s_%d.%s", base, run, suffix);
+	else
+		snprintf(name, 300, "%.240s.%s", base, suffix);
+}
+
+/* All files of one run. A failure is told once per file; the others are still written. */
+static int write_files(struct session *s, const struct profile *profile, int run)
+{
+	static const struct { const char *base, *suffix; int (*report)(FILE *, const struct profile *, const struct report_options *); } all[] = {
+		{ "profile_summary", "txt", report_summary },
+		{ "profile_results", "txt", report_results },
+		{ "profile_results", "json", report_json },
+		{ "profile_details", "json", report_details },
+	};
+	int failed = 0;
+
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct writing w = { s, profile, all[i].report };
+		char name[300];
+		int err;
+
+		report_name(s->config, name, all[i].base, all[i].suffix, run);
+		err = outputs__write(s->prep.outputs, name, write_report, &w);
+		if (!err)
+			continue;
+		failed = err;
+		log_error("cannot write '%s/%s': %s; choose another folder with --output-directory", outputs__path(s->prep.outputs), name, strerror(-err));
+	}
+	return failed;
+}
+
+/* The summary on stdout comes after the script's own output. */
+static int show_summary(struct session *s, const struct profile *profile)
+{
+	struct report_options options = s->report;
+	struct winsize size;
+	const char *no_color = getenv("NO_COLOR");
+	int err;
+
+	if (s->config->quiet)
+		return 0;
+	options.color = isatty(STDOUT_FILENO) && !(no_color && *no_color);
+	options.width = isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ? size.ws_col : 0;
+	err = report_summary(stdout, profile, &options);
+	if (fflush(stdout) || err)
+		return err ? err : -errno;
+	return 0;
+}
+
+static int finish(struct session *s, struct strings *strings, struct builder *builder, const struct run_result *result, int run)
+{
+	struct profile *profile;
+	int err, shown;
+
+	err = identity__enter(s->identity);
+	if (err)
+		return err;
+	profile = builder__profile(builder);
+	if (!profile) {
+		identity__leave(s->identity);
+		log_error("out of memory for the report");
+		return -ENOMEM;
+	}
+	fill_facts(s, strings, profile, result);
+	identity__leave(s->identity);
+	/* each file is opened with the user's rights by outputs__write() */
+	err = write_files(s, profile, run);
+	shown = show_summary(s, profile);
+	if (!s->config->quiet && shown != -EPIPE)
+		log_notice("reports in '%s'", outputs__path(s->prep.outputs));
+	profile__free(profile);
+	return err ? err : shown == -EPIPE ? 0 : shown;
+}
+
+static FILE *open_recording(const struct session *s)
+{
+	const char *path = getenv("FIXINGAHOLE_RECORD");
+	FILE *file;
+
+	if (!path || !*path || identity__enter(s->identity))
+		return NULL;
+	file = fopen(path, "wxe");
+	identity__leave(s->identity);
+	if (!file)
+		log_warning("cannot record to '%s': %s", path, strerror(errno));
+	else
+		recording__begin(file, 1000000000U / s->config->rate_hz);
+	return file;
+}
+
+/* One run of the script and its reports. Returns 0 and the script's exit status, or -errno after a line on stderr. */
+static int run_once(struct session *s, struct launch *launch, int run, int *exit_status)
+{
+	const struct capture_options capture_options = { .rate_hz = s->config->rate_hz, .empty = s->prep.bench_empty };
+	_cleanup_fclose_ FILE *recording = open_recording(s);
+	struct strings *strings = strings__new();
+	struct symbols *symbols = strings ? symbols__new(strings, code__read) : NULL;
+	struct builder *builder = symbols ? builder__new(&s->prep.builder_options, strings, symbols) : NULL;
+	struct view view = { s, builder };
+	struct run_options options = { .config = s->config, .launch = launch, .spec = &s->prep.spec, .symbols = symbols, .builder = builder, .recording = recording, .live = show_live, .live_context = &view };
+	struct run_result result;
+	char problem[512] = "out of memory";
+	int err = -ENOMEM;
+
+	if (builder)
+		err = capture__open(&options.capture, &capture_options, problem);
+	if (!err)
+		err = capture__follow(options.capture, launch__pid(launch), problem);
+	if (!err) {
+		prepare_notices(&s->prep, builder);
+		err = run_target(&options, &result, problem);
+	}
+	capture__free(options.capture);
+	if (err) {
+		log_error("%s", problem);
+	} else {
+		*exit_status = !result.ended ? 1 : WIFSIGNALED(result.status) ? 128 + WTERMSIG(result.status) : WEXITSTATUS(result.status);
+		if (!s->prep.bench_empty)
+			err = finish(s, strings, builder, &result, run);
+	}
+	builder__free(builder);
+	symbols__free(symbols);
+	strings__free(strings);
+	return err;
+}
+
+static int write_stats(FILE *out, const void *arg)
+{
+	const struct session *s = arg;
+	const struct stats_options options = { .root = s->config->root, .metadata = s->config->metadata, .sort = s->config->sort };
+	char problem[512];
+	int err = report_stats(out, outputs__path(s->prep.outputs), &options, problem);
+
+	if (err)
+		log_error("%s", problem);
+	return err;
+}
+
+static int run_all(struct session *s, struct launch **launches)
+{
+	int exit_status = 0, err = 0, run;
+
+	for (run = 0; run < s->config->repeat && !err; run++) {
+		struct launch *launch = run < LAUNCHES_MAX ? launches[run] : NULL;
+		struct launch *own = NULL;
+
+		if (!launch) {
+			err = launch__prepare(&own);
+			if (err) {
+				log_error("cannot fork: %s", strerror(-err));
+				break;
+			}
+			launch = own;
+		}
+		err = prepare_run(&s->prep, s->config, s->identity);
+		if (!err)
+			err = run_once(s, launch, run, &exit_status);
+		prepare_run_release(&s->prep, s->identity);
+		launch__free(own);
+		if (exit_status > 128) /* ended by a signal: not again */
+			break;
+	}
+	if (!err && s->config->repeat > 1 && !s->prep.bench_empty) {
+		err = outputs__write(s->prep.outputs, "function_stats.json", write_stats, s);
+		if (err)
+			log_error("cannot write '%s/function_stats.json': %s", outputs__path(s->prep.outputs), strerror(-err));
+	}
+	return err && !exit_status ? 1 : exit_status;
+}
+
+int session__profile(const struct config *config, const struct identity *identity, struct launch **launches)
+{
+	struct session s = { .config = config, .identity = identity };
+	char missing[256];
+	int status = 1;
+
+	if (identity__missing_capabilities(missing, sizeof(missing))) {
+		log_error("profiling needs the capabilities that this process lacks: %s; run it with sudo, or give them to the binary with setcap", missing);
+		return 1;
+	}
+	s.report = (struct report_options){
+		.absolute = config->duration == DURATION_ABSOLUTE,
+		.trace = config->trace,
+		.top_n = config->top_n,
+		.threshold_percent = config->threshold_percent,
+	};
+	if (!prepare(&s.prep, config, identity, allowed_cpus())) {
+		run_catch_signals();
+		status = run_all(&s, launches);
+	}
+	preparation_release(&s.prep, identity);
+	return status;
+}
