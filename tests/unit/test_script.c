@@ -253,6 +253,7 @@ static void test_hook(void **state)
 {
 	struct fixture *f = *state;
 	struct hook_options options = { .logs_path = "/a 'b'\n\\\xff.log", .log_level = 20, .no_plotly = true };
+	static const char wanted[] = "PYTHONPATH = b'/x\\x3a/\\x27y'\nLOGS = b'/a\\x20\\x27b\\x27\\x0a\\x5c\\xff.log'\nLEVEL = 20\nMATPLOTLIB = False\nPLOTLY = True\nNOTEBOOK = False\n";
 	char path[PATH_MAX], text[512] = {}, *directory;
 	struct stat st;
 	int fd;
@@ -267,7 +268,7 @@ static void test_hook(void **state)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	assert_true(read(fd, text, sizeof(text) - 1) > 0);
 	close(fd);
-	assert_memory_equal(text, "PYTHONPATH = b'/x\\x3a/\\x27y'\nLOGS = b'/a\\x20\\x27b\\x27\\x0a\\x5c\\xff.log'\nLEVEL = 20\nMATPLOTLIB = False\nPLOTLY = True\nNOTEBOOK = False\n", 126);
+	assert_memory_equal(text, wanted, strlen(wanted));
 	hook__remove(&f->id, directory);
 	assert_int_equal(access(directory, F_OK), -1);
 	hook__remove(&f->id, directory);
