@@ -101,7 +101,7 @@ static void plain_python_code_runs_in_the_loop(void **state)
 	assert_true(n > 0);
 	for (size_t i = 0; i < n; i++) {
 		check_script(&all[i], cache, "moves", moves, 90);
-		check_script(&all[i], cache, "arithmetic", arithmetic, 25);
+		check_script(&all[i], cache, "arithmetic", arithmetic, 15);
 	}
 	interp_cache__free(cache);
 	free(all);

@@ -10,6 +10,9 @@
 #include "image/elf.h"
 #include "util/cleanup.h"
 
+/* Each FDE has its CIE parsed anew; a long one could make that slow. Real ones have some 20 bytes. */
+#define CIE_SIZE_MAX 256
+
 struct cursor {
 	const uint8_t *at, *end;
 	bool bad;
@@ -146,7 +149,7 @@ static int parse_entry(const uint8_t *data, uint64_t address, struct cursor entr
 		return 0; /* a CIE itself */
 	cie = (struct cursor){ body - back, entry.end, false };
 	cie_length = take(&cie, 4);
-	if (cie.bad || cie_length > (size_t)(cie.end - cie.at))
+	if (cie.bad || cie_length > CIE_SIZE_MAX || cie_length > (size_t)(cie.end - cie.at))
 		return 0;
 	cie.end = cie.at + cie_length;
 	if (take(&cie, 4) != 0 || cie.bad)

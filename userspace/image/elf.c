@@ -129,21 +129,17 @@ static int each_symbol_of(struct elf_image *image, Elf_Scn *section, const GElf_
 		return 0;
 	data = elf_getdata(section, NULL);
 	names = elf_getdata(strings, NULL);
-	if (!data || !data->d_buf || !names || !names->d_buf)
-		return 0;
+	if (!data || !data->d_buf || !names || !names->d_buf || !names->d_size || ((const char *)names->d_buf)[names->d_size - 1])
+		return 0; /* with a NUL at its end, every name in the table ends */
 	count = data->d_size / sizeof(Elf64_Sym);
 	for (size_t i = 1; i < count && i < INT32_MAX && !result; i++) {
 		GElf_Sym symbol;
-		const char *name;
 
 		if (!gelf_getsym(data, i, &symbol))
 			break;
 		if (symbol.st_shndx == SHN_UNDEF || symbol.st_name == 0 || symbol.st_name >= names->d_size)
 			continue;
-		name = (const char *)names->d_buf + symbol.st_name;
-		if (!memchr(name, '\0', names->d_size - symbol.st_name))
-			continue;
-		result = fn(&(struct elf_symbol){ name, symbol.st_value, symbol.st_size, GELF_ST_TYPE(symbol.st_info) }, arg);
+		result = fn(&(struct elf_symbol){ (const char *)names->d_buf + symbol.st_name, symbol.st_value, symbol.st_size, GELF_ST_TYPE(symbol.st_info) }, arg);
 	}
 	return result;
 }

@@ -82,8 +82,7 @@ bool interp_name_is_libpython(const char *name, uint32_t *version)
 	return !strncmp(name, ".so", 3);
 }
 
-/* The version that a file name gives, 0 for none. */
-static uint32_t version_of_name(const char *name)
+uint32_t interp_name_version(const char *name)
 {
 	uint32_t version = 0;
 	unsigned int minor;
@@ -182,13 +181,13 @@ static int layout_by_version(struct elf_image *image, const char *name, const st
 		if ((word >> 4 & 0xf) < 0xc)
 			version = 0;
 	} else {
-		int error = guess_version(image, version_of_name(name), &guess);
+		int error = guess_version(image, interp_name_version(name), &guess);
 
 		if (error)
 			return error;
 		if (guess.ambiguous)
 			guess = (struct version_guess){ .patch = -1 };
-		version = guess.version ? guess.version : version_of_name(name);
+		version = guess.version ? guess.version : interp_name_version(name);
 		if (guess.version)
 			strcpy(out->version_text, guess.text);
 		else if (version)
@@ -260,7 +259,7 @@ static int find_eval(struct elf_image *image, const struct python_symbols *s, st
 /* A C API but no _PyRuntime: before 3.7, or not CPython. */
 static enum interp_status without_runtime(const char *name, const struct python_symbols *s, char *reason)
 {
-	uint32_t version = version_of_name(name);
+	uint32_t version = interp_name_version(name);
 
 	if (s->pypy || !strncmp(name, "libpypy", 7))
 		return unsupported(reason, "PyPy is not supported");

@@ -19,4 +19,7 @@ int interp_analyse(struct elf_image *image, const char *name, struct interp_bina
 /* "libpython3.9.so.1.0", "libpython3.7m.so": true, and its version (0x0309) if version is not NULL. Not "libpython3.so". */
 bool interp_name_is_libpython(const char *name, uint32_t *version);
 
+/* The version that the name of a libpython or of an executable ("python3.11") gives, 0 for none. */
+uint32_t interp_name_version(const char *name);
+
 #endif

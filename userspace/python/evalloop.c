@@ -23,7 +23,8 @@
 #define FUNCTION_NAME "_PyEval_EvalFrameDefault"
 #define TAIL_CALL_PREFIX "_TAIL_CALL_"
 #define JUMPS_MIN 2
-#define FUNCTION_SIZE_MAX (4U << 20)
+#define FUNCTION_SIZE_MAX (1U << 20)
+#define NAME_MAX_LOOK 128 /* hostile names may be very long */
 
 static void hull_add(struct elf_code_range *hull, uint64_t start, uint64_t size)
 {
@@ -49,7 +50,7 @@ void evalloop_note_symbol(struct evalloop_symbols *s, const struct elf_symbol *s
 	if (symbol->size == 0)
 		return;
 	if (has_prefix(name, TAIL_CALL_PREFIX))
-		hull_add(strstr(name, ".cold") ? &s->tail_cold : &s->tail_calls, symbol->value, symbol->size);
+		hull_add(memmem(name, strnlen(name, NAME_MAX_LOOK), ".cold", 5) ? &s->tail_cold : &s->tail_calls, symbol->value, symbol->size);
 	else if (!strcmp(name, FUNCTION_NAME))
 		s->function = (struct elf_code_range){ symbol->value, symbol->value + symbol->size };
 	else if (has_prefix(name, FUNCTION_NAME "."))
@@ -109,9 +110,9 @@ static unsigned int count_jumps_into(const uint8_t *code, size_t size, uint64_t 
 	return count;
 }
 
-#define CANDIDATES_MAX 256
+#define CANDIDATES_MAX 64
 
-/* FDEs that code jumps into the middle of. Only the first few hundred: a true one is hit early and often. */
+/* FDEs that code jumps into the middle of. Only the first few: a true one is hit early and often. */
 static size_t find_candidates(const uint8_t *code, size_t size, const struct elf_code_range *self, const struct fde_table *fdes,
 			      struct candidate *candidates)
 {

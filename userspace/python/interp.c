@@ -181,34 +181,39 @@ struct candidate {
 struct search {
 	struct stat exe;
 	char exe_path[PATH_MAX];
-	struct candidate library, executable;
-	bool any;
+	struct candidate found;
 };
 
-static void candidate_set(struct candidate *c, const struct mapping *m)
+static int keep(struct search *search, const struct mapping *m)
 {
-	if (c->found || strlen(m->path) >= sizeof(c->path))
-		return;
+	struct candidate *c = &search->found;
+
+	if (strlen(m->path) >= sizeof(c->path))
+		return 0;
 	c->mapping = *m;
 	strcpy(c->path, m->path);
 	c->mapping.path = c->path;
 	c->found = true;
+	return 1;
 }
 
-static int look_at_mapping(const struct mapping *m, void *arg)
+static int look_for_exe(const struct mapping *m, void *arg)
 {
 	struct search *search = arg;
 
-	search->any = true;
-	if (!m->executable || !m->inode)
-		return 0;
-	if (interp_name_is_libpython(base_name(m->path), NULL)) {
-		candidate_set(&search->library, m);
-		return 1;
-	}
 	/* inode numbers may differ on an overlay, names after a rename: either will do */
-	if (m->inode == search->exe.st_ino || !strcmp(m->path, search->exe_path))
-		candidate_set(&search->executable, m);
+	if (m->executable && m->inode && (m->inode == search->exe.st_ino || !strcmp(m->path, search->exe_path)))
+		return keep(search, m);
+	return 0;
+}
+
+/* A libpython; or a python that was started by naming the dynamic loader, which is then the executable. */
+static int look_for_library(const struct mapping *m, void *arg)
+{
+	struct search *search = arg;
+
+	if (m->executable && m->inode && m->inode != search->exe.st_ino && interp_name_version(base_name(m->path)))
+		return keep(search, m);
 	return 0;
 }
 
@@ -225,51 +230,69 @@ static int read_exe(pid_t pid, struct search *search)
 	return 0;
 }
 
-static int use_candidate(struct interp_cache *cache, pid_t pid, const struct candidate *c, bool is_exe, struct interp_process *out)
+/* What a file is, and where: fills *out from its cache entry and its mapping. */
+static void place(const struct cache_entry *entry, const struct candidate *c, struct interp_process *out)
 {
-	const struct cache_entry *entry = NULL;
-	int fd, error;
-
-	fd = is_exe ? maps__open_exe(pid) : maps__open(pid, &c->mapping);
-	error = fd < 0 ? fd : cache_get(cache, fd, base_name(c->path), &entry);
-	if (error)
-		return error;
 	out->status = entry->status;
 	memcpy(out->reason, entry->reason, sizeof(out->reason));
 	snprintf(out->path, sizeof(out->path), "%.*s", (int)sizeof(out->path) - 1, c->path);
 	if (entry->status != INTERP_OK)
-		return 0;
+		return;
 	if (elf_image__bias(entry->text, entry->n_text, c->mapping.start, c->mapping.offset, &out->bias)) {
 		out->status = INTERP_UNSUPPORTED;
 		snprintf(out->reason, sizeof(out->reason), "'%.80s' is not mapped as its headers say", base_name(c->path));
-		return 0;
+		return;
 	}
 	out->binary = entry->binary;
+}
+
+/* Takes fd. Looks the file up or analyses it, then looks where it is mapped; c may be known already. */
+static int find_in(struct interp_cache *cache, pid_t pid, int fd, const char *name, struct search *search, struct interp_process *out)
+{
+	const struct cache_entry *entry;
+	int error = cache_get(cache, fd, name, &entry);
+
+	if (error)
+		return error;
+	if (entry->status == INTERP_OK && !search->found.found) {
+		error = maps__each(pid, look_for_exe, search);
+		if (error < 0)
+			return error;
+		if (!search->found.found)
+			return -ESRCH; /* a process that is ending has no mappings any more */
+	}
+	place(entry, &search->found, out);
 	return 0;
 }
 
 int interp__find(struct interp_cache *cache, pid_t pid, struct interp_process *out)
 {
 	struct interp_process result = { .status = INTERP_NOT_PYTHON };
-	struct search search = { 0 };
-	int error = read_exe(pid, &search);
+	struct search search;
+	int error, fd;
 
+	search.found.found = false;
+	search.found.path[0] = '\0';
+	error = read_exe(pid, &search);
 	if (error)
 		return error;
-	error = maps__each(pid, look_at_mapping, &search);
-	if (error < 0)
-		return error;
-	if (!search.any)
-		return -ESRCH;
-	error = 0;
-	if (search.library.found)
-		error = use_candidate(cache, pid, &search.library, false, &result);
-	else if (search.executable.found)
-		error = use_candidate(cache, pid, &search.executable, true, &result);
-	else
-		snprintf(result.reason, sizeof(result.reason), "'%.80s' is not mapped (yet)", base_name(search.exe_path));
+	fd = maps__open_exe(pid);
+	error = fd < 0 ? fd : find_in(cache, pid, fd, base_name(search.exe_path), &search, &result);
 	if (error)
 		return error;
+	if (result.status == INTERP_NOT_PYTHON) {
+		error = maps__each(pid, look_for_library, &search);
+		if (error < 0)
+			return error;
+		if (search.found.found) {
+			fd = maps__open(pid, &search.found.mapping);
+			error = fd < 0 ? fd : find_in(cache, pid, fd, base_name(search.found.path), &search, &result);
+			if (error)
+				return error;
+		}
+	}
+	if (!result.path[0])
+		snprintf(result.path, sizeof(result.path), "%.*s", (int)sizeof(result.path) - 1, search.exe_path);
 	*out = result;
 	return 0;
 }

@@ -44,8 +44,8 @@ struct interp_cache *interp_cache__new(void);
 void interp_cache__free(struct interp_cache *cache);
 
 /*
- * Looks at /proc/PID/maps, prefers a mapped libpython, else the executable. Files are opened through
- * /proc/PID/root (or map_files) so that containers work. Returns 0 and fills *out
+ * Looks at the executable, and where it holds no interpreter, at /proc/PID/maps for a libpython. (An executable with an interpreter of its
+ * own uses that, whatever else is mapped.) Files are opened through /proc/PID (exe, map_files, root) so that containers work. Returns 0 and fills *out
  * (whatever the status), -ESRCH when the process is gone, else -errno.
  */
 int interp__find(struct interp_cache *cache, pid_t pid, struct interp_process *out);
@@ -54,7 +54,7 @@ int interp__find(struct interp_cache *cache, pid_t pid, struct interp_process *o
 int interp__analyse_file(const char *path, struct interp_binary *out, enum interp_status *status, char reason[160]);
 
 /* Is this opcode, as found in memory (specialised forms too), a call that may run a builtin?
- * Forms that are specialised to Python functions answer false. Versions 0x0308 to 0x030f. */
+ * Forms that are specialised to Python functions answer false. Versions 0x0307 to 0x030f. */
 bool interp__opcode_is_call(uint32_t version, uint8_t opcode);
 
 #endif
