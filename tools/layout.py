@@ -3,11 +3,13 @@
 """The tables of userspace/python/: where they come from, and whether they are right.
 
 layout.py rows FILE...            a layout row from the DWARF of each binary (libpython3.9.so.1.0, python3.9)
-layout.py check INTERPRETER...    the compiled-in layout against DWARF, or where a binary has none, against
-                                  what the interpreter's own objects show when it is run
+layout.py check INTERPRETER...    the compiled-in layout against DWARF where the binary has it, and against what the interpreter's
+                                  own objects show when it is run; the table of call opcodes against its opcode module
 layout.py opcodes INTERPRETER...  userspace/python/opcodes.c, whole, on stdout
 
-Wants libdw.so.1 for the first two, a C compiler for the second.
+An interpreter inside another root is written ROOT:PATH. Wants libdw.so.1 for the first two, a C compiler and readelf for the second.
+From 3.13 on the layout is read from the binary at run time: only "check" has to do with it. How frames hang together is
+proved by tests/unit/test_walk_live.c.
 """
 import ctypes
 import json
@@ -304,6 +306,11 @@ def check(pythons):
         output = subprocess.run(command(python) + ["-c", PROBE, json.dumps(ours)], check=True, stdout=subprocess.PIPE).stdout
         problems += json.loads(output)
         proofs.append("live objects")
+        library.interp__opcode_is_call.restype = ctypes.c_bool
+        calls = {number for name, number in opcode_map(python).items() if may_run_builtin(name)}
+        wrong = [number for number in range(256) if library.interp__opcode_is_call(ours["version"], number) != (number in calls)]
+        problems += [f"interp__opcode_is_call: wrong for {wrong}"] if wrong else []
+        proofs.append(f"{len(calls)} call opcodes")
         failed |= bool(problems)
         spans = ", ".join(f"{binary.eval[2 * i]:#x}+{binary.eval[2 * i + 1] - binary.eval[2 * i]}" for i in range(binary.n_eval))
         print(f"{'FAIL' if problems else 'ok  '} {dotted:8} {image} ({', '.join(proofs)}) eval {spans}")
