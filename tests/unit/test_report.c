@@ -121,11 +121,11 @@ static size_t occurrences(const char *text, const char *part)
 /* Samples, every loss with its figure, notices. */
 static void assert_losses(const char *text, const struct profile *profile)
 {
-	assert_contains(text, "Samples: 8848 at 1000 Hz, waits: 42, unknown frames: 1 of 4508 (0.02%)\nLost: ");
+	assert_contains(text, "Samples: 8848 at 1000 Hz, waits: 42, unknown frames: 1 of 4508 (0.02%)\nLost: 0 ");
 	for (int i = 0; i < LOSS_COUNT; i++) {
 		char part[128];
 
-		snprintf(part, sizeof(part), "%s: %d", loss_text((enum loss)i), i == LOSS_CUT_STACKS ? 3 : 0);
+		snprintf(part, sizeof(part), " %d %s", i == LOSS_CUT_STACKS ? 3 : 0, loss_text((enum loss)i));
 		assert_contains(text, part);
 	}
 	assert_contains(text, "\nNotice: preempted often: the machine was busy\n");

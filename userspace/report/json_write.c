@@ -2,6 +2,7 @@
 #include "report/json_write.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <math.h>
 #include <string.h>
 
@@ -11,14 +12,23 @@ void json_begin(struct json *json, FILE *out, unsigned spread)
 {
 	json->out = out;
 	json->used = 0;
+	json->error = 0;
 	json->depth = 0;
 	json->spread = spread;
 	json->is_array = json->has_members = 0;
 }
 
+/* The first failure is kept: afterwards the stream knows that there was one, but not which. */
+static void hand_over(struct json *json, const char *bytes, size_t size)
+{
+	errno = 0;
+	if (fwrite(bytes, 1, size, json->out) < size && !json->error)
+		json->error = errno ? -errno : -EIO;
+}
+
 static void flush(struct json *json)
 {
-	fwrite(json->buffer, 1, json->used, json->out);
+	hand_over(json, json->buffer, json->used);
 	json->used = 0;
 }
 
@@ -27,7 +37,7 @@ static void put(struct json *json, const char *bytes, size_t size)
 	if (size > JSON_BUFFER - json->used)
 		flush(json);
 	if (size > JSON_BUFFER) {
-		fwrite(bytes, 1, size, json->out);
+		hand_over(json, bytes, size);
 		return;
 	}
 	memcpy(json->buffer + json->used, bytes, size);
@@ -45,7 +55,7 @@ int json_finish(struct json *json)
 {
 	put_char(json, '\n');
 	flush(json);
-	return stream_result(json->out);
+	return json->error ? json->error : stream_result(json->out);
 }
 
 static void new_line(struct json *json)

@@ -17,6 +17,7 @@
 
 struct json {
 	FILE *out;
+	int error;         /* of the stream, 0 or -errno */
 	size_t used;       /* of the buffer below */
 	unsigned depth;
 	unsigned spread;   /* containers above this depth put each member on a line of its own */

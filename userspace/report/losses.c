@@ -7,6 +7,25 @@
 #include "report/text.h"
 
 #define FEW_SAMPLES 100
+#define COLUMNS 78
+
+/* "Lost: 0 dropped records, 3 cut stacks, …", wrapped. */
+static void print_reasons(FILE *out, const struct profile *profile)
+{
+	int used = fprintf(out, "Lost:");
+
+	for (int i = 0; i < LOSS_COUNT; i++) {
+		char text[96];
+		int length = snprintf(text, sizeof(text), " %llu %s%s", (unsigned long long)profile->losses[i], loss_text((enum loss)i),
+				      i + 1 < LOSS_COUNT ? "," : "");
+
+		if (used + length > COLUMNS)
+			used = fprintf(out, "\n     ") - 1;
+		fputs(text, out);
+		used += length;
+	}
+	putc('\n', out);
+}
 
 void print_losses(FILE *out, const struct profile *profile)
 {
@@ -17,10 +36,7 @@ void print_losses(FILE *out, const struct profile *profile)
 		(unsigned long long)profile->python_frames, unknown);
 	if (profile->cpu_samples < FEW_SAMPLES)
 		fprintf(out, "Only %llu CPU samples: the shares of CPU time are rough.\n", (unsigned long long)profile->cpu_samples);
-	fputs("Lost: ", out);
-	for (int i = 0; i < LOSS_COUNT; i++)
-		fprintf(out, "%s%s: %llu", i ? ", " : "", loss_text((enum loss)i), (unsigned long long)profile->losses[i]);
-	putc('\n', out);
+	print_reasons(out, profile);
 	for (size_t i = 0; i < profile->n_notices; i++) {
 		fputs("Notice: ", out);
 		text_print(out, profile->notices[i], strlen(profile->notices[i]), 0, TEXT_NAME);
