@@ -57,7 +57,7 @@ def pytest_generate_tests(metafunc):
         "old_python": [i for i in config.interpreters if i.version < OLDEST],
     }
     for name, values in choices.items():
-        if name in metafunc.fixturenames:
+        if name in metafunc.fixturenames and not hasattr(metafunc.module, name):  # a module may have its own
             metafunc.parametrize(name, values, ids=[i.id for i in values])
 
 

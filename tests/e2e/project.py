@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A folder with scripts in it, the profiler run over one of them, and what came out."""
 
+import collections
 import glob
 import json
 import os
@@ -119,8 +120,11 @@ class Result:
         return self.lines(path).get(lineno, Row())
 
     def functions(self, path):
-        entry = self.file(path)
-        return {function["name"]: row_of(function) for function in entry["functions"]} if entry else {}
+        """{name: Row} of a file; a name that is not there has an empty Row."""
+        found = collections.defaultdict(Row)
+        for function in (self.file(path) or {"functions": []})["functions"]:
+            found[function["name"]] += row_of(function)
+        return found
 
     @property
     def whole(self):

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Threads and every kind of descendant."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from tolerance import assert_seconds
@@ -57,11 +61,14 @@ def test_names(project, python):
         assert not any(ord(c) < 32 and c != "\n" for c in text), "control characters in a report"
 
 
-def test_big_source(project):
-    import os
-    import subprocess
-    import sys
+def test_frozen(project, python):
+    """Modules that are part of the interpreter have names too."""
+    script = project.write("reload.py", "import importlib, time, json.decoder\nend = time.time() + 1\nwhile time.time() < end:\n    importlib.reload(json.decoder)\n")
+    result = project.profile(script, python=python).check()
+    assert any(path.startswith("<frozen importlib") for stack, _ in result.stacks() for path, _, _ in stack)
 
+
+def test_big_source(project):
     path = project.path("big.py")
     generator = project.target("big_source.py")
     subprocess.check_call([sys.executable, generator, path, "100000", "0.5"])
