@@ -4,6 +4,19 @@
  */
 #include "stack.h"
 
+/* It runs, so it counts as running, even if its switch-in was not announced (see wait.bpf.c). */
+static __always_inline void note_running(struct thread_state *t, struct proc_state *p)
+{
+	u64 now, since = p->last_out_ns;
+
+	if (t->on_cpu)
+		return;
+	t->on_cpu = 1;
+	now = bpf_ktime_get_ns();
+	if (__sync_fetch_and_add(&p->running, 1) == 0 && since && now > since)
+		t->late_ns += now - since;
+}
+
 SEC("perf_event")
 int cpu_sample(struct bpf_perf_event_data *ctx)
 {
@@ -20,6 +33,7 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
 	w = scratch_take(SCRATCH_CPU);
 	if (!w)
 		return 0;
+	note_running(t, p);
 	stack_head(w, EVENT_CPU, task, p);
 	w->stack.weight = ctx->sample_period;
 	why = stack_begin(w, task, p, t);

@@ -38,7 +38,9 @@ struct thread_state {
 	s32 acc_fd;
 	u64 carry_ns;  /* short waits whose stack was not walked */
 	u32 carry_count;
-	u32 pad;
+	u32 on_cpu;    /* counted in .running */
+	u64 out_run_ns; /* sum_exec_runtime at the last switch-out */
+	u64 late_ns;   /* a wait that ended unnoticed and is still to be charged */
 	u64 run_base_ns; /* sum_exec_runtime at the last exec */
 	struct thread_cache cache; /* the walker's */
 };

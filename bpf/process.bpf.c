@@ -70,6 +70,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	event.old_space = p->space;
 	p->space = new_space();
 	p->running = 1;
+	t->on_cpu = 1;
 	p->python.layout = 0;
 	p->python.tss_known = 0;
 	p->rss_known = 0;

@@ -13,6 +13,10 @@
  * - one not seen before is walked within a second budget (bucket 1);
  * - over that too the wait is carried over to the thread's next walk, and counted.
  * Short waits of one kind are added up and sent together.
+ *
+ * Some virtual machines hide the switches away from their own service tasks, so a
+ * switch-in can go unannounced. Each thread therefore remembers whether it is counted; a
+ * switch-out of one that is not finds out from its run time when it must have come in.
  */
 #include "stack.h"
 
@@ -154,14 +158,14 @@ static __always_inline void block_note(struct thread_state *t, struct task_struc
 }
 
 /* The process of `task`, which starts to run, has waited for `gap` ns. */
-static __always_inline void gap_charge(struct thread_state *t, struct task_struct *task, struct proc_state *p, u64 gap)
+static __noinline int gap_charge(struct thread_state *t, struct task_struct *task, struct proc_state *p, u64 gap)
 {
 	u32 kind = p->last_runnable ? WAIT_RUNNABLE : t->fault ? WAIT_PAGE_IN : WAIT_BLOCKED;
 
 	if (!t->block_id && t->light_next && gap < WAIT_LONG_NS) {
 		t->carry_ns += gap;
 		t->carry_count++;
-		return;
+		return 0;
 	}
 	if (t->acc_ns && (t->acc_id != t->block_id || t->acc_kind != kind || t->acc_syscall != t->syscall || t->acc_fd != t->fd))
 		acc_send(t, task, p);
@@ -174,6 +178,22 @@ static __always_inline void gap_charge(struct thread_state *t, struct task_struc
 	t->carry_ns = 0;
 	if (gap >= WAIT_LONG_NS || t->acc_ns >= WAIT_SUM_NS || t->acc_count >= WAIT_SUM_COUNT)
 		acc_send(t, task, p);
+	return 0;
+}
+
+/* A wait that ended with this thread, which stops running now, without our knowledge: charged late. */
+static __always_inline void gap_charge_late(struct thread_state *t, struct task_struct *task, struct proc_state *p, u64 now)
+{
+	u64 run, since = p->last_out_ns, late = t->late_ns;
+
+	t->late_ns = 0;
+	if (!t->on_cpu && p->running <= 0 && since) {
+		run = task->se.sum_exec_runtime - t->out_run_ns;
+		if (now - run > since && now > run)
+			late += now - run - since;
+	}
+	if (late)
+		gap_charge(t, task, p, late);
 }
 
 SEC("tp_btf/sched_switch")
@@ -195,6 +215,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	p = out ? proc_of(prev) : 0;
 	if (p && p->space) {
 		state = prev->__state;
+		gap_charge_late(out, prev, p, now);
 		sp = note_call(out, prev, state);
 		if (state & TASK_DEAD) {
 			out->block_id = 0;
@@ -204,11 +225,17 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 		}
 		p->last_runnable = preempt || !state;
 		p->last_out_ns = now;
-		__sync_fetch_and_add(&p->running, -1);
+		out->out_run_ns = prev->se.sum_exec_runtime;
+		if (out->on_cpu)
+			__sync_fetch_and_add(&p->running, -1);
+		out->on_cpu = 0;
 	}
 	p = in ? proc_of(next) : 0;
 	if (p && p->space) {
 		since = p->last_out_ns;
+		if (in->on_cpu)
+			return 0;
+		in->on_cpu = 1;
 		if (__sync_fetch_and_add(&p->running, 1) == 0 && since && now > since)
 			gap_charge(in, next, p, now - since);
 	}

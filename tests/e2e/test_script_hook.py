@@ -57,13 +57,15 @@ class Box:
         """As hook.c writes it; tests/unit/test_script.c checks that."""
         directory = self.folder / "hook"
         directory.mkdir(mode=0o700)
+        texts = {}
+        for name in ("sitecustomize", "watch", "logs", "plots", "notebook"):
+            with open(os.path.join(HOOK, name + ".py"), "rb") as file:
+                texts[name] = file.read()
+        wanted = {"logging"} | ({"matplotlib.pyplot"} if matplotlib else set()) | ({"plotly.io._renderers", "plotly.offline.offline"} if plotly else set())
         values = (("PYTHONPATH", None if pythonpath is None else os.fsencode(pythonpath)), ("LOGS", os.fsencode(logs or str(self.logs))),
-                  ("LEVEL", level), ("MATPLOTLIB", matplotlib), ("PLOTLY", plotly), ("NOTEBOOK", notebook))
+                  ("LEVEL", level), ("WANTED", wanted), ("NOTEBOOK", notebook), ("PARTS", {name: texts[name] for name in texts if name != "sitecustomize"}))
         constants = "".join("%s = %r\n" % pair for pair in values)
-        for name in ("sitecustomize.py", "logs.py", "plots.py"):
-            with open(os.path.join(HOOK, name), encoding="utf-8") as file:
-                text = file.read()
-            (directory / name).write_text((constants if name == "sitecustomize.py" else "") + text, encoding="utf-8")
+        (directory / "sitecustomize.py").write_bytes(constants.encode("ascii") + texts["sitecustomize"])
         (directory / "__pycache__").write_text("")
         return str(directory)
 
@@ -95,7 +97,7 @@ PROBE = """
     seen.update(argv=sys.argv, path=sys.path, environ=dict(os.environ), file=__file__, name=__name__, flags=list(sys.flags), doc=__doc__,
                 names=sorted(globals()), cache=sorted(map(str, sys.path_importer_cache)), hooks=len(sys.path_hooks), cwd=os.getcwd(),
                 fds=sorted(os.listdir("/proc/self/fd")), prefix=sys.prefix, executable=sys.executable, builtins=sorted(dir(__builtins__)),
-                child=subprocess.check_output(["/usr/bin/env"]).decode().splitlines())
+                child=subprocess.check_output(["/usr/bin/env"]).decode("ascii", "backslashreplace").splitlines())
     try:
         import sitecustomize
         seen["sitecustomize"] = sitecustomize.__file__
@@ -200,7 +202,7 @@ def test_logging(box, python):
     box.both(python, box.put("x.py", LOGGING))
     text = box.records()
     assert re.match(STAMP + "WARNING lib: last resort\n" + STAMP + "INFO a.b: f\u00fcnf 5\n" + STAMP + r"ERROR a.b: boom\nTraceback \(most recent call last\):\n"
-                    r'  File ".*x.py", line 14, in handle\n(.*\n)+ZeroDivisionError: .*\n$', text), text
+                    r'  File ".*x.py", line 12, in handle\n(.*\n)+ZeroDivisionError: .*\n$', text), text
     assert "no\n" not in text
 
 
@@ -222,6 +224,8 @@ def test_broken_records(box, python):
         class Bad:
             def __str__(self):
                 raise RuntimeError("bad")
+            def __repr__(self):
+                return "Bad"
         logging.warning("%d and", "x")
         logging.warning("%s", Bad())
         logging.warning(Bad())

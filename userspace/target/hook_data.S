@@ -11,6 +11,8 @@ hook_\name\()_end:
 
 	embed sitecustomize, "userspace/target/hook/sitecustomize.py"
 	embed logs, "userspace/target/hook/logs.py"
+	embed watch, "userspace/target/hook/watch.py"
+	embed notebook, "userspace/target/hook/notebook.py"
 	embed plots, "userspace/target/hook/plots.py"
 
 	.section .note.GNU-stack, "", %progbits
