@@ -111,7 +111,7 @@ def commands(environment, binary, peers):
     def ours(rate, env=None):
         def make(command, folder):
             python, *script = command
-            return [binary, "profile", "-q", "--python", python, "--rate", str(rate), "-o", os.path.join(folder, "out"), *script], env or {}
+            return [binary, "profile", "-q", "--python", python, "--rate", str(rate), "-o", os.path.join(folder, "out"), script[0], "--", *script[1:]], env or {}
 
         return make
 

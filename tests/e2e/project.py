@@ -245,7 +245,7 @@ class Project:
         if not os.path.isabs(script) and not os.path.exists(self.path(script)):
             self.target(script)
         choice = ["--python", getattr(python, "path", python)] if python else []
-        return self.run("profile", *choice, *options, script, *args, **kwargs)
+        return self.run("profile", *choice, *options, script, *(["--"] if args else []), *args, **kwargs)
 
     def alone(self, script, *args, python=interpreters.DEBIAN, stdin=None, env=None):
         if not os.path.exists(self.path(script)):

@@ -97,16 +97,16 @@ def test_losses_are_printed(project):
     result = project.profile("hello.py").check()
     for text in (result.summary, result.stdout):
         text = " ".join(text.split())  # it is wrapped
-        assert "dropped records: 0" in text, text
+        assert "0 dropped records" in text, text
         for name, count in result.losses.items():
-            assert "%s: %d" % (name, count) in text
+            assert "%d %s" % (count, name) in text
     assert len(result.losses) == 8
 
 
 def test_summary(project):
     result = project.profile("shares.py", "--seconds", "0.5").check()
     lines = result.summary.splitlines()
-    assert lines[0].endswith("shares.py --seconds 0.5") and "profile" in lines[0]
+    assert lines[0].endswith("shares.py -- --seconds 0.5") and "profile" in lines[0]
     assert re.search(r"^Finished in \d+\.\d+ seconds", result.summary, re.MULTILINE)
     assert re.search(r"^Max RSS Memory Usage: \d+(\.\d+)? [kMG]?B", result.summary, re.MULTILINE)
     assert re.search(r"^Total Wall Time: \d+\.\d+ seconds", result.summary, re.MULTILINE)
