@@ -51,6 +51,7 @@ $(BUILD)/%.S.o: %.S
 	$(call say,AS,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -c -o $@ $<
+$(BUILD)/userspace/target/hook_data.S.o: $(wildcard userspace/target/hook/*.py)
 
 # bpf/: every event source is an object of its own, linked into one, with one skeleton
 $(BUILD)/%.bpf.o: %.bpf.c
@@ -92,8 +93,43 @@ $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(SOURCES)
 fuzz: $(FUZZ)
 	$(Q)tools/run-fuzz.sh $(FUZZ_SECONDS) $(FUZZ)
 
+# --- what a user or a developer calls ---
+
+.PHONY: check
+check:
+	$(Q)tools/deps.sh build test
+	$(Q)tools/check.sh
+
+.PHONY: e2e
+e2e: $(BUILD)/fixingahole
+	$(Q)FIXINGAHOLE=$(abspath $(BUILD))/fixingahole python3 -m pytest -q -p no:cacheprovider tests/e2e $(E2E)
+
+.PHONY: demo
+demo:
+	$(Q)tools/deps.sh demo
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(BUILD)/fixingahole profile --python /usr/bin/python3 tests/targets/advanced.py
+
+.PHONY: bench
+bench:
+	$(Q)tools/deps.sh bench
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)python3 tests/bench/bench.py $(BENCH)
+
+.PHONY: install
+install: $(BUILD)/fixingahole
+	install -Dm755 $(BUILD)/fixingahole $(DESTDIR)$(PREFIX)/bin/fixingahole
+	install -Dm644 man/fixingahole.1 $(DESTDIR)$(PREFIX)/share/man/man1/fixingahole.1
+	install -Dm644 completions/fixingahole.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/fixingahole
+	install -Dm644 completions/_fixingahole $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_fixingahole
+	install -Dm644 completions/fixingahole.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/fixingahole.fish
+
+.PHONY: uninstall
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/fixingahole share/man/man1/fixingahole.1 share/bash-completion/completions/fixingahole share/zsh/site-functions/_fixingahole share/fish/vendor_completions.d/fixingahole.fish)
+
 .PHONY: clean
 clean:
-	rm -rf build build-san
+	rm -rf build build-san build-clang
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

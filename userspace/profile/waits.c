@@ -9,7 +9,7 @@ const char *wait_call(const struct event_wait *event, char buffer[32])
 	const char *name;
 
 	if (event->wait_kind == WAIT_RUNNABLE)
-		return "preempted";
+		return "run queue";
 	if (event->wait_kind == WAIT_PAGE_IN)
 		return "page-in";
 	if (event->syscall < 0)

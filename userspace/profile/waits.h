@@ -10,7 +10,7 @@
 /* "read", "sleep" …; NULL: no such call. */
 const char *syscall_name(int number);
 
-/* The call: "recvfrom", "page-in", "preempted", "waiting" where nothing is known. Writes into buffer when it must. */
+/* The call: "recvfrom", "page-in", "run queue" (other programs had the processors), "waiting" where nothing is known. Writes into buffer when it must. */
 const char *wait_call(const struct event_wait *event, char buffer[32]);
 
 /* The object: "10.0.0.5:5432", "/var/lib/x", "pipe:[123]", … into buffer. False: there is none. */

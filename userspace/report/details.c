@@ -174,6 +174,10 @@ static void write_run(struct json *json, const struct profile *profile)
 	json_string(json, "ended_how", profile->ended_how);
 	json_unsigned(json, "rate_hz", profile->rate_hz);
 	json_unsigned(json, "allowed_cpus", profile->allowed_cpus);
+	json_object(json, "profiler");
+	json_number(json, "cpu_s", seconds(profile->profiler_cpu_ns), 6);
+	json_unsigned(json, "max_rss_bytes", profile->profiler_max_rss_bytes);
+	json_close(json);
 	json_string(json, "logs_path", profile->logs_path);
 	json_unsigned(json, "warnings", profile->n_warnings);
 	json_unsigned(json, "samples", profile->cpu_samples);

@@ -11,13 +11,13 @@ _spaces = {}
 
 def _restore(directory):
     """The script finds sys.path and the environment as its user left them, and the directory is gone."""
+    if directory in sys.path:
+        sys.path.remove(directory)  # first: otherwise the import at the end would find this file again
+    sys.path_importer_cache.pop(directory, None)
     if PYTHONPATH is None:
         os.environ.pop("PYTHONPATH", None)
     else:
         os.environ["PYTHONPATH"] = os.fsdecode(PYTHONPATH)
-    if directory in sys.path:
-        sys.path.remove(directory)
-    sys.path_importer_cache.pop(directory, None)
     # __pycache__ is a plain file, so that nothing is cached; with a pycache prefix it lands elsewhere
     for path in (directory + "/sitecustomize.py", directory + "/__pycache__", __spec__.cached):
         try:
