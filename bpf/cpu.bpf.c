@@ -17,6 +17,27 @@ static __always_inline void note_running(struct thread_state *t, struct proc_sta
 		t->late_ns += now - since;
 }
 
+/* Words above the stack pointer among which a direct caller's return address must be. */
+#define CALLER_WORDS 16
+
+/*
+ * Is the code at ip, outside of the interpreter, called by it directly? Then what runs
+ * is a part of the interpreter's own work (an allocation, a copy, a look-up of a thread-local
+ * variable), which only the nearest return address tells from work of an extension module.
+ */
+static __always_inline int from_interp(struct walk *w, const struct walk_process *p, u64 ip, u64 sp)
+{
+	if (!p->layout || (ip >= p->text_start && ip < p->text_end))
+		return 0;
+	if (READ_USER(w->frame_bytes, CALLER_WORDS * sizeof(u64), sp))
+		return 0;
+	for (int i = 0; i < CALLER_WORDS; i++) {
+		if (w->frame_bytes[i] >= p->text_start && w->frame_bytes[i] < p->text_end)
+			return STACK_FROM_INTERP;
+	}
+	return 0;
+}
+
 SEC("perf_event")
 int cpu_sample(struct bpf_perf_event_data *ctx)
 {
@@ -39,10 +60,12 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
 	why = stack_begin(w, task, p, t);
 	if (!why)
 		walk_all(w);
-	if ((cs & 3) == 0)
+	if ((cs & 3) == 0) {
 		why |= STACK_KERNEL;
-	else
+	} else {
 		w->stack.user_ip = ctx->regs.ip;
+		why |= from_interp(w, &p->python, ctx->regs.ip, ctx->regs.sp);
+	}
 	if (w->instr && !READ_USER(&w->stack.opcode, sizeof(w->stack.opcode), w->instr))
 		why |= STACK_OPCODE;
 	stack_send(w, why);

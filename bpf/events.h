@@ -62,7 +62,7 @@ enum stack_flag {
 	STACK_NO_LAYOUT = 1 << 3,  /* the interpreter is not known (yet) */
 	STACK_NO_TSTATE = 1 << 4,  /* the thread has no Python thread state (yet) */
 	STACK_OPCODE = 1 << 5,     /* .opcode is valid */
-	STACK_RUNNABLE = 1 << 6,   /* EVENT_BLOCK: preempted, not blocked */
+	STACK_FROM_INTERP = 1 << 6, /* user_ip is outside the interpreter, but was called by it directly */
 };
 
 /* EVENT_CPU, EVENT_BLOCK, EVENT_RSS. Frames innermost first. */
@@ -171,6 +171,7 @@ struct event_thread_exit {
 
 /* Which interpreter an address space runs; addresses as in the process. */
 #define INTERP_EVAL_RANGES 4
+#define INTERP_RUNTIME_RANGES 6
 
 struct event_interp {
 	struct event_header head;
@@ -178,6 +179,9 @@ struct event_interp {
 	__u32 n_eval;
 	__u64 text_start, text_end; /* the interpreter's executable mapping(s) */
 	struct { __u64 start, end; } eval[INTERP_EVAL_RANGES]; /* _PyEval_EvalFrameDefault's parts */
+	__u32 n_runtime;
+	__u32 pad;
+	struct { __u64 start, end; } runtime[INTERP_RUNTIME_RANGES]; /* code of the C runtime: libc, ld.so, libm, libpthread */
 	struct py_layout layout;
 };
 

@@ -14,6 +14,7 @@ struct interp_entry {
 	__u32 space;
 	__u32 layout;  /* index into `layouts`, plus 1 */
 	__u64 runtime; /* address of _PyRuntime in the process */
+	__u64 text_start, text_end; /* the interpreter's code */
 };
 
 /* Map `counters`, per CPU; only ever grow. */

@@ -37,6 +37,8 @@ static __always_inline void proc_learn(struct proc_state *p, u32 pid)
 	entry = bpf_map_lookup_elem(&interps, &pid);
 	if (entry && entry->space == p->space) {
 		p->python.runtime = entry->runtime;
+		p->python.text_start = entry->text_start;
+		p->python.text_end = entry->text_end;
 		p->python.tss_known = 0;
 		p->python.layout = entry->layout;
 	}

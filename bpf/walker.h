@@ -39,6 +39,7 @@
 /* What is known of a process. */
 struct walk_process {
 	__u64 runtime;
+	__u64 text_start, text_end;
 	__u32 layout;    /* index + 1; 0: unknown */
 	__u32 tss_key;   /* valid once tss_known */
 	__u32 tss_known;

@@ -6,15 +6,20 @@
 #include <string.h>
 
 #include "python/interp.h"
+#include "python/runtime.h"
 #include "util/log.h"
 
 /* Asked again every millisecond at first, then less and less often, then no more. */
 #define FIRST_PAUSE_NS 1000000ULL
 #define GIVE_UP_NS 3000000000ULL
+/* The C runtime is mapped by then, however slow the start. */
+#define RUNTIME_NS 200000000ULL
 
 struct pending {
 	uint32_t pid, space;
 	uint64_t exec_ns, next_ns;
+	bool known;                /* what is still missing is the C runtime */
+	struct event_interp event; /* if known: as it was told */
 	char reason[160];
 	char path[EXEC_PATH_SIZE];
 };
@@ -56,7 +61,14 @@ void interps__free(struct interps *i)
 	free(i);
 }
 
-static void tell(struct interps *i, const struct pending *p, const struct interp_process *found)
+static void tell(struct interps *i, const struct event_interp *event)
+{
+	symbols__interp(i->symbols, event);
+	if (i->recording)
+		recording__append(i->recording, &event->head);
+}
+
+static void tell_first(struct interps *i, struct pending *p, const struct interp_process *found)
 {
 	const struct interp_binary *binary = found->binary;
 	struct event_interp event = {
@@ -72,12 +84,25 @@ static void tell(struct interps *i, const struct pending *p, const struct interp
 		event.eval[k].start = binary->eval[k].start + found->bias;
 		event.eval[k].end = binary->eval[k].end + found->bias;
 	}
-	symbols__interp(i->symbols, &event);
-	if (i->recording)
-		recording__append(i->recording, &event.head);
+	runtime__find(p->pid, &event);
+	tell(i, &event);
+	p->event = event;
+	p->known = true;
 }
 
-/* Asks once. True: settled, one way or another. */
+/* A static interpreter is found before the linker has mapped its libraries: look again. True: no more to do. */
+static bool settle_runtime(struct interps *i, struct pending *p, uint64_t age_ns)
+{
+	uint32_t before = p->event.n_runtime;
+
+	if (runtime__find(p->pid, &p->event))
+		return true;
+	if (p->event.n_runtime != before)
+		tell(i, &p->event);
+	return age_ns > RUNTIME_NS;
+}
+
+/* Asks once. True: no more to ask. */
 static bool settle(struct interps *i, struct pending *p)
 {
 	struct interp_process found;
@@ -95,13 +120,14 @@ static bool settle(struct interps *i, struct pending *p)
 		return false;
 	}
 	if (found.status == INTERP_OK) {
-		tell(i, p, &found);
+		tell_first(i, p, &found);
 		err = capture__set_interp(i->capture, p->pid, p->space, found.binary, found.bias);
 		if (err)
 			log_debug("cannot tell the walker about process %u: %s", p->pid, strerror(-err));
 		else
 			log_debug("process %u: %s, CPython %s", p->pid, found.path, found.binary->version_text);
-		return true;
+		p->reason[0] = 0;
+		return false;
 	}
 	builder__no_interpreter(i->builder, p->pid, found.reason);
 	snprintf(notice, sizeof(notice), "process %u, %s: %s; its time is reported without Python lines", p->pid, p->path, found.reason);
@@ -158,7 +184,7 @@ int interps__poll(struct interps *i, uint64_t now_ns)
 		uint64_t age = now_ns - p->exec_ns;
 
 		if (now_ns >= p->next_ns) {
-			if (settle(i, p)) {
+			if (p->known ? settle_runtime(i, p, age) : settle(i, p)) {
 				p->reason[0] = 0;
 				drop(i, k);
 				continue;
@@ -167,8 +193,8 @@ int interps__poll(struct interps *i, uint64_t now_ns)
 				drop(i, k);
 				continue;
 			}
-			/* a millisecond for the first 30, then a tenth of its age */
-			p->next_ns = now_ns + (age < 30 * FIRST_PAUSE_NS ? FIRST_PAUSE_NS : age / 10);
+			/* a millisecond for the first 30, then a tenth of its age; less often where only details are missing */
+			p->next_ns = now_ns + (age < 30 * FIRST_PAUSE_NS ? FIRST_PAUSE_NS : age / 10) * (p->known ? 10 : 1);
 		}
 		if (p->next_ns < next)
 			next = p->next_ns;

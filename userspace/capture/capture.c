@@ -205,7 +205,12 @@ static int layout_index(struct capture *c, const struct py_layout *layout)
 
 int capture__set_interp(struct capture *c, pid_t pid, uint32_t space, const struct interp_binary *binary, uint64_t bias)
 {
-	struct interp_entry entry = { .space = space, .runtime = binary->runtime + bias };
+	struct interp_entry entry = {
+		.space = space,
+		.runtime = binary->runtime + bias,
+		.text_start = binary->text_start + bias,
+		.text_end = binary->text_end + bias,
+	};
 	int index = layout_index(c, &binary->layout);
 	__u32 key = pid;
 

@@ -23,7 +23,7 @@ static bool blob_valid(const struct event_blob *blob, size_t size)
 
 static bool interp_valid(const struct event_interp *interp, size_t size)
 {
-	return size == sizeof(*interp) && interp->n_eval <= INTERP_EVAL_RANGES;
+	return size == sizeof(*interp) && interp->n_eval <= INTERP_EVAL_RANGES && interp->n_runtime <= INTERP_RUNTIME_RANGES;
 }
 
 bool record_valid(const void *data, size_t size)

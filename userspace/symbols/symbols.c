@@ -290,6 +290,16 @@ const struct symbol *symbols__frame(struct symbols *s, uint32_t pid, uint32_t sp
 	return entry->symbol;
 }
 
+/* The C runtime serves the interpreter and extension modules alike. */
+static bool in_runtime(const struct event_interp *interp, uint64_t ip)
+{
+	for (uint32_t i = 0; i < interp->n_runtime; i++) {
+		if (ip >= interp->runtime[i].start && ip < interp->runtime[i].end)
+			return true;
+	}
+	return false;
+}
+
 enum time_class symbols__class(const struct symbols *s, const struct event_stack *stack)
 {
 	const struct space *space = space_find(s, stack->head.space);
@@ -305,7 +315,7 @@ enum time_class symbols__class(const struct symbols *s, const struct event_stack
 		if (ip >= interp->eval[i].start && ip < interp->eval[i].end)
 			return TIME_PYTHON;
 	}
-	if (ip < interp->text_start || ip >= interp->text_end)
+	if ((ip < interp->text_start || ip >= interp->text_end) && !((stack->head.flags & STACK_FROM_INTERP) && in_runtime(interp, ip)))
 		return TIME_NATIVE;
 	if ((stack->head.flags & STACK_OPCODE) && interp__opcode_is_call(interp->version, stack->opcode))
 		return TIME_NATIVE;
