@@ -141,10 +141,10 @@ def test_ignore_and_detailed(project):
     project.write("library/used.py", "def burn():\n    for i in range(4000000): i * i\n")
     script = project.write("main.py", "import sys\nsys.path.insert(0, 'library')\nimport used\nused.burn()\n")
     plain = project.profile(script).check()
-    assert plain.functions("used.py")["burn"].cpu > 0.1
+    assert plain.functions("used.py")["burn"].cpu > 0.05
     ignored = project.profile(script, options=["--ignore", "library"]).check()
     assert ignored.file("used.py") is None
-    assert ignored.line("main.py", 4).cpu > 0.1, "a call into a library counts for the line that made it"
+    assert ignored.line("main.py", 4).cpu > 0.05, "a call into a library counts for the line that made it"
     standard = project.write("standard.py", "import json\nfor n in range(20): json.dumps(list(range(20000)), indent=1)\n")
     assert project.profile(standard).check().file("encoder.py") is None
     assert project.profile(standard, options=["--detailed"]).check().file("encoder.py") is not None
@@ -174,16 +174,19 @@ def test_logs(project):
 
 
 def test_no_plots(project):
+    # Stands in for matplotlib: the parts that open windows there.
+    project.write("matplotlib/__init__.py", "rcParams = {'backend': 'tkagg'}\n")
+    project.write("matplotlib/figure.py", "class Figure:\n    def show(self):\n        print('figure shown')\n")
     project.write(
-        "matplotlib/__init__.py",
-        "import os\nbackend = os.environ.get('MPLBACKEND', 'window')\ndef use(name, **_):\n    global backend\n    backend = name\ndef get_backend():\n    return backend\n",
+        "matplotlib/pyplot.py",
+        "import matplotlib\nfrom matplotlib.figure import Figure as figure\ndef switch_backend(name):\n    matplotlib.rcParams['backend'] = name\n"
+        "def show(*a, **k):\n    print('shown on window')\n",
     )
-    project.write("matplotlib/pyplot.py", "import matplotlib\ndef show(*a, **k):\n    print('shown on', matplotlib.get_backend())\n")
-    script = project.write("plot.py", "import matplotlib.pyplot as plt\nplt.show()\nprint('after')\n")
-    assert "shown on window\n" in project.profile(script).check().stdout
+    script = project.write("plot.py", "import matplotlib.pyplot as plt\nplt.figure().show()\nplt.show()\nprint('after')\n")
+    assert "figure shown\nshown on window\n" in project.profile(script).check().stdout
     for options in (["--no-plots"], ["--no-plots", "matplotlib"]):
         result = project.profile(script, options=options).check()
-        assert "after\n" in result.stdout and "shown on window" not in result.stdout, result.text()
+        assert result.stdout.startswith("after\n"), result.text()
 
 
 def test_repeat_and_stats(project):
@@ -208,9 +211,9 @@ def test_repeat_and_stats(project):
     assert "utc_time" in stats["metadata"]
     order = [value["user"]["avg"] for name, value in stats.items() if name != "metadata"]
     assert order == sorted(order, reverse=True)
-    again = project.run("stats", result.folder, "-o", project.path("mine.json"))
+    again = project.run("stats", result.folder, "-o", "mine.json")
     assert again.returncode == 0, again.text()
-    assert json.load(open(project.path("mine.json")))["shares.py:indirect"] == entry
+    assert json.loads(result.read("mine.json"))["shares.py:indirect"] == entry
 
 
 def test_stats_in_git(project):
@@ -218,9 +221,9 @@ def test_stats_in_git(project):
     for command in (["init", "-q", "-b", "trunk"], ["add", "hello.py"], ["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-q", "-m", "x"]):
         subprocess.check_call(["git"] + command, cwd=project.folder)
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=project.folder, universal_newlines=True).strip()
-    run = project.run("stats", result.folder, "-o", project.path("mine.json"))
+    run = project.run("stats", result.folder, "-o", "mine.json")
     assert run.returncode == 0, run.text()
-    metadata = json.load(open(project.path("mine.json")))["metadata"]
+    metadata = json.loads(result.read("mine.json"))["metadata"]
     assert metadata["commit"].startswith(commit[:7]) and metadata["branch"] == "trunk"
 
 
@@ -231,5 +234,6 @@ def test_summarize(project):
     one = project.run("summarize", result.path("profile_results.json"), "-n", "1")
     assert "indirect" in one.stdout
     broken = project.write("broken.json", '{"files": ')
-    refused(project.run("summarize", broken), "broken.json")
-    refused(project.run("summarize", project.path("absent.json")), "absent.json")
+    for path in (broken, project.path("absent.json")):
+        run = project.run("summarize", path)
+        assert run.returncode in (1, 2) and path in run.stderr and len(run.stderr.splitlines()) == 1, run.text()

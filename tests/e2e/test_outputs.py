@@ -63,7 +63,8 @@ def test_planted_link(project, planted):
     project.target("hello.py")
     result = project.run("profile", "--python", "/usr/bin/python3", "--user", "nobody", "-o", os.path.join(victim, "performance"), "hello.py")
     assert os.listdir(forbidden) == []
-    assert "performance" in result.stderr, result.text()
+    assert result.returncode == 1 and result.stdout == "", result.text()
+    assert project.folder in result.stderr, result.text()
 
 
 def test_unwritable_output(project):

@@ -60,7 +60,8 @@ def from_zip(folder, seconds):
 def renamed(seconds):
     """A code object whose name could not be written in source."""
     name = 'two\nlines "quoted" \'twice\' \\ {}: x;'
-    function = type(计算)(计算.__code__.replace(co_name=name), globals())
+    fields = {field: name for field in ("co_name", "co_qualname") if hasattr(计算.__code__, field)}
+    function = type(计算)(计算.__code__.replace(**fields), globals())
     function(seconds)
     return {name: os.path.basename(__file__)}
 
