@@ -269,7 +269,7 @@ __attribute__((noinline)) u64 walk_light(struct walk *w)
 }
 
 /*
- * All frames from w->frame on. Two loops, one in a function of its own: the
+ * All frames from w->frame on; where the steps do not suffice, the rest counts as cut. Two loops, one in a function of its own: the
  * verifier follows every turn of a loop, and 32 + 32 are fewer than 1024.
  */
 __attribute__((noinline)) int walk_steps(struct walk *w)
@@ -287,5 +287,7 @@ __attribute__((noinline)) int walk_all(struct walk *w)
 		if (walk_steps(w))
 			return 0;
 	}
+	if (w && w->frame)
+		w->flags |= STACK_CUT;
 	return 0;
 }

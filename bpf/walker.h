@@ -149,7 +149,7 @@ static __always_inline __s32 walk_offset(struct walk *w, __u64 code)
 	if (w->layout.flags & (PY_LASTI_BYTES | PY_LASTI_UNITS)) {
 		lasti = (__s32)WALK_U32(w->frame_bytes, w->layout.frame_instr);
 		if (w->layout.flags & PY_LASTI_UNITS)
-			lasti = lasti < 0 ? -1 : lasti * 2;
+			lasti = lasti < 0 ? -1 : (__s32)((__u32)lasti * 2);
 		if (!w->n_frames && lasti >= 0) {
 			first = WALK_U64(w->code_bytes, w->layout.code_first_instr - PY_CODE_WINDOW_START);
 			w->instr = first + w->layout.bytes_data + lasti;
