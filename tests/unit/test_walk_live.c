@@ -8,56 +8,16 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
-#include <dirent.h>
 
 #include "image/remote.h"
 #include "interpreters.h"
 #include "python/code.h"
 #include "python/interp.h"
+#include "stacks.h"
 
 /* glibc: the first block of thread-specific data in struct pthread */
 #define GLIBC_SPECIFIC 0x310
 #define GLIBC_SLOT 16
-#define TEXT_SIZE 16384
-
-static const char script[] =
-	"import os, sys, threading\n"
-	"def known(who, f):\n"
-	"    lines = []\n"
-	"    while f:\n"
-	"        c = f.f_code\n"
-	"        lines.append('%s %d' % (getattr(c, 'co_qualname', c.co_name), f.f_lineno))\n"
-	"        f = f.f_back\n"
-	"    return ('%s:\\n%s\\nend of %s\\n' % (who, '\\n'.join(lines), who)).encode('utf-8')\n"
-	"def leaf(who, fd):\n"
-	"    return os.write(1, known(who, sys._getframe())), os.read(fd, 1)\n"
-	"def generator(who, fd):\n"
-	"    yield 1\n"
-	"    yield leaf(who, fd)\n"
-	"async def coroutine(who, fd):\n"
-	"    return list(generator(who, fd))\n"
-	"async def awaits(who, fd):\n"
-	"    x = 1\n"
-	"    return await coroutine(who, fd)\n"
-	"class Box:\n"
-	"    def __init__(self, who, fd):\n"
-	"        self.pair = who, fd\n"
-	"    def __call__(self, x):\n"
-	"        for _ in range(2): self.grün\n"
-	"    @property\n"
-	"    def grün(self):\n"
-	"        return [awaits(*self.pair).send(None) for _ in (1,)]\n"
-	"def 名前(n, who, fd):\n"
-	"    if n:\n"
-	"        return 名前(n - 1, who, fd)\n"
-	"    space = dict(globals(), who=who, fd=fd)\n"
-	"    exec(compile('\\n' * 70000 + 'sorted([1], key=Box(who, fd))', 'made up.py', 'exec'), space)\n"
-	"r, w = os.pipe()\n"
-	"threading.Thread(target=名前, args=(3, 'thread', r), daemon=True).start()\n"
-	"os.read(0, 1)\n"
-	"名前(\n"
-	"    40,\n"
-	"    'main', 0)\n";
 
 struct walk {
 	pid_t pid;
@@ -146,22 +106,6 @@ static void walk_stack(const struct walk *w, uint64_t tstate, char *text)
 	}
 }
 
-/* What the script printed between "who:" and "end of who". */
-static void expected_stack(const char *output, const char *who, char *text)
-{
-	char head[32], tail[32];
-	const char *start, *end;
-
-	snprintf(head, sizeof(head), "%s:\n", who);
-	snprintf(tail, sizeof(tail), "end of %s\n", who);
-	start = strstr(output, head);
-	end = strstr(output, tail);
-	assert_non_null(start);
-	assert_non_null(end);
-	start += strlen(head);
-	snprintf(text, TEXT_SIZE, "%.*s", (int)(end - start), start);
-}
-
 /* The thread may still be on its way into read(): looks again until the stacks agree or ten seconds are over. */
 static void check_thread(const struct walk *w, pid_t tid, const char *expected)
 {
@@ -182,24 +126,6 @@ static void check_thread(const struct walk *w, pid_t tid, const char *expected)
 	}
 	assert_string_equal(text, expected);
 	free(text);
-}
-
-static pid_t other_thread(pid_t pid)
-{
-	struct dirent *entry;
-	pid_t tid = 0;
-	char path[64];
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
-	dir = opendir(path);
-	assert_non_null(dir);
-	while ((entry = readdir(dir))) {
-		if (atoi(entry->d_name) > 0 && atoi(entry->d_name) != pid)
-			tid = atoi(entry->d_name);
-	}
-	closedir(dir);
-	return tid;
 }
 
 /* The frame object of a code object that was replaced must not pass for it. */
@@ -236,17 +162,13 @@ static double cached_find_us(struct interp_cache *cache, pid_t pid)
 
 static void check_interpreter(const struct interpreter *interpreter, struct interp_cache *cache)
 {
-	char *output = calloc(1, 2 * TEXT_SIZE), *expected = malloc(TEXT_SIZE), *source = strdup(script);
+	char *output = calloc(1, 2 * TEXT_SIZE), *expected = malloc(TEXT_SIZE);
 	struct interp_process process = { 0 };
 	struct running running = { -1, -1, -1 };
 	struct walk walk;
 	struct user_regs_struct regs;
 
-	assert_int_equal(interpreter_run(interpreter, source, &running), 0);
-	if (!interpreter_await(&running, output, 2 * TEXT_SIZE, "end of thread\n"))
-		fail_msg("%s%s: the script said '%s'", interpreter->root, interpreter->path, output);
-	assert_int_equal(write(running.in, "x", 1), 1);
-	assert_true(interpreter_await(&running, output, 2 * TEXT_SIZE, "end of main\n"));
+	stacks_run(interpreter, &running, output);
 	assert_int_equal(interp__find(cache, running.pid, &process), 0);
 	if (process.status != INTERP_OK)
 		fail_msg("%s%s: %s", interpreter->root, interpreter->path, process.reason);
@@ -260,7 +182,6 @@ static void check_interpreter(const struct interpreter *interpreter, struct inte
 	print_message("%s%s: %s, %s, found again in %.0f us\n", interpreter->root, interpreter->path, process.binary->version_text,
 		      walk.l->tss_key ? "key and list" : "list", cached_find_us(cache, running.pid));
 	interpreter_stop(&running);
-	free(source);
 	free(expected);
 	free(output);
 }
