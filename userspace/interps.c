@@ -29,6 +29,7 @@ struct interps {
 	struct symbols *symbols;
 	struct builder *builder;
 	FILE *recording;
+	uint32_t first_pid; /* the script's */
 	struct interp_cache *cache;
 	struct pending *pending;
 	size_t n, capacity;
@@ -136,17 +137,33 @@ static bool settle(struct interps *i, struct pending *p)
 	return true;
 }
 
+/* Nothing was found in this process. */
+static void give_up(struct interps *i, const struct pending *p)
+{
+	char notice[512];
+
+	if (!p->reason[0])
+		return;
+	builder__no_interpreter(i->builder, p->pid, p->reason);
+	if (p->pid != i->first_pid)
+		return;
+	/* the script itself: its user must know why there are no lines */
+	snprintf(notice, sizeof(notice), "no known Python interpreter in '%s': %s; its time is reported without lines", p->path, p->reason);
+	builder__notice(i->builder, notice);
+	log_warning("%s", notice);
+}
+
 static void drop(struct interps *i, size_t at)
 {
-	if (i->pending[at].reason[0])
-		builder__no_interpreter(i->builder, i->pending[at].pid, i->pending[at].reason);
 	i->pending[at] = i->pending[--i->n];
 }
 
-void interps__exit(struct interps *i, uint32_t pid)
+static void drop_pid(struct interps *i, uint32_t pid, bool ended)
 {
 	for (size_t k = 0; k < i->n; k++) {
 		if (i->pending[k].pid == pid) {
+			if (ended)
+				give_up(i, &i->pending[k]);
 			drop(i, k);
 			break;
 		}
@@ -154,11 +171,18 @@ void interps__exit(struct interps *i, uint32_t pid)
 	capture__forget(i->capture, pid);
 }
 
+void interps__exit(struct interps *i, uint32_t pid)
+{
+	drop_pid(i, pid, true);
+}
+
 void interps__exec(struct interps *i, const struct event_exec *event)
 {
 	struct pending p = { .pid = event->head.pid, .space = event->head.space, .exec_ns = event->head.time_ns, .next_ns = event->head.time_ns };
 
-	interps__exit(i, p.pid);
+	if (!i->first_pid)
+		i->first_pid = p.pid;
+	drop_pid(i, p.pid, false);
 	memcpy(p.path, event->path, sizeof(p.path));
 	if (settle(i, &p))
 		return;
@@ -185,11 +209,11 @@ int interps__poll(struct interps *i, uint64_t now_ns)
 
 		if (now_ns >= p->next_ns) {
 			if (p->known ? settle_runtime(i, p, age) : settle(i, p)) {
-				p->reason[0] = 0;
 				drop(i, k);
 				continue;
 			}
 			if (age > GIVE_UP_NS) {
+				give_up(i, p);
 				drop(i, k);
 				continue;
 			}

@@ -90,7 +90,7 @@ static int read_notebook(struct preparation *prep, const char *path)
 	int err = notebook__read(&prep->notebook, path, problem);
 
 	if (err) {
-		log_error("%s", problem);
+		log_error("cannot run '%s': %s", path, problem);
 		return err;
 	}
 	for (size_t i = 0; i < prep->notebook.n_notices; i++)

@@ -244,6 +244,9 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 		err = capture__follow(options.capture, launch__pid(launch), problem);
 	if (!err) {
 		prepare_notices(&s->prep, builder);
+		/* all is attached; another run would have to attach again */
+		if (run == s->config->repeat - 1 && identity__drop_capabilities())
+			log_debug("cannot drop capabilities: %s", strerror(errno));
 		err = run_target(&options, &result, problem);
 	}
 	capture__free(options.capture);

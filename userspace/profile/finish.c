@@ -448,6 +448,21 @@ static void fill_tops(struct owned *o, struct builder *b)
 	}
 }
 
+/* Why there are no Python frames. A fork that told nothing runs what its parent ran. */
+static const char *no_interpreter(const struct builder *b, const struct process *p)
+{
+	for (int depth = 0; depth < 32 && !p->no_interpreter; depth++) {
+		uint32_t i = p - b->processes;
+
+		while (i && b->processes[i - 1].pid != p->parent_pid)
+			i--;
+		if (!i || p->program)
+			return "it ended before its interpreter was known";
+		p = &b->processes[i - 1];
+	}
+	return p->no_interpreter ? p->no_interpreter : "not known";
+}
+
 static void fill_processes(struct owned *o, struct builder *b)
 {
 	struct profile *p = &o->profile;
@@ -461,7 +476,7 @@ static void fill_processes(struct owned *o, struct builder *b)
 			.parent_pid = from->parent_pid,
 			.program = from->program,
 			.interpreter = from->interpreter,
-			.no_interpreter = from->interpreter ? NULL : from->no_interpreter ? from->no_interpreter : "it ended before its interpreter was known",
+			.no_interpreter = from->interpreter ? NULL : no_interpreter(b, from),
 			.start_ns = since_start(b, from->start_ns),
 			.end_ns = from->end_ns ? since_start(b, from->end_ns) : 0,
 			.times = from->times,
