@@ -6,6 +6,9 @@
 /* A point that does not fit for lack of memory is left out. */
 void series_add(struct series *s, uint32_t limit, uint64_t ns, uint64_t value)
 {
+	/* records of different CPUs may overtake each other by some microseconds */
+	if (s->count && ns < s->points[s->count - 1].ns)
+		ns = s->points[s->count - 1].ns;
 	if (!s->stride) {
 		s->stride = 1;
 		s->limit = limit & ~1U;
