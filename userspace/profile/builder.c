@@ -32,7 +32,8 @@ void builder__free(struct builder *b)
 	map64_release(&b->blocks);
 	map64_release(&b->process_of);
 	map64_release(&b->process_sites);
-	map64_release(&b->reported);
+	map64_release(&b->file_index);
+	free(b->file_names);
 	free(b->sites);
 	free(b->processes);
 	free(b->process_times);
@@ -204,7 +205,8 @@ static void take_block(struct builder *b, const struct event_stack *stack)
 {
 	struct leaf *leaf = stack_leaf(b, stack);
 
-	if (leaf)
+	/* 0 is what waits without a stack have */
+	if (leaf && stack->weight)
 		map64_put(&b->blocks, stack->weight, leaf - b->tree.leaves);
 }
 

@@ -48,13 +48,14 @@ static bool reports_path(const struct builder_options *o, const char *path)
 			return false;
 	}
 	/* a root within such a folder is meant */
-	inside = path + strlen(o->root);
+	inside = path + strnlen(path, strlen(o->root));
 	if (inside[0] != '/' && inside > path)
 		inside--;
 	return !is_library(inside);
 }
 
-const char *builder_path(struct builder *b, const char *file)
+/* The absolute path, interned; a name that is none ("<string>") as it is. */
+static const char *absolute_path(struct builder *b, const char *file)
 {
 	_cleanup_free_ char *path = NULL;
 	const char *relative = file;
@@ -70,13 +71,44 @@ const char *builder_path(struct builder *b, const char *file)
 	return strings__intern(b->strings, path) ?: file;
 }
 
+/*
+ * The root and the script are known by their resolved paths. A file that was reached by a link from elsewhere, or by
+ * "..", is one of theirs all the same.
+ */
+static const char *resolved_path(struct builder *b, const char *path)
+{
+	const struct builder_options *o = b->options;
+	_cleanup_free_ char *resolved = NULL;
+
+	if (path[0] != '/' || (path_below(path, o->root) && !strstr(path, "/../")))
+		return path;
+	resolved = realpath(path, NULL);
+	if (!resolved || (!path_below(resolved, o->root) && !(o->script && !strcmp(resolved, o->script))))
+		return path;
+	return strings__intern(b->strings, resolved) ?: path;
+}
+
+/* What is known of a file name; found out once. */
+static struct file_name file_name_get(struct builder *b, const char *file)
+{
+	struct file_name name;
+	uint32_t index;
+
+	if (map64_get(&b->file_index, (uintptr_t)file, &index))
+		return b->file_names[index];
+	name.path = resolved_path(b, absolute_path(b, file));
+	name.reported = reports_path(b->options, name.path);
+	if (GROW(b->file_names, b->n_file_names, b->cap_file_names) && !map64_put(&b->file_index, (uintptr_t)file, b->n_file_names))
+		b->file_names[b->n_file_names++] = name;
+	return name;
+}
+
+const char *builder_path(struct builder *b, const char *file)
+{
+	return file_name_get(b, file).path;
+}
+
 bool builder_reports(struct builder *b, const char *file)
 {
-	uint32_t answer;
-
-	if (map64_get(&b->reported, (uintptr_t)file, &answer))
-		return answer;
-	answer = reports_path(b->options, builder_path(b, file));
-	map64_put(&b->reported, (uintptr_t)file, answer);
-	return answer;
+	return file_name_get(b, file).reported;
 }

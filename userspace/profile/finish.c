@@ -221,6 +221,8 @@ static int by_path_function(const void *a, const void *b)
 	if (s->firstlineno != t->firstlineno)
 		return s->firstlineno < t->firstlineno ? -1 : 1;
 	order = strcmp(s->function, t->function);
+	if (!order) /* one symbol's sites must not be parted: fill_functions() */
+		order = (s->index > t->index) - (s->index < t->index);
 	return order ? order : (x->site->line > y->site->line) - (x->site->line < y->site->line);
 }
 
@@ -353,12 +355,13 @@ static uint64_t *inclusive_times(struct owned *o, const struct builder *b)
 	return inclusive;
 }
 
-static int by_stack_time(const void *a, const void *b)
+/* Of equal ones, the one seen first; both lie in one array. */
+static int by_leaf_time(const void *a, const void *b)
 {
-	const struct profile_stack *x = a, *y = b;
+	const struct leaf *x = *(const struct leaf *const *)a, *y = *(const struct leaf *const *)b;
 	uint64_t s = times_total(&x->times), t = times_total(&y->times);
 
-	return s < t ? 1 : s > t ? -1 : (x->frames > y->frames) - (x->frames < y->frames);
+	return s < t ? 1 : s > t ? -1 : (x > y) - (x < y);
 }
 
 static void fill_stack(struct owned *o, struct builder *b, struct profile_stack *stack, const struct leaf *leaf)
@@ -390,14 +393,20 @@ static void fill_stack(struct owned *o, struct builder *b, struct profile_stack 
 static void fill_stacks(struct owned *o, struct builder *b)
 {
 	struct profile *p = &o->profile;
+	_cleanup_free_ const struct leaf **leaves = calloc(b->tree.n_leaves + 1, sizeof(*leaves));
+	size_t n = 0;
 
 	p->stacks = take(o, b->tree.n_leaves, sizeof(*p->stacks));
-	for (uint32_t i = 0; !o->failed && i < b->tree.n_leaves; i++) {
+	o->failed |= !leaves;
+	if (o->failed)
+		return;
+	for (uint32_t i = 0; i < b->tree.n_leaves; i++) {
 		if (b->tree.leaves[i].samples && b->tree.leaves[i].node)
-			fill_stack(o, b, &p->stacks[p->n_stacks++], &b->tree.leaves[i]);
+			leaves[n++] = &b->tree.leaves[i];
 	}
-	if (!o->failed)
-		qsort(p->stacks, p->n_stacks, sizeof(*p->stacks), by_stack_time);
+	qsort(leaves, n, sizeof(*leaves), by_leaf_time);
+	for (size_t i = 0; i < n; i++)
+		fill_stack(o, b, &p->stacks[p->n_stacks++], leaves[i]);
 }
 
 struct heavy { uint32_t process, site; const struct times *times; };

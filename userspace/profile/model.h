@@ -83,6 +83,12 @@ struct process {
 	uint32_t threads;
 };
 
+/* A file as code objects name it: where it is, and whether its code is charged. */
+struct file_name {
+	const char *path;
+	bool reported;
+};
+
 struct builder {
 	const struct builder_options *options;
 	struct strings *strings;
@@ -99,7 +105,9 @@ struct builder {
 	struct map64 process_sites; /* process and site -> index into process_times */
 	struct times *process_times;
 	uint32_t n_process_times, cap_process_times;
-	struct map64 reported;      /* interned file name's address -> reported? */
+	struct map64 file_index;    /* interned file name's address -> file_names */
+	struct file_name *file_names;
+	uint32_t n_file_names, cap_file_names;
 	struct series rss;          /* of all processes together */
 	uint64_t rss_now;
 	uint64_t start_ns, end_ns;
@@ -113,7 +121,8 @@ struct builder {
 
 /* Is code of this file charged? (file is interned) */
 bool builder_reports(struct builder *builder, const char *file);
-/* The file's absolute path, interned; names such as "<string>" stay as they are. */
+/* The file's absolute path, interned; names such as "<string>" stay as they are. Links that lead to a file below the
+ * root, or to the script, are resolved. */
 const char *builder_path(struct builder *builder, const char *file);
 
 /* Makes room for one more element; the array stays as it is when there is no memory. */

@@ -8,9 +8,11 @@
 #include "python/interp.h"
 #include "symbols/codes.h"
 #include "util/cleanup.h"
+#include "util/map64.h"
 
-/* Code units whose lines are remembered; functions beyond that are looked up each time. */
+/* Lines are remembered for so many code units, at most so many per byte of the line table; what lies beyond is looked up each time. */
 #define LINES_MAX (1U << 20)
+#define LINES_PER_BYTE 8
 
 struct space {
 	uint32_t id;
@@ -23,8 +25,9 @@ struct space {
 struct symbols {
 	struct strings *strings;
 	code_reader reader;
-	struct space **spaces; /* by id: ids are small and given out in order */
-	size_t n_spaces;
+	struct map64 space_index; /* id -> spaces */
+	struct space **spaces;    /* NULL: ended */
+	size_t n_spaces, cap_spaces;
 	struct symbol **slots; /* open addressing */
 	size_t capacity, count;
 };
@@ -40,12 +43,21 @@ struct symbols *symbols__new(struct strings *strings, code_reader reader)
 	return s;
 }
 
+static void space_free(struct space *space)
+{
+	if (!space)
+		return;
+	codes__release(&space->codes);
+	free(space);
+}
+
 void symbols__free(struct symbols *s)
 {
 	if (!s)
 		return;
 	for (size_t i = 0; i < s->n_spaces; i++)
-		symbols__end(s, i);
+		space_free(s->spaces[i]);
+	map64_release(&s->space_index);
 	for (size_t i = 0; i < s->capacity; i++)
 		free(s->slots[i]);
 	free(s->spaces);
@@ -60,7 +72,9 @@ size_t symbols__count(const struct symbols *s)
 
 static struct space *space_find(const struct symbols *s, uint32_t id)
 {
-	return id < s->n_spaces ? s->spaces[id] : NULL;
+	uint32_t index;
+
+	return map64_get(&s->space_index, id, &index) ? s->spaces[index] : NULL;
 }
 
 static struct space *space_get(struct symbols *s, uint32_t id)
@@ -69,35 +83,33 @@ static struct space *space_get(struct symbols *s, uint32_t id)
 
 	if (space)
 		return space;
-	if (id >= 1U << 24) /* not a number that bpf/ gives out */
-		return NULL;
-	if (id >= s->n_spaces) {
-		size_t n = id < 32 ? 64 : (size_t)id * 2;
-		struct space **spaces = realloc(s->spaces, n * sizeof(*spaces));
+	if (s->n_spaces == s->cap_spaces) {
+		size_t capacity = s->cap_spaces ? s->cap_spaces * 2 : 64;
+		struct space **spaces = realloc(s->spaces, capacity * sizeof(*spaces));
 
 		if (!spaces)
 			return NULL;
-		memset(spaces + s->n_spaces, 0, (n - s->n_spaces) * sizeof(*spaces));
 		s->spaces = spaces;
-		s->n_spaces = n;
+		s->cap_spaces = capacity;
 	}
 	space = calloc(1, sizeof(*space));
-	if (!space)
+	if (!space || map64_put(&s->space_index, id, s->n_spaces)) {
+		free(space);
 		return NULL;
+	}
 	space->id = id;
-	s->spaces[id] = space;
+	s->spaces[s->n_spaces++] = space;
 	return space;
 }
 
 void symbols__end(struct symbols *s, uint32_t id)
 {
-	struct space *space = space_find(s, id);
+	uint32_t index;
 
-	if (!space)
+	if (!map64_get(&s->space_index, id, &index))
 		return;
-	codes__release(&space->codes);
-	free(space);
-	s->spaces[id] = NULL;
+	space_free(s->spaces[index]);
+	s->spaces[index] = NULL;
 }
 
 int symbols__interp(struct symbols *s, const struct event_interp *event)
@@ -253,7 +265,7 @@ static uint32_t entry_line(const struct space *space, struct code_entry *entry, 
 	if (unit < entry->n_lines && entry->lines[unit])
 		return entry->lines[unit] - 1;
 	line = linetable_line(version, table->data, table->received, entry->firstlineno, offset);
-	if (unit >= entry->n_lines && unit < LINES_MAX) {
+	if (unit >= entry->n_lines && unit < LINES_MAX && unit / LINES_PER_BYTE <= table->received) {
 		uint32_t n = unit * 2 + 16;
 
 		lines = realloc(entry->lines, n * sizeof(*lines));

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Recorded runs through everything behind the ring buffer: the reports must be, byte for byte, the ones beside the
+ * recording. update.sh tells how both are made.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "replay.h"
+#include "target/script.h"
+#include "util/cleanup.h"
+
+/* Where the tests run: at the top of the repository. */
+#define FOLDER "tests/golden"
+
+struct report_file { const char *name; int (*write)(FILE *, const struct profile *, const struct report_options *); };
+
+static const struct report_file report_files[] = {
+	{ "summary.txt", report_summary },
+	{ "results.txt", report_results },
+	{ "results.json", report_json },
+	{ "details.json", report_details },
+};
+
+static FILE *case_open(const char *name, const char *file, const char *mode)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), FOLDER "/%s/%s", name, file);
+	return fopen(path, mode);
+}
+
+/* NUL-terminated, owned by the caller. */
+static char *case_text(const char *name, const char *file, size_t *size)
+{
+	_cleanup_fclose_ FILE *in = case_open(name, file, "r");
+	_cleanup_fclose_ FILE *out = NULL;
+	char *text = NULL, buffer[4096];
+	size_t n;
+
+	if (!in)
+		fail_msg("cannot open %s/%s", name, file);
+	out = open_memstream(&text, size);
+	assert_non_null(out);
+	while ((n = fread(buffer, 1, sizeof(buffer), in)) > 0)
+		fwrite(buffer, 1, n, out);
+	fflush(out);
+	return text;
+}
+
+static void compare(const char *name, const struct report_file *report, const char *text, size_t size)
+{
+	const char *update = getenv("FIXINGAHOLE_GOLDEN_UPDATE");
+	_cleanup_free_ char *expected = NULL;
+	size_t expected_size, line = 1, at = 0;
+
+	if (update && !strcmp(update, "1")) {
+		_cleanup_fclose_ FILE *out = case_open(name, report->name, "w");
+
+		assert_non_null(out);
+		assert_int_equal(fwrite(text, 1, size, out), size);
+		return;
+	}
+	expected = case_text(name, report->name, &expected_size);
+	if (size == expected_size && !memcmp(text, expected, size))
+		return;
+	for (; at < size && at < expected_size && text[at] == expected[at]; at++)
+		line += text[at] == '\n';
+	while (at && text[at - 1] != '\n')
+		at--;
+	fail_msg("%s/%s, line %zu: '%.*s' where '%.*s' was expected", name, report->name, line, (int)strcspn(text + at, "\n"), text + at,
+		 (int)strcspn(expected + at, "\n"), expected + at);
+}
+
+static void write_reports(const char *name, const struct profile *profile)
+{
+	const struct report_options options = { .trace = true, .top_n = 10, .threshold_percent = 0.1 };
+
+	for (size_t i = 0; i < sizeof(report_files) / sizeof(report_files[0]); i++) {
+		_cleanup_free_ char *text = NULL;
+		size_t size = 0;
+		FILE *out = open_memstream(&text, &size);
+
+		assert_non_null(out);
+		assert_int_equal(report_files[i].write(out, profile, &options), 0);
+		assert_int_equal(fclose(out), 0);
+		compare(name, &report_files[i], text, size);
+	}
+}
+
+static uint64_t sum_of_lines(const struct profile *profile)
+{
+	uint64_t ns = times_total(&profile->outside.times);
+
+	for (size_t i = 0; i < profile->n_files; i++) {
+		for (size_t k = 0; k < profile->files[i].n_lines; k++)
+			ns += times_total(&profile->files[i].lines[k].m.times);
+	}
+	return ns;
+}
+
+/* The root of a case: the folder below /tmp/golden that path.txt lies in. */
+static char *root_of(const char *path)
+{
+	const char *end = path;
+
+	for (int slashes = 0; *end && (*end != '/' || slashes++ < 3);)
+		end++;
+	return strndup(path, end - path);
+}
+
+static void check_case(const char *name, bool is_notebook)
+{
+	size_t size;
+	_cleanup_free_ char *source = case_text(name, is_notebook ? "script.ipynb" : "script.py", &size), *path = case_text(name, "path.txt", &(size_t){ 0 });
+	_cleanup_free_ char *root = root_of(path), *shown = NULL;
+	_cleanup_fclose_ FILE *events = case_open(name, "events.bin", "r");
+	struct replay r = { .options = { .root = root, .directory = root, .script = path, .script_source = source, .script_size = size, .allowed_cpus = 2 } };
+	struct notebook notebook = { 0 };
+	struct profile *profile;
+	char problem[512];
+
+	assert_non_null(events);
+	if (is_notebook) {
+		assert_int_equal(notebook__parse(&notebook, source, size, problem), 0);
+		assert_true(asprintf(&shown, "%s/script.ipynb", root) > 0);
+		r.options.script_source = notebook.source;
+		r.options.script_size = notebook.size;
+		r.options.script_display = shown;
+		r.options.cells = &notebook.map;
+	}
+	replay_init(&r);
+	assert_int_equal(replay_file(&r, events), 0);
+	profile = replay_profile(&r, is_notebook ? "fixingahole profile script.ipynb" : "fixingahole profile script.py");
+	/* whatever the reports look like */
+	assert_int_equal(profile->losses[LOSS_BAD_RECORDS], 0);
+	assert_int_equal(sum_of_lines(profile), times_total(&profile->whole));
+	assert_true(profile->cpu_samples > 0 && profile->n_files > 0);
+	write_reports(name, profile);
+	profile__free(profile);
+	replay_release(&r);
+	notebook__release(&notebook);
+}
+
+static void a_busy_script(void **state)
+{
+	check_case("cpu", false);
+}
+
+static void waiting_threads_sockets_and_pipes(void **state)
+{
+	check_case("waiting", false);
+}
+
+static void a_notebook(void **state)
+{
+	check_case("notebook", true);
+}
+
+static void children_by_fork_and_exec(void **state)
+{
+	check_case("children", false);
+}
+
+/* CPython 3.14, found behind a chain of other programs; one stack is deeper than what is kept. */
+static void the_newest_python(void **state)
+{
+	check_case("newest", false);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_busy_script),
+		cmocka_unit_test(waiting_threads_sockets_and_pipes),
+		cmocka_unit_test(a_notebook),
+		cmocka_unit_test(children_by_fork_and_exec),
+		cmocka_unit_test(the_newest_python),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
