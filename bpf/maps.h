@@ -17,8 +17,20 @@
 #include "shared.h"
 #include "walker.h"
 
-/* Light fingerprints that a thread remembers (see wait.bpf.c). */
-#define LIGHT_SLOTS 8
+/* Places of waiting that a thread remembers (see wait.bpf.c). */
+#define MARK_SLOTS 8
+
+/* Waiting not sent yet, all of one kind and place. */
+struct wait_sum {
+	u64 stack_id;
+	u64 ns;
+	u32 count;
+	s32 syscall;
+	s32 fd;
+	u32 kind;
+};
+/* Sums kept side by side: by how the wait began. */
+enum { SUM_BLOCKED = 0, SUM_RUNNABLE = 1, SUMS = 2 };
 
 /* A thread of the target. Exists for target threads only. */
 struct thread_state {
@@ -26,22 +38,16 @@ struct thread_state {
 	s32 syscall;   /* that it was in then; -1: none */
 	s32 fd;        /* that the call is about; -1: none */
 	u32 fault;     /* switched out in a page fault */
-	u32 light_next;
-	u64 light[LIGHT_SLOTS];
-	u64 light_id[LIGHT_SLOTS];
-	/* waiting not sent yet, all of one kind */
-	u64 acc_id;
-	u64 acc_ns;
-	u32 acc_count;
-	u32 acc_kind;
-	s32 acc_syscall;
-	s32 acc_fd;
-	u64 carry_ns;  /* short waits whose stack was not walked */
-	u32 carry_count;
 	u32 on_cpu;    /* counted in .running */
+	u64 mark[MARK_SLOTS]; /* where it stopped before, and the stacks seen there */
+	u64 mark_id[MARK_SLOTS];
+	u32 mark_next;
+	u32 carry_count;
+	u64 carry_ns;  /* short waits whose stack was not walked */
 	u64 out_run_ns; /* sum_exec_runtime at the last switch-out */
 	u64 late_ns;   /* a wait that ended unnoticed and is still to be charged */
 	u64 run_base_ns; /* sum_exec_runtime at the last exec */
+	struct wait_sum sums[SUMS];
 	struct thread_cache cache; /* the walker's */
 };
 

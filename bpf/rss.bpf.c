@@ -23,8 +23,16 @@ static __always_inline s64 mm_pages(struct mm_struct *mm, u32 member)
 		bpf_probe_read_kernel(&pages, sizeof(pages), &old->rss_stat.count[member & 3]);
 		return pages;
 	}
-	bpf_probe_read_kernel(&pages, sizeof(pages), (void *)&mm->rss_stat[0].count + (member & 3) * bpf_core_type_size(struct percpu_counter));
-	return pages;
+	/* constant offsets, so that these are plain loads */
+	switch (member) {
+	case 0:
+		return mm->rss_stat[0].count;
+	case 1:
+		return mm->rss_stat[1].count;
+	case 3:
+		return mm->rss_stat[3].count;
+	}
+	return 0;
 }
 
 SEC("tp_btf/rss_stat")

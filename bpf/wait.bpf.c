@@ -8,8 +8,8 @@
  * switch-out, before anybody knows whether the wait will be long. Programs that
  * switch 50,000 times a second must not pay for that, hence:
  * - each CPU has a budget of full walks (bucket 0). Within it every switch-out is walked;
- * - over it, a light fingerprint (four frames, stack pointer, system call) is looked up in
- *   the thread's own memory of stacks walked before;
+ * - over it, a cheap mark (innermost frame and instruction, stack pointer, system call) is
+ *   looked up in the thread's own memory of stacks walked before;
  * - one not seen before is walked within a second budget (bucket 1);
  * - over that too the wait is carried over to the thread's next walk, and counted.
  * Short waits of one kind are added up and sent together.
@@ -85,99 +85,101 @@ static __always_inline u64 note_call(struct thread_state *t, struct task_struct 
 	return regs->sp;
 }
 
-static __always_inline void acc_send(struct thread_state *t, struct task_struct *task, struct proc_state *p)
+static __noinline int sum_send(struct wait_sum *sum, struct thread_state *t, struct task_struct *task, struct proc_state *p)
 {
 	struct event_wait event = {};
 
-	if (!t->acc_ns)
-		return;
+	if (!sum->ns)
+		return 0;
 	head_fill(&event.head, EVENT_WAIT, sizeof(event), task, p->space);
-	event.stack_id = t->acc_id;
-	event.wait_ns = t->acc_ns;
-	event.count = t->acc_count;
-	event.wait_kind = t->acc_kind;
-	event.syscall = t->acc_syscall;
+	event.stack_id = sum->stack_id;
+	event.wait_ns = sum->ns;
+	event.count = sum->count;
+	event.wait_kind = sum->kind;
+	event.syscall = sum->syscall;
 	event.estimated = t->carry_count;
-	object_fill((u64)BPF_CORE_READ(task, files), t->acc_fd, &event.object);
+	object_fill((u64)BPF_CORE_READ(task, files), sum->fd, &event.object);
 	send(&event, sizeof(event), false);
-	t->acc_ns = 0;
-	t->acc_count = 0;
+	sum->ns = 0;
+	sum->count = 0;
 	t->carry_count = 0;
+	return 0;
 }
 
-static __noinline u64 block_walk(struct walk *w, struct thread_state *t, int why, u64 light, u32 slot)
+/* Walks the current thread's stack and sends it, unless it was sent before. Its id, or 0. */
+static __noinline u64 block_walk(struct thread_state *t, struct task_struct *task, struct proc_state *p, u64 mark, u32 slot)
 {
-	u64 id;
+	struct walk *w = scratch_take(SCRATCH_BLOCK);
 	bool sent = false;
+	u64 id;
+	int why;
 
+	if (!w)
+		return 0;
+	stack_head(w, EVENT_BLOCK, task, p);
+	why = stack_begin(w, task, p, t);
 	if (!why)
 		walk_all(w);
 	id = py_mix64(py_mix64(w->hash, w->stack.head.space), w->n_frames) | 1;
-	for (int i = 0; i < LIGHT_SLOTS; i++)
-		sent |= t->light_id[i] == id;
-	if (!sent) {
-		w->stack.weight = id;
-		if (stack_send(w, why))
-			return id;
+	for (int i = 0; i < MARK_SLOTS; i++)
+		sent |= t->mark_id[i] == id;
+	w->stack.weight = id;
+	if (sent || !stack_send(w, why)) {
+		slot &= MARK_SLOTS - 1;
+		t->mark[slot] = mark;
+		t->mark_id[slot] = id;
 	}
-	slot &= LIGHT_SLOTS - 1;
-	t->light[slot] = light;
-	t->light_id[slot] = id;
+	scratch_return(w);
 	return id;
 }
 
 /* The stack of the current thread `task`, which stops running. */
 static __always_inline void block_note(struct thread_state *t, struct task_struct *task, struct proc_state *p, u64 sp, u64 now)
 {
-	struct walk *w = scratch_take(SCRATCH_BLOCK);
-	u32 slot = LIGHT_SLOTS;
-	u64 light;
-	int why;
+	u32 slot = MARK_SLOTS, index = p->python.layout - 1;
+	struct py_layout *layout = bpf_map_lookup_elem(&layouts, &index);
+	u64 mark = py_mix64(sp, ((u64)p->space << 32) | (u32)t->syscall);
 
-	t->block_id = 0;
-	if (!w)
-		return;
-	stack_head(w, EVENT_BLOCK, task, p);
-	why = stack_begin(w, task, p, t);
-	light = py_mix64(why ? (u64)why : walk_light(w), sp);
-	light = py_mix64(light, p->space) ^ (u32)t->syscall;
-	for (u32 i = 0; i < LIGHT_SLOTS; i++) {
-		if (t->light[i] == light)
+	if (layout)
+		mark = py_mix64(mark, walk_mark(layout, &t->cache));
+	for (u32 i = 0; i < MARK_SLOTS; i++) {
+		if (t->mark[i] == mark)
 			slot = i;
 	}
-	if (bucket_take(0, now) || (slot == LIGHT_SLOTS && bucket_take(1, now))) {
-		if (slot == LIGHT_SLOTS)
-			slot = t->light_next++;
-		t->block_id = block_walk(w, t, why, light, slot);
-	} else if (slot < LIGHT_SLOTS) {
-		t->block_id = t->light_id[slot & (LIGHT_SLOTS - 1)];
+	t->block_id = 0;
+	if (bucket_take(0, now) || (slot == MARK_SLOTS && bucket_take(1, now))) {
+		if (slot == MARK_SLOTS)
+			slot = t->mark_next++;
+		t->block_id = block_walk(t, task, p, mark, slot);
+	} else if (slot < MARK_SLOTS) {
+		t->block_id = t->mark_id[slot & (MARK_SLOTS - 1)];
 	} else {
 		COUNT(skipped_walks);
 	}
-	scratch_return(w);
 }
 
 /* The process of `task`, which starts to run, has waited for `gap` ns. */
 static __noinline int gap_charge(struct thread_state *t, struct task_struct *task, struct proc_state *p, u64 gap)
 {
 	u32 kind = p->last_runnable ? WAIT_RUNNABLE : t->fault ? WAIT_PAGE_IN : WAIT_BLOCKED;
+	struct wait_sum *sum = &t->sums[kind == WAIT_RUNNABLE ? SUM_RUNNABLE : SUM_BLOCKED];
 
-	if (!t->block_id && t->light_next && gap < WAIT_LONG_NS) {
+	if (!t->block_id && t->mark_next && gap < WAIT_LONG_NS) {
 		t->carry_ns += gap;
 		t->carry_count++;
 		return 0;
 	}
-	if (t->acc_ns && (t->acc_id != t->block_id || t->acc_kind != kind || t->acc_syscall != t->syscall || t->acc_fd != t->fd))
-		acc_send(t, task, p);
-	t->acc_id = t->block_id;
-	t->acc_kind = kind;
-	t->acc_syscall = t->syscall;
-	t->acc_fd = t->fd;
-	t->acc_ns += gap + t->carry_ns;
-	t->acc_count += 1 + (t->carry_ns ? t->carry_count : 0);
+	if (sum->ns && (sum->stack_id != t->block_id || sum->kind != kind || sum->syscall != t->syscall || sum->fd != t->fd))
+		sum_send(sum, t, task, p);
+	sum->stack_id = t->block_id;
+	sum->kind = kind;
+	sum->syscall = t->syscall;
+	sum->fd = t->fd;
+	sum->ns += gap + t->carry_ns;
+	sum->count += 1 + (t->carry_ns ? t->carry_count : 0);
 	t->carry_ns = 0;
-	if (gap >= WAIT_LONG_NS || t->acc_ns >= WAIT_SUM_NS || t->acc_count >= WAIT_SUM_COUNT)
-		acc_send(t, task, p);
+	if (gap >= WAIT_LONG_NS || sum->ns >= WAIT_SUM_NS || sum->count >= WAIT_SUM_COUNT)
+		sum_send(sum, t, task, p);
 	return 0;
 }
 
@@ -219,7 +221,8 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 		sp = note_call(out, prev, state);
 		if (state & TASK_DEAD) {
 			out->block_id = 0;
-			acc_send(out, prev, p);
+			sum_send(&out->sums[SUM_BLOCKED], out, prev, p);
+			sum_send(&out->sums[SUM_RUNNABLE], out, prev, p);
 		} else {
 			block_note(out, prev, p, sp, now);
 		}

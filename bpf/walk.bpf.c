@@ -84,9 +84,9 @@ __attribute__((noinline)) int walk_begin(struct walk *w, struct walk_process *p,
 		tstate = cache->tstate;
 		if (!walk_owns(w, tstate)) {
 			tstate = walk_scan(w, p, cache);
-			cache->tstate = tstate;
 		}
 	}
+	cache->tstate = tstate;
 	w->tstate = tstate;
 	if (!tstate)
 		return STACK_NO_TSTATE;
@@ -245,27 +245,6 @@ __attribute__((noinline)) int walk_step(struct walk *w)
 	w->hash = py_mix64(w->hash, code ^ ((u64)fingerprint << 32) ^ (u32)offset);
 	w->n_frames = n + 1;
 	return 0;
-}
-
-__attribute__((noinline)) u64 walk_light(struct walk *w)
-{
-	u64 hash = 0x9ae16a3b2f90404fULL, first;
-
-	if (!w)
-		return 0;
-	first = w->frame;
-	for (int i = 0; i < LIGHT_DEPTH && w->frame; i++) {
-		if (walk_read_frame(w))
-			break;
-		hash = py_mix64(hash, w->frame);
-		hash = py_mix64(hash, WALK_U64(w->frame_bytes, w->layout.frame_code));
-		hash = py_mix64(hash, w->layout.flags & (PY_LASTI_BYTES | PY_LASTI_UNITS)
-					      ? WALK_U32(w->frame_bytes, w->layout.frame_instr)
-					      : WALK_U64(w->frame_bytes, w->layout.frame_instr));
-		w->frame = WALK_U64(w->frame_bytes, w->layout.frame_prev);
-	}
-	w->frame = first;
-	return hash;
 }
 
 /*

@@ -33,9 +33,6 @@
 /* Steps of a walk: the square of this. Shims and frames half made take a step too. */
 #define WALK_STEPS 32
 
-/* Frames in a light fingerprint. */
-#define LIGHT_DEPTH 4
-
 /* What is known of a process. */
 struct walk_process {
 	__u64 runtime;
@@ -48,7 +45,7 @@ struct walk_process {
 
 /* What is remembered of a thread. */
 struct thread_cache {
-	__u64 tstate;       /* found in the list; checked before each use */
+	__u64 tstate;       /* found last; checked before each use */
 	__u64 next_scan_ns; /* not before then */
 };
 
@@ -83,8 +80,6 @@ struct walk {
 int walk_begin(struct walk *w, struct walk_process *p, struct thread_cache *cache);
 /* From w->frame outwards, into w->frames. */
 int walk_all(struct walk *w);
-/* A cheap mark of where the thread is: the innermost frames' places and instructions. Leaves w->frame alone. */
-__u64 walk_light(struct walk *w);
 
 #define WALK_U64(words, offset) (*(__u64 *)((__u8 *)(words) + ((offset) & 0x78)))
 #define WALK_U32(words, offset) (*(__u32 *)((__u8 *)(words) + ((offset) & 0x7c)))
@@ -112,6 +107,26 @@ static __always_inline __u64 walk_tss(struct walk *w, struct walk_process *p)
 	if (READ_USER(&value, sizeof(value), block + (p->tss_key % GLIBC_TSS_PER_BLOCK) * 16 + 8))
 		return 0;
 	return value;
+}
+
+/*
+ * A cheap mark of where a thread stands in its Python code: the innermost frame's address
+ * and instruction, by the thread state found last. 0: not known. A wrong answer (the thread state is gone) is
+ * a number like any other: it equals none that was seen before.
+ */
+static __always_inline __u64 walk_mark(const struct py_layout *l, const struct thread_cache *cache)
+{
+	__u64 frame = 0, instr = 0;
+
+	if (!cache->tstate || READ_USER(&frame, sizeof(frame), cache->tstate + l->tstate_frame) || !frame)
+		return 0;
+	if ((l->flags & PY_CFRAME) && READ_USER(&frame, sizeof(frame), frame + l->cframe_frame))
+		return 0;
+	if (READ_USER(&instr, sizeof(instr), frame + l->frame_instr))
+		return 0;
+	if (l->flags & (PY_LASTI_BYTES | PY_LASTI_UNITS))
+		instr = (__u32)instr;
+	return py_mix64(frame, instr);
 }
 
 /* Reads the frame at w->frame. 0 or -1. */

@@ -590,31 +590,27 @@ static void another_code_object_at_the_same_place_is_another_one(void **state)
 	for_each_layout(check_fingerprints);
 }
 
-static void check_light(struct recorder *r)
+static void check_mark(struct recorder *r)
 {
 	struct image *m = &r->image;
-	uint64_t code = image_simple_code(m, "f", 3), outer = image_frame(m, code, 2, 0), inner = image_frame(m, code, 4, outer), light, hash;
+	uint64_t code = image_simple_code(m, "f", 3), outer = image_frame(m, code, 2, 0), inner = image_frame(m, code, 4, outer), mark;
 
+	/* before the first walk nothing is known */
+	assert_int_equal(walk_mark(&m->layout, &r->cache), 0);
 	assert_int_equal(recorder_walk_from(r, inner), 0);
-	hash = r->walk.hash;
-	assert_int_equal(walk_begin(&r->walk, &r->process, &r->cache), 0);
-	light = walk_light(&r->walk);
-	assert_int_equal(r->walk.frame, inner);
-	assert_int_equal(walk_light(&r->walk), light);
-	image_put32(m, outer + m->layout.frame_instr, m->layout.version > 0x030a ? (uint32_t)(code + m->layout.code_first_instr + 6) : 6);
-	assert_int_not_equal(walk_light(&r->walk), light);
-	assert_int_equal(recorder_walk(r), 0);
-	assert_int_not_equal(r->walk.hash, hash);
-	/* nothing to look at, or nothing that can be read */
-	r->walk.frame = 0;
-	light = walk_light(&r->walk);
-	r->walk.frame = IMAGE_NOWHERE;
-	assert_int_equal(walk_light(&r->walk), light);
+	mark = walk_mark(&m->layout, &r->cache);
+	assert_int_not_equal(mark, 0);
+	assert_int_equal(walk_mark(&m->layout, &r->cache), mark);
+	image_put32(m, inner + m->layout.frame_instr, m->layout.version > 0x030a ? (uint32_t)(code + m->layout.code_first_instr + 6) : 6);
+	assert_int_not_equal(walk_mark(&m->layout, &r->cache), mark);
+	/* a thread state that is gone */
+	r->cache.tstate = IMAGE_NOWHERE;
+	assert_int_equal(walk_mark(&m->layout, &r->cache), 0);
 }
 
-static void the_light_mark_changes_with_the_place(void **state)
+static void the_mark_changes_with_the_place(void **state)
 {
-	for_each_layout(check_light);
+	for_each_layout(check_mark);
 }
 
 static void a_full_ring_buffer_does_not_stop_the_walk(void **state)
@@ -648,7 +644,7 @@ int main(void)
 		cmocka_unit_test(without_a_key_the_list_of_threads_is_searched),
 		cmocka_unit_test(the_search_of_the_list_ends),
 		cmocka_unit_test(another_code_object_at_the_same_place_is_another_one),
-		cmocka_unit_test(the_light_mark_changes_with_the_place),
+		cmocka_unit_test(the_mark_changes_with_the_place),
 		cmocka_unit_test(a_full_ring_buffer_does_not_stop_the_walk),
 	};
 
