@@ -307,22 +307,33 @@ static int by_file_time(const void *a, const void *b)
 	return strcmp(x->path, y->path);
 }
 
+/* A place where a thread stopped, but nobody waited for it, has nothing to report. */
+static bool is_measured(const struct gauge *g)
+{
+	return g->samples || g->waits || g->rss_bytes || times_total(&g->times);
+}
+
 static void fill_files(struct owned *o, struct builder *b, const uint64_t *inclusive)
 {
 	struct profile *p = &o->profile;
 	struct placed *lines = take(o, b->n_sites, sizeof(*lines)), *functions = take(o, b->n_sites, sizeof(*functions));
+	size_t n = 0;
 
 	p->files = take(o, b->n_sites, sizeof(*p->files));
 	if (o->failed)
 		return;
-	for (uint32_t i = 0; i < b->n_sites; i++)
-		lines[i] = functions[i] = (struct placed){ builder_path(b, b->sites[i].symbol->file), &b->sites[i] };
-	qsort(lines, b->n_sites, sizeof(*lines), by_path_line);
-	qsort(functions, b->n_sites, sizeof(*functions), by_path_function);
-	for (size_t start = 0, end; start < b->n_sites; start = end) {
+	for (uint32_t i = 0; i < b->n_sites; i++) {
+		if (!is_measured(&b->sites[i].gauge))
+			continue;
+		lines[n] = functions[n] = (struct placed){ builder_path(b, b->sites[i].symbol->file), &b->sites[i] };
+		n++;
+	}
+	qsort(lines, n, sizeof(*lines), by_path_line);
+	qsort(functions, n, sizeof(*functions), by_path_function);
+	for (size_t start = 0, end; start < n; start = end) {
 		struct profile_file *file = &p->files[p->n_files++];
 
-		for (end = start + 1; end < b->n_sites && !strcmp(lines[end].path, lines[start].path);)
+		for (end = start + 1; end < n && !strcmp(lines[end].path, lines[start].path);)
 			end++;
 		file->path = lines[start].path;
 		fill_functions(o, b, file, functions + start, end - start, inclusive);
