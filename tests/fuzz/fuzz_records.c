@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Any bytes as an event file, through symbols, builder and profile into all reports. Both JSON files must be JSON, and
+ * the sums must hold: what was charged to lines and outside is the whole.
+ */
+#include <cjson/cJSON.h>
+#include <string.h>
+
+#include "tests/golden/replay.h"
+
+static char *report_text(int (*report)(FILE *, const struct profile *, const struct report_options *), const struct profile *p, const struct report_options *options)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	if (!out || report(out, p, options) || fclose(out))
+		abort();
+	return text;
+}
+
+static void check_json(char *text)
+{
+	cJSON *json = cJSON_Parse(text);
+
+	if (!json)
+		abort();
+	cJSON_Delete(json);
+	free(text);
+}
+
+static void check_sums(const struct profile *p)
+{
+	uint64_t ns = times_total(&p->outside.times), process_ns = 0;
+
+	for (size_t i = 0; i < p->n_files; i++) {
+		for (size_t k = 0; k < p->files[i].n_lines; k++)
+			ns += times_total(&p->files[i].lines[k].m.times);
+	}
+	for (size_t i = 0; i < p->n_processes; i++)
+		process_ns += times_total(&p->processes[i].times);
+	if (ns != times_total(&p->whole) || process_ns != ns)
+		abort();
+}
+
+static void check_reports(const struct profile *p, const struct report_options *options)
+{
+	free(report_text(report_summary, p, options));
+	free(report_text(report_results, p, options));
+	check_json(report_text(report_json, p, options));
+	check_json(report_text(report_details, p, options));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct replay r = { .options = { .root = "/p", .directory = "/p", .script = "/p/x.py", .script_source = "a\nb\n", .script_size = 4, .allowed_cpus = 2 } };
+	struct report_options options = { .trace = true, .top_n = 10, .threshold_percent = 0.1 };
+	FILE *file = size ? fmemopen((void *)data, size, "r") : NULL;
+	struct profile *profile;
+
+	if (!file)
+		return 0;
+	/* of what is not printed here, the first byte of the period decides */
+	r.options.detailed = size > 12 && data[12] & 1;
+	options.absolute = size > 12 && data[12] & 2;
+	options.color = size > 12 && data[12] & 4;
+	options.width = size > 12 && data[12] & 8 ? 60 : 0;
+	replay_init(&r);
+	replay_file(&r, file);
+	fclose(file);
+	profile = replay_profile(&r, "fixingahole profile x.py");
+	check_sums(profile);
+	check_reports(profile, &options);
+	profile__free(profile);
+	replay_release(&r);
+	return 0;
+}
