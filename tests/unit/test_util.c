@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/arena.h"
+#include "util/map64.h"
+#include "util/strings.h"
+
+#define MANY 5000
+
+static void equal_text_is_one_pointer(void **state)
+{
+	struct strings *s = strings__new();
+	const char *first[MANY];
+	char text[32];
+
+	for (int i = 0; i < MANY; i++) {
+		snprintf(text, sizeof(text), "text %d", i);
+		first[i] = strings__intern(s, text);
+		assert_ptr_not_equal(first[i], text);
+	}
+	assert_int_equal(strings__count(s), MANY);
+	for (int i = 0; i < MANY; i++) {
+		snprintf(text, sizeof(text), "text %d", i);
+		assert_ptr_equal(strings__intern(s, text), first[i]);
+		assert_string_equal(first[i], text);
+	}
+	assert_int_equal(strings__count(s), MANY);
+	strings__free(s);
+	strings__free(NULL);
+}
+
+static void parts_of_a_text_are_texts(void **state)
+{
+	struct strings *s = strings__new();
+	const char *ab = strings__intern(s, "ab");
+
+	assert_ptr_equal(strings__intern_n(s, "abc", 2), ab);
+	assert_ptr_not_equal(strings__intern_n(s, "abc", 3), ab);
+	assert_string_equal(strings__intern_n(s, "abc", 0), "");
+	assert_ptr_equal(strings__intern(s, ""), strings__intern_n(s, "xyz", 0));
+	assert_null(strings__intern(s, NULL));
+	assert_int_equal(strings__count(s), 3);
+	/* a longer text with the same start is another one */
+	assert_ptr_not_equal(strings__intern(s, "abcdefgh"), strings__intern(s, "abcdefghi"));
+	strings__free(s);
+}
+
+static void hashes_take_in_every_byte(void **state)
+{
+	uint8_t bytes[40] = { 0 };
+
+	for (size_t size = 1; size <= sizeof(bytes); size++) {
+		uint64_t plain = hash_bytes(bytes, size);
+
+		assert_int_not_equal(plain, hash_bytes(bytes, size - 1));
+		for (size_t i = 0; i < size; i++) {
+			bytes[i] = 1;
+			assert_int_not_equal(hash_bytes(bytes, size), plain);
+			bytes[i] = 0;
+		}
+	}
+}
+
+static void an_arena_gives_zeroed_aligned_memory(void **state)
+{
+	static const size_t sizes[] = { 1, 15, 16, 17, 0, 1000, 65536, 65537, 1 << 20, 3 };
+	struct arena arena = { 0 };
+	unsigned char *all[200];
+
+	for (size_t i = 0; i < 200; i++) {
+		size_t size = sizes[i % 10];
+
+		all[i] = arena_alloc(&arena, size);
+		assert_non_null(all[i]);
+		assert_int_equal((uintptr_t)all[i] % 16, 0);
+		for (size_t k = 0; k < size; k++)
+			assert_int_equal(all[i][k], 0);
+		memset(all[i], i + 1, size);
+	}
+	/* none has written into another */
+	for (size_t i = 0; i < 200; i++) {
+		for (size_t k = 0; k < sizes[i % 10]; k += 97)
+			assert_int_equal(all[i][k], (unsigned char)(i + 1));
+	}
+	assert_string_equal(arena_strdup(&arena, "copy"), "copy");
+	arena_release(&arena);
+	assert_null(arena.blocks);
+	arena_release(&arena);
+}
+
+static void an_arena_refuses_what_overflows(void **state)
+{
+	struct arena arena = { 0 };
+
+	assert_null(arena_alloc(&arena, SIZE_MAX));
+	assert_null(arena_alloc(&arena, SIZE_MAX - 8));
+	assert_null(arena_array(&arena, SIZE_MAX / 4, 8));
+	assert_null(arena_array(&arena, SIZE_MAX / 8 + 2, 8));
+	assert_non_null(arena_array(&arena, 0, 8));
+	assert_non_null(arena_array(&arena, 8, 0));
+	arena_release(&arena);
+}
+
+static void a_map_keeps_what_was_put(void **state)
+{
+	struct map64 map = { 0 };
+	uint32_t value = 7;
+
+	assert_false(map64_get(&map, 1, &value));
+	for (uint64_t i = 0; i < MANY; i++)
+		assert_int_equal(map64_put(&map, i << 32 | (i * 64), i), 0);
+	assert_int_equal(map.count, MANY);
+	for (uint64_t i = 0; i < MANY; i++) {
+		assert_true(map64_get(&map, i << 32 | (i * 64), &value));
+		assert_int_equal(value, i);
+		assert_false(map64_get(&map, i << 32 | (i * 64 + 1), &value));
+		assert_int_equal(value, i); /* untouched */
+	}
+	/* replaced, not added */
+	assert_int_equal(map64_put(&map, 0, 99), 0);
+	assert_int_equal(map64_put(&map, UINT64_MAX, 100), 0);
+	assert_int_equal(map.count, MANY + 1);
+	assert_true(map64_get(&map, 0, &value) && value == 99);
+	assert_true(map64_get(&map, UINT64_MAX, &value) && value == 100);
+	map64_release(&map);
+	assert_false(map64_get(&map, 0, &value));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(equal_text_is_one_pointer),
+		cmocka_unit_test(parts_of_a_text_are_texts),
+		cmocka_unit_test(hashes_take_in_every_byte),
+		cmocka_unit_test(an_arena_gives_zeroed_aligned_memory),
+		cmocka_unit_test(an_arena_refuses_what_overflows),
+		cmocka_unit_test(a_map_keeps_what_was_put),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
