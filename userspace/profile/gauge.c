@@ -3,8 +3,9 @@
 
 #include "profile/model.h"
 
-/* Different things that one line may be said to have waited for. */
+/* Different things that one line may be said to have waited for; the last stands for all that come later. */
 #define REASONS_MAX 64
+static const char other_reasons[] = "other calls";
 
 void times_add(struct times *times, enum time_class class, uint64_t ns)
 {
@@ -46,12 +47,15 @@ void gauge_rss(struct gauge *g, const struct event_stack *stack)
 static struct reason *reason_get(struct gauge *g, const char *what, const char *call, const char *object)
 {
 	for (uint32_t i = 0; i < g->n_reasons; i++) {
-		if (g->reasons[i].what == what)
+		if (g->reasons[i].what == what || g->reasons[i].what == other_reasons)
 			return &g->reasons[i];
 	}
-	if (g->n_reasons == REASONS_MAX || !GROW(g->reasons, g->n_reasons, g->cap_reasons))
-		return g->n_reasons ? &g->reasons[g->n_reasons - 1] : NULL;
-	g->reasons[g->n_reasons] = (struct reason){ .what = what, .call = call, .object = object };
+	if (!GROW(g->reasons, g->n_reasons, g->cap_reasons))
+		return NULL;
+	if (g->n_reasons == REASONS_MAX - 1)
+		g->reasons[g->n_reasons] = (struct reason){ .what = other_reasons, .call = other_reasons };
+	else
+		g->reasons[g->n_reasons] = (struct reason){ .what = what, .call = call, .object = object };
 	return &g->reasons[g->n_reasons++];
 }
 
