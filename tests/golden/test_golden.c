@@ -38,17 +38,15 @@ static FILE *case_open(const char *name, const char *file, const char *mode)
 static char *case_text(const char *name, const char *file, size_t *size)
 {
 	_cleanup_fclose_ FILE *in = case_open(name, file, "r");
-	_cleanup_fclose_ FILE *out = NULL;
 	char *text = NULL, buffer[4096];
+	FILE *out = open_memstream(&text, size);
 	size_t n;
 
-	if (!in)
+	if (!in || !out)
 		fail_msg("cannot open %s/%s", name, file);
-	out = open_memstream(&text, size);
-	assert_non_null(out);
 	while ((n = fread(buffer, 1, sizeof(buffer), in)) > 0)
 		fwrite(buffer, 1, n, out);
-	fflush(out);
+	fclose(out);
 	return text;
 }
 
