@@ -358,8 +358,10 @@ static size_t blobs_with_name(struct recorder *r, uint64_t name, uint64_t table)
 {
 	struct image *m = &r->image;
 	static uint32_t line;
-	uint64_t code = image_code(m, &(struct image_code){ name, image_ascii(m, "x.py"), table, ++line, line });
+	uint64_t code;
 
+	line++; /* each is another one */
+	code = image_code(m, &(struct image_code){ name, image_ascii(m, "x.py"), table, line, line });
 	recorder_forget(r);
 	assert_int_equal(recorder_walk_from(r, image_frame(m, code, 0, 0)), 0);
 	assert_int_equal(r->walk.n_frames, 1);
