@@ -254,13 +254,19 @@ static void fill_functions(struct owned *o, const struct builder *b, struct prof
 	}
 }
 
+static int by_function(const void *a, const void *b)
+{
+	const struct symbol *s = a;
+	const struct profile_function *f = b;
+
+	if (s->firstlineno != f->firstlineno)
+		return s->firstlineno < f->firstlineno ? -1 : 1;
+	return strcmp(s->function, f->name);
+}
+
 static const struct profile_function *function_of(const struct profile_file *file, const struct symbol *symbol)
 {
-	for (size_t i = 0; i < file->n_functions; i++) {
-		if (file->functions[i].name == symbol->function && file->functions[i].firstlineno == symbol->firstlineno)
-			return &file->functions[i];
-	}
-	return NULL;
+	return file->n_functions ? bsearch(symbol, file->functions, file->n_functions, sizeof(*file->functions), by_function) : NULL;
 }
 
 static void fill_lines(struct owned *o, const struct builder *b, struct profile_file *file, const struct placed *placed, size_t n)
@@ -375,7 +381,8 @@ static int by_leaf_time(const void *a, const void *b)
 	return s < t ? 1 : s > t ? -1 : (x > y) - (x < y);
 }
 
-static void fill_stack(struct owned *o, struct builder *b, struct profile_stack *stack, const struct leaf *leaf)
+/* paths: by symbol index; NULL: not asked for yet. */
+static void fill_stack(struct owned *o, struct builder *b, const char **paths, struct profile_stack *stack, const struct leaf *leaf)
 {
 	struct profile_frame *frames;
 	size_t depth = 0;
@@ -393,11 +400,15 @@ static void fill_stack(struct owned *o, struct builder *b, struct profile_stack 
 	stack->cut = leaf->cut;
 	for (uint32_t node = leaf->node; node; node = b->tree.nodes[node].parent) {
 		const struct node *n = &b->tree.nodes[node];
+		const struct symbol *symbol = n->symbol;
 
-		if (n->symbol)
-			frames[--depth] = (struct profile_frame){ builder_path(b, n->symbol->file), n->symbol->function, n->line };
-		else
+		if (!symbol) {
 			frames[--depth] = (struct profile_frame){ "<unknown>", "<unknown>", 0 };
+			continue;
+		}
+		if (!paths[symbol->index])
+			paths[symbol->index] = builder_path(b, symbol->file);
+		frames[--depth] = (struct profile_frame){ paths[symbol->index], symbol->function, n->line };
 	}
 }
 
@@ -405,10 +416,11 @@ static void fill_stacks(struct owned *o, struct builder *b)
 {
 	struct profile *p = &o->profile;
 	_cleanup_free_ const struct leaf **leaves = calloc(b->tree.n_leaves + 1, sizeof(*leaves));
+	_cleanup_free_ const char **paths = calloc(symbols__count(b->symbols) + 1, sizeof(*paths));
 	size_t n = 0;
 
 	p->stacks = take(o, b->tree.n_leaves, sizeof(*p->stacks));
-	o->failed |= !leaves;
+	o->failed |= !leaves || !paths;
 	if (o->failed)
 		return;
 	for (uint32_t i = 0; i < b->tree.n_leaves; i++) {
@@ -417,7 +429,7 @@ static void fill_stacks(struct owned *o, struct builder *b)
 	}
 	qsort(leaves, n, sizeof(*leaves), by_leaf_time);
 	for (size_t i = 0; i < n; i++)
-		fill_stack(o, b, &p->stacks[p->n_stacks++], leaves[i]);
+		fill_stack(o, b, paths, &p->stacks[p->n_stacks++], leaves[i]);
 }
 
 struct heavy { uint32_t process, site; const struct times *times; };
