@@ -7,20 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "profile/model.h"
+#include "profile/finish.h"
 #include "profile/source.h"
-#include "util/arena.h"
 #include "util/cleanup.h"
 
 #define PROCESS_TOP 20
 
-struct owned {
-	struct profile profile; /* first: profile__free() relies on it */
-	struct arena arena;
-	bool failed;
-};
-
-static void *take(struct owned *o, size_t n, size_t size)
+void *profile_take(struct owned *o, size_t n, size_t size)
 {
 	void *p = arena_array(&o->arena, n ? n : 1, size);
 
@@ -36,164 +29,6 @@ void profile__free(struct profile *profile)
 		return;
 	arena_release(&o->arena);
 	free(o);
-}
-
-static uint64_t since_start(const struct builder *b, uint64_t ns)
-{
-	return ns > b->start_ns ? ns - b->start_ns : 0;
-}
-
-static void times_sum(struct times *to, const struct times *from)
-{
-	to->python_ns += from->python_ns;
-	to->native_ns += from->native_ns;
-	to->system_ns += from->system_ns;
-	to->waiting_ns += from->waiting_ns;
-	to->runnable_ns += from->runnable_ns;
-}
-
-/* At most `limit` points, evenly picked, the last one among them. */
-static struct moment *moments(struct owned *o, const struct builder *b, const struct series *s, size_t limit, size_t *n)
-{
-	size_t count = s->count < limit ? s->count : limit;
-	struct moment *out = take(o, count, sizeof(*out));
-
-	*n = out ? count : 0;
-	for (size_t i = 0; i < *n; i++) {
-		const struct point *p = &s->points[(i + 1) * s->count / count - 1];
-
-		out[i] = (struct moment){ since_start(b, p->ns), p->value };
-	}
-	return out;
-}
-
-static int by_reason_ns(const void *a, const void *b)
-{
-	const struct wait_reason *x = a, *y = b;
-
-	return x->ns < y->ns ? 1 : x->ns > y->ns ? -1 : strcmp(x->what, y->what);
-}
-
-static void reasons_add(struct owned *o, struct measures *m, const struct gauge *g)
-{
-	struct wait_reason *all = take(o, m->n_waits_for + g->n_reasons, sizeof(*all));
-
-	if (!all)
-		return;
-	if (m->n_waits_for)
-		memcpy(all, m->waits_for, m->n_waits_for * sizeof(*all));
-	m->waits_for = all;
-	for (uint32_t i = 0; i < g->n_reasons; i++) {
-		const struct reason *r = &g->reasons[i];
-		size_t at = 0;
-
-		while (at < m->n_waits_for && all[at].what != r->what)
-			at++;
-		if (at == m->n_waits_for)
-			all[m->n_waits_for++] = (struct wait_reason){ .what = r->what, .call = r->call, .object = r->object };
-		all[at].ns += r->ns;
-		all[at].count += r->count;
-	}
-	qsort(all, m->n_waits_for, sizeof(*all), by_reason_ns);
-}
-
-static int by_double(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static int by_moment(const void *a, const void *b)
-{
-	uint64_t x = ((const struct moment *)a)->since_start_ns, y = ((const struct moment *)b)->since_start_ns;
-
-	return x < y ? -1 : x > y;
-}
-
-static void cpu_samples_add(struct owned *o, struct measures *m, const struct series *s)
-{
-	double *all = take(o, m->n_cpu_samples + s->count, sizeof(*all));
-	size_t n = m->n_cpu_samples;
-
-	if (!all)
-		return;
-	if (n)
-		memcpy(all, m->cpu_samples_s, n * sizeof(*all));
-	for (uint32_t i = 0; i < s->count; i++)
-		all[n++] = s->points[i].ns / 1e9;
-	if (m->n_cpu_samples)
-		qsort(all, n, sizeof(*all), by_double);
-	if (n > CPU_SAMPLES_MAX) {
-		for (size_t i = 0; i < CPU_SAMPLES_MAX; i++)
-			all[i] = all[i * n / CPU_SAMPLES_MAX];
-		n = CPU_SAMPLES_MAX;
-	}
-	m->cpu_samples_s = all;
-	m->n_cpu_samples = n;
-}
-
-/* Curves of the parts are put one after the other and added up again. */
-static void rss_timeline_add(struct owned *o, const struct builder *b, struct measures *m, const struct gauge *g)
-{
-	size_t n, total = m->n_rss_timeline;
-	struct moment *part = moments(o, b, &g->rss, TIMELINE_MAX, &n), *all;
-
-	if (!total) {
-		m->rss_timeline = part;
-		m->n_rss_timeline = n;
-		return;
-	}
-	all = take(o, total + n, sizeof(*all));
-	if (!all || !n)
-		return;
-	/* as increments, sorted, then cumulated */
-	for (size_t i = 0; i < total; i++)
-		all[i] = (struct moment){ m->rss_timeline[i].since_start_ns, m->rss_timeline[i].bytes - (i ? m->rss_timeline[i - 1].bytes : 0) };
-	for (size_t i = 0; i < n; i++)
-		all[total + i] = (struct moment){ part[i].since_start_ns, part[i].bytes - (i ? part[i - 1].bytes : 0) };
-	total += n;
-	qsort(all, total, sizeof(*all), by_moment);
-	for (size_t i = 1; i < total; i++)
-		all[i].bytes += all[i - 1].bytes;
-	if (total > TIMELINE_MAX) {
-		for (size_t i = 0; i < TIMELINE_MAX; i++)
-			all[i] = all[(i + 1) * total / TIMELINE_MAX - 1];
-		total = TIMELINE_MAX;
-	}
-	m->rss_timeline = all;
-	m->n_rss_timeline = total;
-}
-
-static void measures_add(struct owned *o, const struct builder *b, struct measures *m, const struct gauge *g)
-{
-	double before = m->core_utilization * times_total(&m->times), cpus = b->options->allowed_cpus ? b->options->allowed_cpus : 1;
-
-	times_sum(&m->times, &g->times);
-	m->samples += g->samples;
-	m->waits += g->waits;
-	m->rss_bytes += g->rss_bytes;
-	if (times_total(&m->times))
-		m->core_utilization = (before + g->running_ns / cpus) / times_total(&m->times);
-	if (m->core_utilization > 1)
-		m->core_utilization = 1;
-	if (g->cpu.count)
-		cpu_samples_add(o, m, &g->cpu);
-	if (g->rss.count)
-		rss_timeline_add(o, b, m, g);
-	if (g->n_reasons)
-		reasons_add(o, m, g);
-}
-
-/* Only what profile.h says a file's measures hold. */
-static void file_measures_add(struct owned *o, struct measures *m, const struct gauge *g)
-{
-	times_sum(&m->times, &g->times);
-	m->samples += g->samples;
-	m->waits += g->waits;
-	m->rss_bytes += g->rss_bytes;
-	if (g->n_reasons)
-		reasons_add(o, m, g);
 }
 
 struct placed { const char *path; const struct site *site; };
@@ -238,7 +73,7 @@ static void fill_functions(struct owned *o, const struct builder *b, struct prof
 	struct profile_function *function = NULL;
 	const struct symbol *last = NULL;
 
-	file->functions = take(o, n, sizeof(*file->functions));
+	file->functions = profile_take(o, n, sizeof(*file->functions));
 	for (size_t i = 0; file->functions && i < n; i++) {
 		const struct symbol *symbol = placed[i].site->symbol;
 
@@ -273,7 +108,7 @@ static void fill_lines(struct owned *o, const struct builder *b, struct profile_
 {
 	struct profile_line *line = NULL;
 
-	file->lines = take(o, n, sizeof(*file->lines));
+	file->lines = profile_take(o, n, sizeof(*file->lines));
 	for (size_t i = 0; file->lines && i < n; i++) {
 		if (!line || line->lineno != placed[i].site->line) {
 			line = &file->lines[file->n_lines++];
@@ -322,10 +157,10 @@ static bool is_measured(const struct gauge *g)
 static void fill_files(struct owned *o, struct builder *b, const uint64_t *inclusive)
 {
 	struct profile *p = &o->profile;
-	struct placed *lines = take(o, b->n_sites, sizeof(*lines)), *functions = take(o, b->n_sites, sizeof(*functions));
+	struct placed *lines = profile_take(o, b->n_sites, sizeof(*lines)), *functions = profile_take(o, b->n_sites, sizeof(*functions));
 	size_t n = 0;
 
-	p->files = take(o, b->n_sites, sizeof(*p->files));
+	p->files = profile_take(o, b->n_sites, sizeof(*p->files));
 	if (o->failed)
 		return;
 	for (uint32_t i = 0; i < b->n_sites; i++) {
@@ -353,8 +188,8 @@ static void fill_files(struct owned *o, struct builder *b, const uint64_t *inclu
 static uint64_t *inclusive_times(struct owned *o, const struct builder *b)
 {
 	size_t n = symbols__count(b->symbols);
-	uint64_t *inclusive = take(o, n, sizeof(*inclusive));
-	uint32_t *seen = take(o, n, sizeof(*seen)); /* leaf + 1 that counted the function last */
+	uint64_t *inclusive = profile_take(o, n, sizeof(*inclusive));
+	uint32_t *seen = profile_take(o, n, sizeof(*seen)); /* leaf + 1 that counted the function last */
 
 	for (uint32_t i = 0; !o->failed && i < b->tree.n_leaves; i++) {
 		const struct leaf *leaf = &b->tree.leaves[i];
@@ -389,7 +224,7 @@ static void fill_stack(struct owned *o, struct builder *b, const char **paths, s
 
 	for (uint32_t node = leaf->node; node; node = b->tree.nodes[node].parent)
 		depth++;
-	frames = take(o, depth, sizeof(*frames));
+	frames = profile_take(o, depth, sizeof(*frames));
 	if (!frames)
 		return;
 	stack->frames = frames;
@@ -419,7 +254,7 @@ static void fill_stacks(struct owned *o, struct builder *b)
 	_cleanup_free_ const char **paths = calloc(symbols__count(b->symbols) + 1, sizeof(*paths));
 	size_t n = 0;
 
-	p->stacks = take(o, b->tree.n_leaves, sizeof(*p->stacks));
+	p->stacks = profile_take(o, b->tree.n_leaves, sizeof(*p->stacks));
 	o->failed |= !leaves || !paths;
 	if (o->failed)
 		return;
@@ -467,7 +302,7 @@ static void fill_tops(struct owned *o, struct builder *b)
 		for (end = start + 1; end < n && all[end].process == all[start].process;)
 			end++;
 		keep = end - start < PROCESS_TOP ? end - start : PROCESS_TOP;
-		p->top = take(o, keep, sizeof(*p->top));
+		p->top = profile_take(o, keep, sizeof(*p->top));
 		for (size_t i = 0; p->top && i < keep; i++) {
 			const struct site *site = &b->sites[all[start + i].site];
 
@@ -499,7 +334,7 @@ static void fill_processes(struct owned *o, struct builder *b)
 {
 	struct profile *p = &o->profile;
 
-	p->processes = take(o, b->n_processes, sizeof(*p->processes));
+	p->processes = profile_take(o, b->n_processes, sizeof(*p->processes));
 	for (uint32_t i = 0; !o->failed && i < b->n_processes; i++) {
 		const struct process *from = &b->processes[i];
 
@@ -546,7 +381,7 @@ struct profile *builder__profile(struct builder *b)
 	memcpy(p->losses, b->losses, sizeof(p->losses));
 	p->unknown_frames = b->unknown_frames;
 	p->python_frames = b->python_frames;
-	p->notices = take(o, b->n_notices, sizeof(*p->notices));
+	p->notices = profile_take(o, b->n_notices, sizeof(*p->notices));
 	if (p->notices && b->n_notices)
 		memcpy(p->notices, b->notices, b->n_notices * sizeof(*p->notices));
 	p->n_notices = b->n_notices;

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files that finish a profile share: the profile with its arena, and the sums of gauges.
+ */
+#ifndef FIXINGAHOLE_FINISH_H
+#define FIXINGAHOLE_FINISH_H
+
+#include "profile/model.h"
+#include "util/arena.h"
+
+struct owned {
+	struct profile profile; /* first: profile__free() relies on it */
+	struct arena arena;
+	bool failed;
+};
+
+/* Zeroed memory of the profile for n elements; when there is none, NULL and ->failed. */
+void *profile_take(struct owned *o, size_t n, size_t size);
+
+/* Nanoseconds from the run's start on; 0 for what was before. */
+uint64_t since_start(const struct builder *b, uint64_t ns);
+/* At most `limit` points, evenly picked, the last one among them. */
+struct moment *moments(struct owned *o, const struct builder *b, const struct series *s, size_t limit, size_t *n);
+/* Adds one place's measures to those of a line or a function. */
+void measures_add(struct owned *o, const struct builder *b, struct measures *m, const struct gauge *g);
+/* Only what profile.h says a file's measures hold. */
+void file_measures_add(struct owned *o, struct measures *m, const struct gauge *g);
+
+#endif
