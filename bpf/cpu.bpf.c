@@ -5,16 +5,32 @@
 #include "stack.h"
 
 /* It runs, so it counts as running, even if its switch-in was not announced (see wait.bpf.c). */
-static __always_inline void note_running(struct thread_state *t, struct proc_state *p)
+static __always_inline void note_running(struct thread_state *t, struct proc_state *p, u64 now)
 {
-	u64 now, since = p->last_out_ns;
+	u64 since = p->last_out_ns;
 
 	if (t->on_cpu)
 		return;
 	t->on_cpu = 1;
-	now = bpf_ktime_get_ns();
+	t->in_ns = now;
 	if (__sync_fetch_and_add(&p->running, 1) == 0 && since && now > since)
 		t->late_ns += now - since;
+}
+
+/*
+ * The time that this sample stands for: what the thread has run since its last one. That is
+ * a period, unless the timer came late (a busy host) or lost time at switches (50,000 of them
+ * a second lose a third of it). So the samples of a thread add up to its time on CPU.
+ */
+static __always_inline u64 sample_weight(struct thread_state *t, u64 now)
+{
+	u64 run = t->out_run_ns + (now - t->in_ns), weight;
+
+	if (run <= t->sampled_run_ns)
+		return 0;
+	weight = run - t->sampled_run_ns;
+	t->sampled_run_ns = run;
+	return weight;
 }
 
 /* Words above the stack pointer among which a direct caller's return address must be. */
@@ -46,7 +62,7 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
 	struct proc_state *p = proc_of(task);
 	struct counters *c = counters_get();
 	struct walk *w;
-	u64 cs = *(volatile unsigned long *)&ctx->regs.cs;
+	u64 cs = *(volatile unsigned long *)&ctx->regs.cs, now = bpf_ktime_get_ns();
 	int why;
 
 	if (!t || !p)
@@ -54,9 +70,9 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
 	w = scratch_take(SCRATCH_CPU);
 	if (!w)
 		return 0;
-	note_running(t, p);
+	note_running(t, p, now);
 	stack_head(w, EVENT_CPU, task, p);
-	w->stack.weight = ctx->sample_period;
+	w->stack.weight = sample_weight(t, now);
 	why = stack_begin(w, task, p, t);
 	if (!why)
 		walk_all(w);

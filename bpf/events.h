@@ -68,7 +68,7 @@ enum stack_flag {
 /* EVENT_CPU, EVENT_BLOCK, EVENT_RSS. Frames innermost first. */
 struct event_stack {
 	struct event_header head; /* flags: enum stack_flag */
-	__u64 weight;       /* CPU: ns; RSS: bytes; BLOCK: the stack's id, to which waits refer */
+	__u64 weight;       /* CPU: ns on CPU since the thread's last sample (a period, as a rule); RSS: bytes; BLOCK: the stack's id, to which waits refer */
 	__u64 user_ip;      /* user-mode instruction pointer */
 	__u64 rss_bytes;    /* of the process, as far as known; else 0 */
 	__u16 n_frames;

@@ -19,6 +19,7 @@
 
 /* Places of waiting that a thread remembers (see wait.bpf.c). */
 #define MARK_SLOTS 8
+#define PLACE_SLOTS 8
 
 /* Waiting not sent yet, all of one kind and place. */
 struct wait_sum {
@@ -34,17 +35,25 @@ enum { SUM_BLOCKED = 0, SUM_RUNNABLE = 1, SUMS = 2 };
 
 /* A thread of the target. Exists for target threads only. */
 struct thread_state {
-	u64 block_id;  /* the stack at the last switch-out; 0: none */
+	u64 block_id;  /* the stack at the last switch-out; 0: none. Valid if noted, like the next three */
 	s32 syscall;   /* that it was in then; -1: none */
 	s32 fd;        /* that the call is about; -1: none */
 	u32 fault;     /* switched out in a page fault */
+	u32 noted;     /* the last switch-out was looked at */
 	u32 on_cpu;    /* counted in .running */
+	u32 out_state; /* the task's state at the last switch-out; 0: it was preempted */
 	u64 mark[MARK_SLOTS]; /* where it stopped before, and the stacks seen there */
 	u64 mark_id[MARK_SLOTS];
+	u64 place[PLACE_SLOTS]; /* the same by what the registers alone tell, direct-mapped */
+	u64 place_id[PLACE_SLOTS];
 	u32 mark_next;
+	u32 estimated; /* waits since the last record whose stack was not looked at */
+	u64 carry_ns;  /* short waits whose stack is not known */
 	u32 carry_count;
-	u64 carry_ns;  /* short waits whose stack was not walked */
+	u32 pad;
+	u64 in_ns;      /* when it last started to run */
 	u64 out_run_ns; /* sum_exec_runtime at the last switch-out */
+	u64 sampled_run_ns; /* of it, up to the last CPU sample: that much has been charged */
 	u64 late_ns;   /* a wait that ended unnoticed and is still to be charged */
 	u64 run_base_ns; /* sum_exec_runtime at the last exec */
 	struct wait_sum sums[SUMS];
@@ -124,18 +133,17 @@ struct {
 	__type(value, struct counters);
 } counters __weak SEC(".maps");
 
-/* Token buckets per CPU: how often a switch may be walked. */
-struct bucket {
-	u64 refilled_ns;
-	u32 tokens;
-	u32 pad;
+/* How much may still be spent on switches, per CPU (see wait.bpf.c). */
+struct budgets {
+	u64 filled_ns;
+	u32 tokens[4];
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 2);
+	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct bucket);
-} buckets __weak SEC(".maps");
+	__type(value, struct budgets);
+} budgets __weak SEC(".maps");
 
 static __always_inline struct counters *counters_get(void)
 {

@@ -78,8 +78,11 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	t->cache.tstate = 0;
 	t->cache.next_scan_ns = 0;
 	t->block_id = 0;
-	t->run_base_ns = task->se.sum_exec_runtime;
+	__builtin_memset(t->place, 0, sizeof(t->place));
 	head_fill(&event.head, EVENT_EXEC, sizeof(event), task, p->space);
+	/* time on CPU counts from here; sum_exec_runtime may lag by a tick, but by the same for all of these */
+	t->in_ns = event.head.time_ns;
+	t->run_base_ns = t->out_run_ns = t->sampled_run_ns = task->se.sum_exec_runtime;
 	bpf_probe_read_kernel_str(event.path, sizeof(event.path), bprm->filename);
 	send(&event, sizeof(event), true);
 	return 0;

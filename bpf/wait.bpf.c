@@ -7,11 +7,15 @@
  * A stack can only be read while its thread is current, so it is read at
  * switch-out, before anybody knows whether the wait will be long. Programs that
  * switch 50,000 times a second must not pay for that, hence:
- * - each CPU has a budget of full walks (bucket 0). Within it every switch-out is walked;
- * - over it, a cheap mark (innermost frame and instruction, stack pointer, system call) is
- *   looked up in the thread's own memory of stacks walked before;
- * - one not seen before is walked within a second budget (bucket 1);
- * - over that too the wait is carried over to the thread's next walk, and counted.
+ * - each CPU has a budget of full walks (BUDGET_WALK). Within it every switch-out is walked;
+ * - over it, a cheap mark of the place (innermost frame and instruction, stack pointer, system
+ *   call) is looked up in the thread's own memory of stacks walked before;
+ * - a mark not seen before is walked within a budget of its own (BUDGET_NEW); over that too,
+ *   the wait is carried over to the thread's next walk, and counted;
+ * - a mark still costs three reads of user memory, so marks have a budget as well
+ *   (BUDGET_MARK). Over it a switch-out is not looked at. Should its wait count after all, the
+ *   thread's registers, which the kernel keeps while it sleeps, tell the system call and the stack
+ *   depth, and the stack last seen there is taken; that is counted as estimated.
  * Short waits of one kind are added up and sent together.
  *
  * Some virtual machines hide the switches away from their own service tasks, so a
@@ -27,8 +31,10 @@
 #define TASK_UNINTERRUPTIBLE 2
 #define TASK_DEAD 0x80
 
-#define BUCKET_REFILL_NS 1000000ULL
-#define BUCKET_MAX 64
+/* Per CPU and unit of time; the most that can be saved up. */
+#define BUDGET_UNIT_NS 1000000ULL
+#define BUDGET_SAVED_UNITS 50
+enum budget { BUDGET_WALK, BUDGET_NEW, BUDGET_MARK, BUDGETS };
 
 /* A wait from this length on is sent by itself; sums are sent from the second on. */
 #define WAIT_LONG_NS 1000000ULL
@@ -37,22 +43,37 @@
 
 #define SYS_poll 7
 
-static __always_inline bool bucket_take(u32 index, u64 now)
+static __always_inline bool budget_take(struct budgets *b, enum budget which)
 {
-	struct bucket *b = bpf_map_lookup_elem(&buckets, &index);
-	u64 refill;
+	if (!b->tokens[which])
+		return false;
+	b->tokens[which]--;
+	return true;
+}
+
+/* The CPU's budgets, filled up to now. */
+static __always_inline struct budgets *budgets_get(u64 now)
+{
+	u32 zero = 0;
+	struct budgets *b = bpf_map_lookup_elem(&budgets, &zero);
+	u64 units;
 
 	if (!b)
-		return false;
-	refill = (now - b->refilled_ns) / BUCKET_REFILL_NS;
-	if (refill) {
-		b->refilled_ns = now;
-		b->tokens = refill >= BUCKET_MAX || b->tokens + refill > BUCKET_MAX ? BUCKET_MAX : b->tokens + refill;
+		return 0;
+	units = (now - b->filled_ns) / BUDGET_UNIT_NS;
+	if (units) {
+		const u32 per_unit[BUDGETS] = { [BUDGET_WALK] = 1, [BUDGET_NEW] = 1, [BUDGET_MARK] = 10 };
+
+		b->filled_ns = now;
+		if (units > BUDGET_SAVED_UNITS)
+			units = BUDGET_SAVED_UNITS;
+		for (int i = 0; i < BUDGETS; i++) {
+			b->tokens[i] += units * per_unit[i];
+			if (b->tokens[i] > BUDGET_SAVED_UNITS * per_unit[i])
+				b->tokens[i] = BUDGET_SAVED_UNITS * per_unit[i];
+		}
 	}
-	if (!b->tokens)
-		return false;
-	b->tokens--;
-	return true;
+	return b;
 }
 
 /* System calls whose first argument is the descriptor that they wait for. */
@@ -69,20 +90,26 @@ static __always_inline bool waits_for_fd(s32 nr)
 	return false;
 }
 
-/* What the thread, which is current, is about to wait for. Returns its user stack pointer. */
-static __always_inline u64 note_call(struct thread_state *t, struct task_struct *task, u32 state)
+/* What the thread waits for since it stopped. Returns what its registers tell of the place. */
+static __always_inline u64 note_call(struct thread_state *t, struct task_struct *task)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
-	s32 nr = (s32)regs->orig_ax, fd = -1;
+	s32 nr = (s32)regs->orig_ax;
 
-	t->fault = nr < 0 && state == TASK_UNINTERRUPTIBLE;
+	t->fault = nr < 0 && (t->out_state & TASK_UNINTERRUPTIBLE);
 	t->syscall = nr < 0 ? -1 : nr;
-	if (waits_for_fd(nr))
-		fd = (s32)regs->di;
-	else if (nr == SYS_poll && regs->si == 1 && READ_USER(&fd, sizeof(fd), regs->di))
-		fd = -1;
-	t->fd = fd;
-	return regs->sp;
+	t->fd = waits_for_fd(nr) ? (s32)regs->di : -1;
+	return py_mix64(regs->sp, (u32)t->syscall);
+}
+
+/* poll() of one descriptor is a wait for that one. `task` is current. */
+static __always_inline void note_poll(struct thread_state *t, struct task_struct *task)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	s32 fd;
+
+	if (t->syscall == SYS_poll && regs->si == 1 && !READ_USER(&fd, sizeof(fd), regs->di))
+		t->fd = fd;
 }
 
 static __noinline int sum_send(struct wait_sum *sum, struct thread_state *t, struct task_struct *task, struct proc_state *p)
@@ -97,12 +124,12 @@ static __noinline int sum_send(struct wait_sum *sum, struct thread_state *t, str
 	event.count = sum->count;
 	event.wait_kind = sum->kind;
 	event.syscall = sum->syscall;
-	event.estimated = t->carry_count;
+	event.estimated = t->estimated;
 	object_fill((u64)BPF_CORE_READ(task, files), sum->fd, &event.object);
 	send(&event, sizeof(event), false);
 	sum->ns = 0;
 	sum->count = 0;
-	t->carry_count = 0;
+	t->estimated = 0;
 	return 0;
 }
 
@@ -133,21 +160,29 @@ static __noinline u64 block_walk(struct thread_state *t, struct task_struct *tas
 	return id;
 }
 
-/* The stack of the current thread `task`, which stops running. */
-static __always_inline void block_note(struct thread_state *t, struct task_struct *task, struct proc_state *p, u64 sp, u64 now)
+static __always_inline u64 place_mark(struct thread_state *t, struct proc_state *p, u64 place)
 {
-	u32 slot = MARK_SLOTS, index = p->python.layout - 1;
+	u32 index = p->python.layout - 1;
 	struct py_layout *layout = bpf_map_lookup_elem(&layouts, &index);
-	u64 mark = py_mix64(sp, ((u64)p->space << 32) | (u32)t->syscall);
 
-	if (layout)
-		mark = py_mix64(mark, walk_mark(layout, &t->cache));
+	return layout ? py_mix64(place, walk_mark(layout, &t->cache)) : place;
+}
+
+/* The stack of the current thread `task`, which stops running: walked, or by its mark. */
+static __always_inline void block_note(struct thread_state *t, struct task_struct *task, struct proc_state *p, struct budgets *b, bool walk)
+{
+	u64 place = note_call(t, task), mark;
+	u32 slot = MARK_SLOTS, at = (place >> 32) & (PLACE_SLOTS - 1);
+
+	note_poll(t, task);
+	mark = place_mark(t, p, place);
 	for (u32 i = 0; i < MARK_SLOTS; i++) {
 		if (t->mark[i] == mark)
 			slot = i;
 	}
+	t->noted = 1;
 	t->block_id = 0;
-	if (bucket_take(0, now) || (slot == MARK_SLOTS && bucket_take(1, now))) {
+	if (walk || (slot == MARK_SLOTS && budget_take(b, BUDGET_NEW))) {
 		if (slot == MARK_SLOTS)
 			slot = t->mark_next++;
 		t->block_id = block_walk(t, task, p, mark, slot);
@@ -156,17 +191,35 @@ static __always_inline void block_note(struct thread_state *t, struct task_struc
 	} else {
 		COUNT(skipped_walks);
 	}
+	t->place[at] = place;
+	t->place_id[at] = t->block_id;
+}
+
+/* The same for a switch-out that was not looked at, once it turns out that it counts. */
+static __always_inline void block_guess(struct thread_state *t, struct task_struct *task)
+{
+	u64 place = note_call(t, task);
+	u32 at = (place >> 32) & (PLACE_SLOTS - 1);
+
+	t->block_id = t->place[at] == place ? t->place_id[at] : 0;
+	t->noted = 1;
+	t->estimated++;
 }
 
 /* The process of `task`, which starts to run, has waited for `gap` ns. */
 static __noinline int gap_charge(struct thread_state *t, struct task_struct *task, struct proc_state *p, u64 gap)
 {
-	u32 kind = p->last_runnable ? WAIT_RUNNABLE : t->fault ? WAIT_PAGE_IN : WAIT_BLOCKED;
-	struct wait_sum *sum = &t->sums[kind == WAIT_RUNNABLE ? SUM_RUNNABLE : SUM_BLOCKED];
+	struct wait_sum *sum;
+	u32 kind;
 
+	if (!t->noted)
+		block_guess(t, task);
+	kind = p->last_runnable ? WAIT_RUNNABLE : t->fault ? WAIT_PAGE_IN : WAIT_BLOCKED;
+	sum = &t->sums[kind == WAIT_RUNNABLE ? SUM_RUNNABLE : SUM_BLOCKED];
 	if (!t->block_id && t->mark_next && gap < WAIT_LONG_NS) {
 		t->carry_ns += gap;
 		t->carry_count++;
+		t->estimated++;
 		return 0;
 	}
 	if (sum->ns && (sum->stack_id != t->block_id || sum->kind != kind || sum->syscall != t->syscall || sum->fd != t->fd))
@@ -176,8 +229,9 @@ static __noinline int gap_charge(struct thread_state *t, struct task_struct *tas
 	sum->syscall = t->syscall;
 	sum->fd = t->fd;
 	sum->ns += gap + t->carry_ns;
-	sum->count += 1 + (t->carry_ns ? t->carry_count : 0);
+	sum->count += 1 + t->carry_count;
 	t->carry_ns = 0;
+	t->carry_count = 0;
 	if (gap >= WAIT_LONG_NS || sum->ns >= WAIT_SUM_NS || sum->count >= WAIT_SUM_COUNT)
 		sum_send(sum, t, task, p);
 	return 0;
@@ -198,14 +252,25 @@ static __always_inline void gap_charge_late(struct thread_state *t, struct task_
 		gap_charge(t, task, p, late);
 }
 
+static __always_inline void switch_out(struct thread_state *t, struct task_struct *task, struct proc_state *p, struct budgets *b, bool walk, bool mark)
+{
+	t->noted = 0;
+	if (t->out_state & TASK_DEAD) {
+		sum_send(&t->sums[SUM_BLOCKED], t, task, p);
+		sum_send(&t->sums[SUM_RUNNABLE], t, task, p);
+	} else if (walk || mark) {
+		block_note(t, task, p, b, walk);
+	}
+}
+
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
 	struct thread_state *out = bpf_task_storage_get(&threads, prev, 0, 0);
 	struct thread_state *in = bpf_task_storage_get(&threads, next, 0, 0);
-	struct proc_state *p;
-	u64 now, sp, since;
-	u32 state;
+	struct proc_state *p = 0;
+	struct budgets *b;
+	u64 now, since;
 
 	if (!out) {
 		/* keeps the compiler from or-ing two pointers, which the verifier refuses */
@@ -214,31 +279,45 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 			return 0;
 	}
 	now = bpf_ktime_get_ns();
-	p = out ? proc_of(prev) : 0;
-	if (p && p->space) {
-		state = prev->__state;
-		gap_charge_late(out, prev, p, now);
-		sp = note_call(out, prev, state);
-		if (state & TASK_DEAD) {
-			out->block_id = 0;
-			sum_send(&out->sums[SUM_BLOCKED], out, prev, p);
-			sum_send(&out->sums[SUM_RUNNABLE], out, prev, p);
+	if (out) {
+		/* from one thread to another of the same process, which runs on */
+		bool handover = in && prev->tgid == next->tgid && out->on_cpu && !in->on_cpu;
+		bool walk, mark;
+
+		b = budgets_get(now);
+		if (!b)
+			return 0;
+		walk = budget_take(b, BUDGET_WALK);
+		mark = !walk && budget_take(b, BUDGET_MARK);
+		out->out_state = preempt ? 0 : prev->__state;
+		if (!handover || walk || mark || out->late_ns || (out->out_state & TASK_DEAD))
+			p = proc_of(prev);
+		if (p && p->space) {
+			gap_charge_late(out, prev, p, now);
+			switch_out(out, prev, p, b, walk, mark);
 		} else {
-			block_note(out, prev, p, sp, now);
+			out->noted = 0;
 		}
-		p->last_runnable = preempt || !state;
-		p->last_out_ns = now;
 		out->out_run_ns = prev->se.sum_exec_runtime;
-		if (out->on_cpu)
-			__sync_fetch_and_add(&p->running, -1);
-		out->on_cpu = 0;
+		if (handover) {
+			out->on_cpu = 0;
+			in->on_cpu = 1;
+			in->in_ns = now;
+			return 0;
+		}
+		if (p && p->space) {
+			p->last_runnable = !out->out_state;
+			p->last_out_ns = now;
+			if (out->on_cpu)
+				__sync_fetch_and_add(&p->running, -1);
+			out->on_cpu = 0;
+		}
 	}
 	p = in ? proc_of(next) : 0;
-	if (p && p->space) {
+	if (p && p->space && !in->on_cpu) {
 		since = p->last_out_ns;
-		if (in->on_cpu)
-			return 0;
 		in->on_cpu = 1;
+		in->in_ns = now;
 		if (__sync_fetch_and_add(&p->running, 1) == 0 && since && now > since)
 			gap_charge(in, next, p, now - since);
 	}
