@@ -30,8 +30,8 @@ struct wait_sum {
 	s32 fd;
 	u32 kind;
 };
-/* Sums kept side by side: by how the wait began. */
-enum { SUM_BLOCKED = 0, SUM_RUNNABLE = 1, SUMS = 2 };
+/* Sums kept side by side: by how the wait began, and one for waits whose end was noticed late. */
+enum { SUM_BLOCKED = 0, SUM_RUNNABLE = 1, SUM_LATE = 2, SUMS = 3 };
 
 /* A thread of the target. Exists for target threads only. */
 struct thread_state {

@@ -212,6 +212,7 @@ static __noinline int gap_charge(struct thread_state *t, struct task_struct *tas
 	struct wait_sum *sum;
 	u32 kind;
 
+	sum_send(&t->sums[SUM_LATE], t, task, p);
 	if (!t->noted)
 		block_guess(t, task);
 	kind = p->last_runnable ? WAIT_RUNNABLE : t->fault ? WAIT_PAGE_IN : WAIT_BLOCKED;
@@ -237,10 +238,14 @@ static __noinline int gap_charge(struct thread_state *t, struct task_struct *tas
 	return 0;
 }
 
-/* A wait that ended with this thread, which stops running now, without our knowledge: charged late. */
+/*
+ * A wait that ended with this thread, which stops running now, without our knowledge. It is
+ * put aside and sent with the thread's next wait, or at its end.
+ */
 static __always_inline void gap_charge_late(struct thread_state *t, struct task_struct *task, struct proc_state *p, u64 now)
 {
 	u64 run, since = p->last_out_ns, late = t->late_ns;
+	struct wait_sum *sum = &t->sums[SUM_LATE];
 
 	t->late_ns = 0;
 	if (!t->on_cpu && p->running <= 0 && since) {
@@ -248,16 +253,24 @@ static __always_inline void gap_charge_late(struct thread_state *t, struct task_
 		if (now - run > since && now > run)
 			late += now - run - since;
 	}
-	if (late)
-		gap_charge(t, task, p, late);
+	if (!late)
+		return;
+	if (!sum->ns) {
+		sum->stack_id = t->noted ? t->block_id : 0;
+		sum->syscall = t->syscall;
+		sum->fd = t->fd;
+		sum->kind = p->last_runnable ? WAIT_RUNNABLE : t->fault ? WAIT_PAGE_IN : WAIT_BLOCKED;
+	}
+	sum->ns += late;
+	sum->count++;
 }
 
 static __always_inline void switch_out(struct thread_state *t, struct task_struct *task, struct proc_state *p, struct budgets *b, bool walk, bool mark)
 {
 	t->noted = 0;
 	if (t->out_state & TASK_DEAD) {
-		sum_send(&t->sums[SUM_BLOCKED], t, task, p);
-		sum_send(&t->sums[SUM_RUNNABLE], t, task, p);
+		for (int i = 0; i < SUMS; i++)
+			sum_send(&t->sums[i], t, task, p);
 	} else if (walk || mark) {
 		block_note(t, task, p, b, walk);
 	}
