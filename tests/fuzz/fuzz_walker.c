@@ -89,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		host.reads = 0;
 		if (walk_begin(&walk, &process, &cache))
 			continue;
-		walk_light(&walk);
+		walk_mark(&walk.layout, &cache);
 		walk_all(&walk);
 		if (walk.n_frames > PY_MAX_DEPTH || host.reads > READS_MAX)
 			abort();

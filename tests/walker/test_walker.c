@@ -620,6 +620,28 @@ static void the_mark_changes_with_the_place(void **state)
 	for_each_layout(check_mark);
 }
 
+static void check_hash(struct recorder *r)
+{
+	struct image *m = &r->image;
+	uint64_t code = image_simple_code(m, "f", 3), outer = image_frame(m, code, 2, 0), other = image_frame(m, code, 4, 0), hash;
+
+	assert_int_equal(recorder_walk_from(r, image_frame(m, code, 6, outer)), 0);
+	hash = r->walk.hash;
+	assert_int_equal(recorder_walk(r), 0);
+	assert_int_equal(r->walk.hash, hash);
+	assert_int_equal(recorder_walk_from(r, image_frame(m, code, 8, outer)), 0);
+	assert_int_not_equal(r->walk.hash, hash);
+	assert_int_equal(recorder_walk_from(r, image_frame(m, code, 6, other)), 0);
+	assert_int_not_equal(r->walk.hash, hash);
+	assert_int_equal(recorder_walk_from(r, image_frame(m, code, 6, image_frame(m, code, 2, other))), 0);
+	assert_int_not_equal(r->walk.hash, hash);
+}
+
+static void every_frame_counts_for_a_stacks_hash(void **state)
+{
+	for_each_layout(check_hash);
+}
+
 static void a_full_ring_buffer_does_not_stop_the_walk(void **state)
 {
 	struct py_layout layout = layout_of(0x030b);
@@ -652,6 +674,7 @@ int main(void)
 		cmocka_unit_test(the_search_of_the_list_ends),
 		cmocka_unit_test(another_code_object_at_the_same_place_is_another_one),
 		cmocka_unit_test(the_mark_changes_with_the_place),
+		cmocka_unit_test(every_frame_counts_for_a_stacks_hash),
 		cmocka_unit_test(a_full_ring_buffer_does_not_stop_the_walk),
 	};
 
