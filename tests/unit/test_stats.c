@@ -225,10 +225,36 @@ static void test_metadata_of_a_user(void **state)
 		shell("test \"$(cat filter-ran)\" = \"$(id -u nobody)\"");
 }
 
+/* Two threads at work for ten seconds are twenty seconds: the details of the same run say so, those of another do not. */
+static void test_whole_from_details(void **state)
+{
+	static const char results[] = "{\"elapsed_time_sec\": 10, \"start_time_absolute\": 1000.25, \"files\": {\"/w/a.py\": {\"functions\": [" F "]}}}";
+	struct stats_options options = {.root = "/w", .sort = true};
+	cJSON *json;
+
+	make_folder("whole");
+	put("whole/profile_results.json", results);
+	put("whole/profile_details.json", "{\"start_epoch_s\": 1000.25, \"whole\": {\"python_s\": 15, \"waiting_s\": 5, \"odd\": \"x\"}}");
+	json = stats(&options);
+	check(json, "a.py:f", "user", 6, 0);
+	cJSON_Delete(json);
+	put("whole/profile_details.json", "{\"start_epoch_s\": 1001.25, \"whole\": {\"python_s\": 15}}");
+	json = stats(&options);
+	check(json, "a.py:f", "user", 3, 0);
+	cJSON_Delete(json);
+	/* the second run's details are numbered like its results */
+	put("whole/profile_details_1.json", "{\"start_epoch_s\": 1000.25, \"whole\": {\"python_s\": 30}}");
+	put("whole/profile_results_1.json", results);
+	json = stats(&options);
+	check(json, "a.py:f", "user", 6, sqrt(18));
+	cJSON_Delete(json);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_runs, setup, teardown),
+cmocka_unit_test_setup_teardown(test_whole_from_details, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_run_and_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_metadata, setup, teardown),

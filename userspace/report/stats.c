@@ -49,7 +49,7 @@ static const char *function_key(struct stats *stats, const struct stored_functio
 	return strings__intern(stats->strings, key);
 }
 
-static int add_run(struct stats *stats, const struct stored *stored)
+static int add_run(struct stats *stats, const struct stored *stored, double whole_s)
 {
 	if (stats->n + stored->n_functions > stats->capacity) {
 		size_t capacity = (stats->n + stored->n_functions) * 2;
@@ -69,8 +69,8 @@ static int add_run(struct stats *stats, const struct stored *stored)
 			.path = strings__intern(stats->strings, function->path),
 			.run = stats->runs,
 			.figures = {
-				[FIGURE_USER] = (function->python_percent + function->native_percent) / 100 * stored->elapsed_s,
-				[FIGURE_SYSTEM] = function->system_percent / 100 * stored->elapsed_s,
+				[FIGURE_USER] = (function->python_percent + function->native_percent) / 100 * whole_s,
+				[FIGURE_SYSTEM] = function->system_percent / 100 * whole_s,
 				[FIGURE_MEMORY] = function->peak_mb,
 			},
 		};
@@ -107,7 +107,7 @@ static int add_file(struct stats *stats, const char *path, const char *name, cha
 	}
 	if (err < 0) /* some other JSON that happens to lie here */
 		return err == -ENOMEM ? err : 0;
-	err = add_run(stats, &stored);
+	err = add_run(stats, &stored, stored__whole_s(&stored, path));
 	stored__release(&stored);
 	return err;
 }

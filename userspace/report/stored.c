@@ -155,6 +155,8 @@ static int read_all(struct stored *stored, const char *path, char problem[512])
 	}
 	if (get_number(stored->json, "the profile", "elapsed_time_sec", 1e12, &stored->elapsed_s, problem) < 0)
 		return -EINVAL;
+	item = cJSON_GetObjectItemCaseSensitive(stored->json, "start_time_absolute");
+	stored->start_epoch_s = cJSON_IsNumber(item) ? item->valuedouble : 0;
 	item = cJSON_GetObjectItemCaseSensitive(stored->json, "memory");
 	stored->memory = cJSON_IsTrue(item);
 	item = cJSON_GetObjectItemCaseSensitive(stored->json, "max_footprint_mb");
@@ -181,6 +183,44 @@ int stored__load(struct stored *stored, const char *path, char problem[512])
 	if (err < 0)
 		stored__release(stored);
 	return err;
+}
+
+/* Sum of the whole's times in one details file of the same run; 0: not that. */
+static double details_whole_s(const struct stored *stored, const char *path)
+{
+	_cleanup_free_ char *text = NULL;
+	char problem[512];
+	const cJSON *whole, *item;
+	double sum = 0;
+	size_t size = 0;
+	cJSON *json;
+
+	if (read_file(path, &text, &size, problem) < 0)
+		return 0;
+	json = cJSON_ParseWithLengthOpts(text, size + 1, NULL, 1);
+	item = cJSON_GetObjectItemCaseSensitive(json, "start_epoch_s");
+	whole = cJSON_GetObjectItemCaseSensitive(json, "whole");
+	if (cJSON_IsNumber(item) && fabs(item->valuedouble - stored->start_epoch_s) < 1e-3) {
+		cJSON_ArrayForEach(item, whole)
+			sum += cJSON_IsNumber(item) && isfinite(item->valuedouble) && item->valuedouble > 0 ? item->valuedouble : 0;
+	}
+	cJSON_Delete(json);
+	return sum;
+}
+
+double stored__whole_s(const struct stored *stored, const char *path)
+{
+	const char *slash = strrchr(path, '/'), *number = strrchr(path, '_');
+	int folder = slash ? (int)(slash - path) + 1 : 0;
+	_cleanup_free_ char *numbered = NULL, *plain = NULL;
+	double whole = 0;
+
+	/* "NAME_2.json" goes with "profile_details_2.json" */
+	if (number && number[1] >= '0' && number[1] <= '9' && asprintf(&numbered, "%.*sprofile_details%s", folder, path, number) > 0)
+		whole = details_whole_s(stored, numbered);
+	if (whole <= 0 && asprintf(&plain, "%.*sprofile_details.json", folder, path) > 0)
+		whole = details_whole_s(stored, plain);
+	return whole > 0 ? whole : stored->elapsed_s;
 }
 
 void stored__release(struct stored *stored)

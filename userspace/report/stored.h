@@ -20,6 +20,7 @@ struct stored_function {
 struct stored {
 	cJSON *json; /* owns all strings but the frames' */
 	double elapsed_s;
+	double start_epoch_s; /* 0: not known */
 	double max_footprint_mb;
 	bool memory;
 	struct stored_function *functions;
@@ -39,6 +40,12 @@ struct stored {
 int stored__load(struct stored *stored, const char *path, char problem[512]);
 int stored__read_stacks(struct stored *stored, char problem[512]);
 void stored__release(struct stored *stored);
+
+/*
+ * The seconds that 100 percent stand for. With threads or child processes that is more than elapsed_s; the
+ * profile_details.json beside `path` knows, if it is of the same run. Else elapsed_s.
+ */
+double stored__whole_s(const struct stored *stored, const char *path);
 
 /* One line, whatever the arguments hold. */
 __attribute__((format(printf, 2, 3))) void set_problem(char problem[512], const char *format, ...);
