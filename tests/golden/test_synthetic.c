@@ -333,6 +333,7 @@ static void pieces_out_of_order_are_not_put_together(void **state)
 	assert_false(is_named(&m, code));
 	/* a piece of a table of another size */
 	maker_piece(&m, code, MAKER_FINGERPRINT, BLOB_LINETABLE, table, sizeof(table) - 1, BLOB_DATA_MAX, BLOB_DATA_MAX);
+	maker_piece(&m, code, MAKER_FINGERPRINT, BLOB_LINETABLE, table, sizeof(table), 2 * BLOB_DATA_MAX, BLOB_DATA_MAX);
 	assert_false(is_named(&m, code));
 	maker_piece(&m, code, MAKER_FINGERPRINT, BLOB_LINETABLE, table, sizeof(table), BLOB_DATA_MAX, BLOB_DATA_MAX);
 	assert_false(is_named(&m, code));

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <errno.h>
+#include <sys/resource.h>
 
 #include "golden/records.h"
 
@@ -126,15 +127,33 @@ static void many_symbols_and_spaces_are_found_again(void **state)
 
 	for (int i = 0; i < 3000; i++) {
 		m.space = 1 + i % 300 * 1000003;
-		snprintf(name, sizeof(name), "f%d", i);
+		snprintf(name, sizeof(name), "f%d", i & 1 ? i : 0); /* half of them differ by their line only */
 		maker_function(&m, CODE + i, FILE_NAME, name, i + 1);
 		assert_int_equal(look(&m, CODE + i, 0, &line)->index, i);
 	}
 	for (int i = 0; i < 3000; i++) {
 		m.space = 1 + i % 300 * 1000003;
-		snprintf(name, sizeof(name), "f%d", i);
+		snprintf(name, sizeof(name), "f%d", i & 1 ? i : 0); /* half of them differ by their line only */
 		assert_string_equal(look(&m, CODE + i, 0, &line)->function, name);
 	}
+	replay_release(&r);
+}
+
+static void far_instructions_cost_no_memory(void **state)
+{
+	struct replay r;
+	struct maker m = start(&r, NULL);
+	struct rusage before, after;
+	uint32_t line;
+
+	getrusage(RUSAGE_SELF, &before);
+	for (int i = 0; i < 16; i++) {
+		maker_function(&m, CODE + i, FILE_NAME, "f", i);
+		assert_non_null(look(&m, CODE + i, (1 << 21) - 2, &line));
+		assert_int_equal(line, i + MAKER_LINES);
+	}
+	getrusage(RUSAGE_SELF, &after);
+	assert_true(after.ru_maxrss - before.ru_maxrss < 64 << 10);
 	replay_release(&r);
 }
 
@@ -284,6 +303,7 @@ static void interpreters_are_inherited_and_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(far_instructions_cost_no_memory), /* first: it watches the process's peak */
 		cmocka_unit_test(instructions_have_lines),
 		cmocka_unit_test(equal_functions_are_one_symbol),
 		cmocka_unit_test(many_symbols_and_spaces_are_found_again),
