@@ -42,6 +42,8 @@ static __always_inline void object_path(struct file *file, struct wait_object *o
 			dentry = up;
 			continue;
 		}
+		/* older verifiers must see the bound right before its use */
+		barrier_var(at);
 		if (at > FD_NAME_SIZE - PATH_COMPONENT)
 			return;
 		n = bpf_probe_read_kernel_str(&o->name[at], PATH_COMPONENT, BPF_CORE_READ(dentry, d_name.name));

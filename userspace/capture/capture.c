@@ -39,16 +39,20 @@ struct capture {
 
 static int libbpf_log(enum libbpf_print_level level, const char *format, va_list args)
 {
-	char line[1024];
-	size_t n;
+	_cleanup_free_ char *text = NULL;
+	int n;
 
 	if (level == LIBBPF_DEBUG)
 		return 0;
-	vsnprintf(line, sizeof(line), format, args);
-	n = strlen(line);
-	if (n && line[n - 1] == '\n')
-		line[n - 1] = 0;
-	log_debug("%s", line);
+	/* the verifier's log comes as one text of many lines */
+	n = vasprintf(&text, format, args);
+	if (n < 0) {
+		text = NULL;
+		return 0;
+	}
+	if (n && text[n - 1] == '\n')
+		text[n - 1] = 0;
+	log_debug("%s", text);
 	return 0;
 }
 
@@ -67,10 +71,11 @@ static int on_record(void *context, void *data, size_t size)
 
 static int describe(char problem[512], int err, const char *what)
 {
-	const char *remedy = "see fixingahole --verbose";
+	const char *remedy = "--verbose tells more";
 
+	/* the capabilities were checked before */
 	if (err == -EPERM || err == -EACCES)
-		remedy = "run it as root, or with CAP_BPF, CAP_PERFMON and CAP_SYS_PTRACE";
+		remedy = "this kernel, or a container's or security module's rules, refuse it; --verbose tells more";
 	else if (err == -ENOENT || err == -ESRCH || err == -EINVAL)
 		remedy = "this needs Linux 5.15 or later with BTF (/sys/kernel/btf/vmlinux)";
 	snprintf(problem, 512, "cannot %s: %s: %s", what, strerror(-err), remedy);

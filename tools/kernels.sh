@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# kernels.sh [PACKAGE|VMLINUZ]...: does the profiler load and tell the truth on other kernels?
+#
+# Boots each kernel (a Debian package such as linux-image-6.1.0-56-cloud-amd64, or an image file; default: the
+# one Debian's linux-image-cloud-amd64 stands for) under qemu's software emulation, with an initramfs made of this
+# machine's python3 and build/fixingahole, profiles a small script there and checks the lines' seconds. Needs
+# qemu-system-x86, busybox-static and cpio. Not part of `make check`: a boot takes seconds, a package's download more.
+set -eu
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+take() { # a file with the libraries that it needs, at the same path
+    local file
+    for file in "$@"; do
+        [ -e "$root$file" ] || install -D "$(readlink -f "$file")" "$root$file"
+        ldd "$file" 2>/dev/null | grep -o '/[^ ]*' | while read -r library; do
+            [ -e "$root$library" ] || install -D "$(readlink -f "$library")" "$root$library"
+        done
+    done
+}
+
+make_root() {
+    root=$work/root
+    mkdir -p "$root"/{bin,proc,sys,dev,tmp,etc,root,work,usr/lib}
+    install "$(command -v busybox)" "$root/bin/busybox"
+    take /usr/bin/python3
+    cp -r /usr/lib/python3.11 "$root/usr/lib/"
+    rm -rf "$root"/usr/lib/python3.11/{test,idlelib,lib2to3,ensurepip,pydoc_data,config-*}
+    find "$root/usr/lib/python3.11" -name __pycache__ -prune -exec rm -rf {} +
+    install build/fixingahole "$root/bin/fixingahole"
+    ldd build/fixingahole | grep -o '/[^ ]*' | while read -r library; do install -D "$(readlink -f "$library")" "$root$library"; done
+    printf 'root:x:0:0:root:/root:/bin/sh\n' >"$root/etc/passwd"
+    printf 'root:x:0:\n' >"$root/etc/group"
+    cat >"$root/work/probe.py" <<'PY'
+import json, os, socket, subprocess, sys, threading, time
+
+def spin():
+    end = time.thread_time() + 1.0
+    x = 0
+    while time.thread_time() < end:
+        for i in range(200):
+            x += i * i
+
+def child():
+    pid = os.fork()
+    if not pid:
+        spin()
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+def touch():
+    return bytearray(64 << 20)
+
+spin()
+time.sleep(1)
+child()
+kept = touch()
+PY
+    cat >"$root/work/judge.py" <<'PY'
+import glob, json
+path = glob.glob("/work/performance/probe/*/profile_details.json")[0]
+details = json.load(open(path))
+functions = {f["name"]: f for file in details["files"] for f in file["functions"]}
+lines = {line["lineno"]: line for file in details["files"] for line in file["lines"]}
+cpu = sum(functions["spin"][k] for k in ("python_s", "native_s", "system_s"))
+sleep = sum(line["waiting_s"] for line in lines.values() if any(w["call"] == "sleep" for w in line["waits_for"]))
+touched = functions["touch"]["rss_bytes"] / 2**20
+print("spin %.2f s of 2, sleep %.2f s of 1, touched %.1f MB of 64, losses %s" % (cpu, sleep, touched, details["losses"]))
+good = abs(cpu - 2) < 0.2 and abs(sleep - 1) < 0.1 and abs(touched - 64) < 3 and details["unknown_frames"] == 0
+print("VERDICT", "ok" if good else "WRONG")
+PY
+    cat >"$root/init" <<'SH'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc none /proc
+mount -t sysfs none /sys
+mount -t devtmpfs none /dev
+mount -t tmpfs none /tmp
+mount -t tmpfs none /dev/shm 2>/dev/null || { mkdir -p /dev/shm; mount -t tmpfs none /dev/shm; }
+export PATH=/bin:/usr/bin HOME=/root TERM=dumb
+ip link set lo up 2>/dev/null
+cd /work
+echo "KERNEL $(uname -r)"
+fixingahole profile --verbose -q --python /usr/bin/python3 probe.py 2>&1
+echo "STATUS $?"
+python3 judge.py
+poweroff -f
+SH
+    chmod +x "$root/init"
+    (cd "$root" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$work/initramfs"
+}
+
+image_of() { # of a package or file
+    [ -f "$1" ] && { echo "$1"; return; }
+    (cd "$work" && apt-get download -qq "$1" >&2 && dpkg-deb -x "$1"_*.deb "$1")
+    find "$work/$1/boot" -name 'vmlinuz*'
+}
+
+make_root
+[ $# -gt 0 ] || set -- "$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends:/ {print $2}')"
+failed=0
+for kernel in "$@"; do
+    image=$(image_of "$kernel")
+    echo "== $kernel"
+    timeout 300 qemu-system-x86_64 -machine q35 -cpu max -smp 2 -m 2048 -nographic -no-reboot -kernel "$image" -initrd "$work/initramfs" \
+        -append "console=ttyS0 quiet panic=-1" </dev/null >"$work/log" 2>&1 || true
+    grep -aE "^(KERNEL|STATUS|spin|VERDICT|fixingahole)" "$work/log" || tail -n 20 "$work/log"
+    [ -z "${KEEP_LOG:-}" ] || cp "$work/log" "$KEEP_LOG"
+    grep -aq "VERDICT ok" "$work/log" || failed=1
+done
+exit $failed
