@@ -28,6 +28,8 @@ def record(profiler, name, python):
     os.mkdir(folder)
     source, = glob.glob(os.path.join(case, "script.*"))
     script = shutil.copy(source, folder)
+    if script.endswith(".py"):  # so that few files of this machine are waited for, and named
+        subprocess.check_call([python, script], cwd=folder)
     subprocess.check_call(
         [profiler, "profile", "-q", "--rate", RATE, "--python", python, "-o", "out", os.path.basename(script)],
         cwd=folder,
