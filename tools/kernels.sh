@@ -94,8 +94,8 @@ SH
 
 image_of() { # of a package or file
     [ -f "$1" ] && { echo "$1"; return; }
-    (cd "$work" && apt-get download -qq "$1" >&2 && dpkg-deb -x "$1"_*.deb "$1")
-    find "$work/$1/boot" -name 'vmlinuz*'
+    (cd "$work" && apt-get download -qq "$1" >&2 2>/dev/null && dpkg-deb -x "$1"_*.deb "$1")
+    find "$work/$1" -name 'vmlinuz*'
 }
 
 make_root
