@@ -57,7 +57,7 @@ $(BUILD)/userspace/target/hook_data.S.o: $(wildcard userspace/target/hook/*.py)
 $(BUILD)/%.bpf.o: %.bpf.c
 	$(call say,BPF,$<)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -O2 -g -Wall -Wextra -Werror -Wno-unused-parameter -I. -Ivmlinux -Ibpf -MMD -MP -c -o $@ $<
+	$(Q)$(CLANG) -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -O2 -g -fno-strict-aliasing -Wall -Wextra -Werror -Wno-unused-parameter -I. -Ivmlinux -Ibpf -MMD -MP -c -o $@ $<
 
 $(BUILD)/fixingahole.bpf.o: $(BPF_OBJECTS)
 	$(call say,BPFLINK,$@)
@@ -81,7 +81,7 @@ unit: $(UNIT)
 
 # parsers of foreign data under libFuzzer: make fuzz FUZZ_SECONDS=60
 FUZZ_SECONDS ?= 10
-FUZZ_CFLAGS := -O1 -g -std=gnu11 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+FUZZ_CFLAGS := -O1 -g -std=gnu11 -fno-strict-aliasing -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
 FUZZ_SOURCES := $(filter-out userspace/main.c userspace/session.c userspace/run.c userspace/interps.c userspace/prepare.c userspace/capture/capture.c,$(SOURCES))
 
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(SOURCES)

@@ -51,7 +51,7 @@ static inline void cli_make(const char *name, const char *text)
 		FILE *f = fopen(path, "w");
 
 		assert_non_null(f);
-		fputs(text, f);
+		fputs(text ? text : "", f);
 		assert_int_equal(fclose(f), 0);
 	}
 }
