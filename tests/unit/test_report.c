@@ -167,6 +167,44 @@ static void test_summary_absolute(void **state)
 	assert_contains(text, "\nserialize, (7.000s)\n");
 }
 
+/* Waits that would read "0.00 s" are no rows, and where nothing else is left there is no heading. */
+static void test_short_waits(void **state)
+{
+	struct profile profile = advanced_profile();
+	struct wait_reason reasons[] = {{"poll", "poll", NULL, 5 * MS, 2}, {"read, pipe:[7]", "read", "pipe:[7]", 4 * MS, 1}};
+	_cleanup_free_ char *summary = NULL, *results = NULL, *none = NULL;
+
+	profile.n_files = 0;
+	profile.whole = (struct times){.waiting_ns = 9 * MS, .python_ns = 9 * MS};
+	profile.outside.waits_for = reasons;
+	profile.outside.n_waits_for = COUNT(reasons);
+	summary = written(report_summary, &profile, &plain);
+	results = written(report_results, &profile, &plain);
+	assert_contains(summary, "Waiting:\n    0.01 s in poll (outside root)\n\n");
+	assert_contains(results, "Waiting outside root:\n  0.01 s in poll (2 times)\n");
+	assert_lacks(summary, "pipe:[7]");
+	assert_lacks(results, "pipe:[7]");
+	reasons[0].ns = 4 * MS;
+	none = written(report_summary, &profile, &plain);
+	assert_lacks(none, "Waiting:");
+}
+
+/* Several processes wait at the same time: the sum says that it is one. */
+static void test_summed_over_processes(void **state)
+{
+	struct profile profile = advanced_profile();
+	struct profile_process processes[2] = {};
+	_cleanup_free_ char *one = NULL, *two = NULL;
+
+	profile.processes = processes;
+	profile.n_processes = 1;
+	one = written(report_summary, &profile, &plain);
+	profile.n_processes = 2;
+	two = written(report_summary, &profile, &plain);
+	assert_lacks(one, "summed over");
+	assert_contains(two, "%), summed over 2 processes\n");
+}
+
 /* Colour adds escapes and changes nothing else. */
 static void test_summary_color(void **state)
 {
@@ -314,6 +352,8 @@ static void test_notebook(void **state)
 	assert_contains(summary, " 1. serialize     75.2% (笔记.ipynb:3:2)\n");
 	assert_contains(summary, "   └─ 笔记.ipynb (2 func, 91.32% total)\n");
 	assert_contains(summary, "    0.40 s in recvfrom, 10.0.0.5:5432 (笔记.ipynb:3:3)\n");
+	assert_contains(summary, "─ work/笔记.ipynb:3:7; <module>\n");
+	assert_lacks(summary, "advanced.py:");
 	assert_contains(results, "  3:3 │   43% │   27% │   5%  │   77M │    return json.dumps(data)\n");
 	assert_contains(results, "  serialize (line 3:2): 43% Python");
 	assert_contains(results, "  line 3:3: 0.40 s in recvfrom, 10.0.0.5:5432 (41 times)\n");
@@ -406,6 +446,11 @@ static void test_live(void **state)
 	"   75.2% serialize (advanced.py:12)\n"
 	"   16.1% fourier (advanced.py:5)\n"
 	"    0.1% <module> (advanced.py:1)\n");
+	free(text);
+	profile.whole.runnable_ns = 250 * MS;
+	profile.whole.waiting_ns -= 250 * MS;
+	text = written(report_live, &profile, &plain);
+	assert_begins(text, "After 9.3 seconds: 8848 samples, CPU 8.8 s, waiting 0.2 s, runnable 0.2 s\n");
 }
 
 /* Writers tell of a stream that fails. */
@@ -430,6 +475,8 @@ int main(void)
 		cmocka_unit_test(test_summary),
 		cmocka_unit_test(test_summary_without_trace),
 		cmocka_unit_test(test_summary_absolute),
+		cmocka_unit_test(test_short_waits),
+		cmocka_unit_test(test_summed_over_processes),
 		cmocka_unit_test(test_summary_color),
 		cmocka_unit_test(test_summary_limits),
 		cmocka_unit_test(test_how_it_ended),

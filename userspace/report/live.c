@@ -44,8 +44,11 @@ int report_live(FILE *out, const struct profile *profile, const struct report_op
 				offer(top, &n, (struct candidate){file, &file->functions[k], ns});
 		}
 	}
-	fprintf(out, "After %.1f seconds: %llu samples, CPU %.1f s, waiting %.1f s\n", seconds(profile->elapsed_ns),
-		(unsigned long long)profile->cpu_samples, seconds(times_cpu(&profile->whole)), seconds(times_wait(&profile->whole)));
+	fprintf(out, "After %.1f seconds: %llu samples, CPU %.1f s, waiting %.1f s", seconds(profile->elapsed_ns),
+		(unsigned long long)profile->cpu_samples, seconds(times_cpu(&profile->whole)), seconds(profile->whole.waiting_ns));
+	if (profile->whole.runnable_ns >= 50000000)
+		fprintf(out, ", runnable %.1f s", seconds(profile->whole.runnable_ns));
+	putc('\n', out);
 	for (size_t i = 0; i < n; i++) {
 		const char *name = top[i].function->name ? top[i].function->name : "<unknown>";
 		const char *base = path_base(top[i].file->display ? top[i].file->display : top[i].file->path);

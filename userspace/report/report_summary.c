@@ -30,6 +30,9 @@ static void print_cpu(FILE *out, const struct profile *profile)
 	if (profile->whole.runnable_ns)
 		fprintf(out, ", runnable %.3f seconds (%.1f%%)", seconds(profile->whole.runnable_ns),
 			share_of(profile->whole.runnable_ns, profile) * 100);
+	/* each waits on its own account, so that the sum may exceed the elapsed time */
+	if (profile->n_processes > 1)
+		fprintf(out, ", summed over %zu processes", profile->n_processes);
 	putc('\n', out);
 }
 
@@ -109,6 +112,8 @@ static int print_waiting(FILE *out, const struct profile *profile, const struct 
 		return -ENOMEM;
 	collect_waits(profile, places);
 	qsort(places, n, sizeof(*places), by_wait);
+	if (!wait_matters(places[0].reason->ns, profile))
+		return 0;
 	paint(out, options->color, PAINT_BOLD);
 	fputs("Waiting:", out);
 	paint(out, options->color, PAINT_NONE);
@@ -117,7 +122,7 @@ static int print_waiting(FILE *out, const struct profile *profile, const struct 
 		const struct wait_place *place = &places[i];
 		char where[32];
 
-		if (share_of(place->reason->ns, profile) < 0.001)
+		if (!wait_matters(place->reason->ns, profile))
 			break;
 		fprintf(out, "%8.2f s in ", seconds(place->reason->ns));
 		print_name(out, place->reason->what);
@@ -147,6 +152,7 @@ static void fill_functions(struct summary *summary, const struct profile *profil
 				.path = file->path,
 				.shown = file->display ? file->display : file->path,
 				.name = function->name ? function->name : "<unknown>",
+				.cells = file->cells,
 				.lineno = function->firstlineno,
 				.share = share_of(times_total(&function->m.times), profile),
 				.bytes = (double)function->m.rss_bytes,

@@ -20,7 +20,6 @@
 #define BYTES_SHOWN MIB
 #define SPARKLINE_COLUMNS 32
 #define WAITS_SHOWN 3    /* reasons per line */
-#define WAIT_SHOWN 0.001 /* share of the whole from which on a reason is listed */
 
 struct table {
 	FILE *out;
@@ -199,7 +198,7 @@ static void print_waits(FILE *out, const struct profile *profile, const struct c
 		const struct wait_reason *reason = &m->waits_for[i];
 		char place[32] = "?";
 
-		if (!reason->ns || share_of(reason->ns, profile) < WAIT_SHOWN)
+		if (!wait_matters(reason->ns, profile))
 			break;
 		if (!*headed)
 			fputs("\nWaiting:\n", out);
@@ -301,7 +300,7 @@ static void print_outside(FILE *out, const struct profile *profile)
 	for (size_t i = 0; i < profile->outside.n_waits_for && i < WAITS_SHOWN; i++) {
 		const struct wait_reason *reason = &profile->outside.waits_for[i];
 
-		if (!reason->ns || share_of(reason->ns, profile) < WAIT_SHOWN)
+		if (!wait_matters(reason->ns, profile))
 			break;
 		if (!headed)
 			fputs("\nWaiting outside root:\n", out);

@@ -17,6 +17,12 @@ static inline double share_of(uint64_t ns, const struct profile *profile)
 
 static inline double seconds(uint64_t ns) { return (double)ns / 1e9; }
 
+/* Is a reason to wait worth a row? Not if it is a sliver of the whole, or would read "0.00 s". */
+static inline bool wait_matters(uint64_t ns, const struct profile *profile)
+{
+	return ns >= 5000000 && share_of(ns, profile) >= 0.001;
+}
+
 /* "122"; in a notebook "3:12", the cell and the line inside it. */
 void format_place(char out[32], const struct cell_map *cells, uint32_t lineno);
 /* The cell that holds a line, or NULL. */

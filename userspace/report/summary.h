@@ -12,6 +12,7 @@ struct summary_function {
 	const char *path;   /* as in the stacks' frames; identifies the file */
 	const char *shown;  /* path for people: below root, the notebook's own */
 	const char *name;
+	const struct cell_map *cells; /* of a notebook, else NULL */
 	uint32_t lineno;
 	char place[32];     /* how the line is shown: "122", "3:12" */
 	double share;       /* 0..1 of the whole */

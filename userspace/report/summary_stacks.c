@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/share.h"
 #include "report/text.h"
 #include "util/cleanup.h"
 #include "util/strings.h"
@@ -42,7 +43,7 @@ struct stack_report {
 	const struct summary_function **by_name;
 	struct {
 		const char *path;
-		bool known;
+		const struct summary_function *any; /* function of that file; NULL: none is listed */
 	} cache[1024]; /* paths are few and mostly the same pointer */
 	struct way **table; /* ways by hash, open addressing */
 	size_t table_size, n_ways;
@@ -63,14 +64,14 @@ static int by_name(const void *a, const void *b)
 	return order ? order : x->lineno < y->lineno ? -1 : x->lineno > y->lineno;
 }
 
-/* Is it one of the files that functions are listed of? */
-static bool is_reported(struct stack_report *report, const char *path)
+/* Any of the functions that are listed of a file, for what they have in common; NULL: it is no reported file. */
+static const struct summary_function *any_of(struct stack_report *report, const char *path)
 {
 	size_t slot = ((uintptr_t)path >> 4) % (sizeof(report->cache) / sizeof(*report->cache));
 	size_t low = 0, high = report->summary->n_functions;
 
 	if (report->cache[slot].path == path)
-		return report->cache[slot].known;
+		return report->cache[slot].any;
 	while (low < high) {
 		size_t middle = (low + high) / 2;
 
@@ -80,8 +81,8 @@ static bool is_reported(struct stack_report *report, const char *path)
 			high = middle;
 	}
 	report->cache[slot].path = path;
-	report->cache[slot].known = low < report->summary->n_functions && !strcmp(report->by_name[low]->path, path);
-	return report->cache[slot].known;
+	report->cache[slot].any = low < report->summary->n_functions && !strcmp(report->by_name[low]->path, path) ? report->by_name[low] : NULL;
+	return report->cache[slot].any;
 }
 
 static bool is_named(const struct summary_function *function, const struct summary_function *wanted)
@@ -206,7 +207,7 @@ static int add_stack(struct stack_report *report, const struct summary_stack *st
 	uint64_t hash;
 	bool cut;
 
-	while (n && !is_reported(report, known(stack->frames[n - 1].path)))
+	while (n && !any_of(report, known(stack->frames[n - 1].path)))
 		n--;
 	if (n)
 		function = function_of(report, &stack->frames[n - 1]);
@@ -246,10 +247,13 @@ static void note_columns(struct stack_report *report, int columns)
 static void print_step(struct stack_report *report, const struct step *step, int indent)
 {
 	const struct profile_frame *frame = step->frame;
-	const char *path = path_below(known(frame->path), report->summary->root), *name = known(frame->function);
+	const struct summary_function *any = any_of(report, known(frame->path));
+	const char *path = path_below(any ? any->shown : known(frame->path), report->summary->root), *name = known(frame->function);
 	int columns = indent + text_print(report->out, path, strlen(path), PATH_COLUMNS_MAX, TEXT_NAME);
+	char place[32];
 
-	columns += fprintf(report->out, ":%u; ", frame->lineno);
+	format_place(place, any ? any->cells : NULL, frame->lineno);
+	columns += fprintf(report->out, ":%s; ", place);
 	columns += text_print(report->out, name, strlen(name), NAME_COLUMNS_MAX, TEXT_NAME);
 	if (step->recursive)
 		columns += fprintf(report->out, " [recursive]");
