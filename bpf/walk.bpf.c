@@ -260,13 +260,41 @@ __attribute__((noinline)) int walk_steps(struct walk *w)
 	return 0;
 }
 
+/*
+ * Up to 3.12 a call into the interpreter hangs a new cframe into the thread state before it
+ * fills it in: for some nanoseconds its frame is whatever lay there. The cframe below is right.
+ */
+static __always_inline int walk_cframe_below(struct walk *w)
+{
+	u64 cframe = 0;
+
+	if (!(w->layout.flags & PY_CFRAME) || !w->tstate)
+		return -1;
+	if (READ_USER(&cframe, sizeof(cframe), w->tstate + w->layout.tstate_frame) || !cframe)
+		return -1;
+	if (READ_USER(&cframe, sizeof(cframe), cframe + w->layout.cframe_frame + 8) || !cframe)
+		return -1;
+	if (READ_USER(&w->frame, sizeof(w->frame), cframe + w->layout.cframe_frame))
+		return -1;
+	w->flags &= ~STACK_UNREADABLE;
+	return 0;
+}
+
 __attribute__((noinline)) int walk_all(struct walk *w)
 {
-	for (int i = 0; i < WALK_STEPS; i++) {
-		if (walk_steps(w))
-			return 0;
+	if (!w)
+		return 0;
+	for (int attempt = 0; attempt < 2; attempt++) {
+		int i;
+
+		for (i = 0; i < WALK_STEPS; i++) {
+			if (walk_steps(w))
+				break;
+		}
+		if (i == WALK_STEPS && w->frame)
+			w->flags |= STACK_CUT;
+		if (w->n_frames || !(w->flags & STACK_UNREADABLE) || walk_cframe_below(w))
+			break;
 	}
-	if (w && w->frame)
-		w->flags |= STACK_CUT;
 	return 0;
 }

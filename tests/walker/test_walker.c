@@ -642,6 +642,34 @@ static void every_frame_counts_for_a_stacks_hash(void **state)
 	for_each_layout(check_hash);
 }
 
+/* A call into the interpreter hangs a new cframe in before it has a frame: what lay there is no frame. */
+static void check_cframe_half_made(struct recorder *r)
+{
+	struct image *m = &r->image;
+	uint64_t code = image_simple_code(m, "f", 3), frame = image_frame(m, code, 4, 0), fresh = image_alloc(m, IMAGE_OBJECT);
+
+	if (!(m->layout.flags & PY_CFRAME))
+		return;
+	assert_int_equal(recorder_walk_from(r, frame), 0);
+	image_put64(m, fresh + m->layout.cframe_frame, IMAGE_NOWHERE);
+	image_put64(m, fresh + m->layout.cframe_frame + 8, m->cframe);
+	image_put64(m, m->tstate + m->layout.tstate_frame, fresh);
+	assert_int_equal(recorder_walk(r), 0);
+	assert_int_equal(r->walk.n_frames, 1);
+	assert_int_equal(r->walk.frames[0].code, code);
+	assert_int_equal(r->walk.flags & STACK_UNREADABLE, 0);
+	/* nor is there one below */
+	image_put64(m, fresh + m->layout.cframe_frame + 8, IMAGE_NOWHERE);
+	recorder_walk(r);
+	assert_int_equal(r->walk.n_frames, 0);
+	assert_int_not_equal(r->walk.flags & STACK_UNREADABLE, 0);
+}
+
+static void a_cframe_half_made_is_passed_over(void **state)
+{
+	for_each_layout(check_cframe_half_made);
+}
+
 static void a_full_ring_buffer_does_not_stop_the_walk(void **state)
 {
 	struct py_layout layout = layout_of(0x030b);
@@ -675,6 +703,7 @@ int main(void)
 		cmocka_unit_test(another_code_object_at_the_same_place_is_another_one),
 		cmocka_unit_test(the_mark_changes_with_the_place),
 		cmocka_unit_test(every_frame_counts_for_a_stacks_hash),
+		cmocka_unit_test(a_cframe_half_made_is_passed_over),
 		cmocka_unit_test(a_full_ring_buffer_does_not_stop_the_walk),
 	};
 

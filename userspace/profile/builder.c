@@ -127,7 +127,8 @@ static struct leaf *stack_leaf(struct builder *b, const struct event_stack *stac
 			b->losses[LOSS_UNNAMED_CODE]++;
 			b->unknown_frames += i == 0 && stack->head.kind == EVENT_CPU;
 		}
-		node = tree_child(&b->tree, node, symbol, line);
+		if (!symbol || !symbol->internal)
+			node = tree_child(&b->tree, node, symbol, line);
 	}
 	if (stack->head.flags & STACK_CUT)
 		b->losses[LOSS_CUT_STACKS]++;

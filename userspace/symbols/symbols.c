@@ -191,6 +191,12 @@ static int symbols_grow(struct symbols *s)
 	return 0;
 }
 
+/* From 3.12 on a call of a class puts a frame of its own below __init__, whose code object has this for a file name. */
+static bool is_internal(const char *file, const char *function)
+{
+	return !strcmp(file, "__init__") && !strcmp(function, "__init__");
+}
+
 /* file and function are interned. */
 static const struct symbol *symbol_get(struct symbols *s, const char *file, const char *function, uint32_t firstlineno)
 {
@@ -208,7 +214,7 @@ static const struct symbol *symbol_get(struct symbols *s, const char *file, cons
 	symbol = calloc(1, sizeof(*symbol));
 	if (!symbol)
 		return NULL;
-	*symbol = (struct symbol){ .file = file, .function = function, .firstlineno = firstlineno, .index = s->count };
+	*symbol = (struct symbol){ .file = file, .function = function, .firstlineno = firstlineno, .index = s->count, .internal = is_internal(file, function) };
 	s->slots[at] = symbol;
 	s->count++;
 	return symbol;

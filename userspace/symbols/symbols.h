@@ -19,6 +19,7 @@ struct symbol {
 	const char *function; /* qualified where known; interned */
 	uint32_t firstlineno;
 	uint32_t index;       /* 0, 1, 2 … in order of appearance */
+	bool internal;        /* a piece of the interpreter's own machinery, not code of anybody: leave the frame out */
 };
 
 enum time_class { TIME_PYTHON, TIME_NATIVE, TIME_SYSTEM };
