@@ -8,8 +8,9 @@ failed=0
 for program in "$@"; do
     name=$(basename "$program")
     work=$(mktemp -d)
-    corpus=tests/fuzz/corpus/$name
-    if output=$("$program" -max_total_time="$seconds" -artifact_prefix="$work/" "$work" $([ -d "$corpus" ] && echo "$corpus") 2>&1); then
+    corpus=("$work")
+    [ -d "tests/fuzz/corpus/$name" ] && corpus+=("tests/fuzz/corpus/$name")
+    if output=$("$program" -max_total_time="$seconds" -artifact_prefix="$work/" "${corpus[@]}" 2>&1); then
         printf 'ok    %s, %s s\n' "$name" "$seconds"
         rm -rf "$work"
     else
