@@ -66,6 +66,27 @@ __attribute__((noinline)) u64 walk_scan(struct walk *w, struct walk_process *p, 
 	return 0;
 }
 
+/*
+ * 3.11 and 3.12: every activation of the eval loop has a cframe, chained from the thread state.
+ * It is hung in before its frame is set; for some nanoseconds that is whatever lay
+ * there. So the walk later checks that the first entry frame leads to the activation
+ * below (walk_step), and begins there if it does not (walk_all).
+ */
+static __always_inline int walk_begin_cframe(struct walk *w, u64 cframe)
+{
+	u64 below = 0;
+
+	if (!cframe)
+		return 0;
+	if (READ_USER(&w->frame, sizeof(w->frame), cframe + w->layout.cframe_frame))
+		return STACK_UNREADABLE;
+	if (READ_USER(&below, sizeof(below), cframe + w->layout.cframe_frame + 8) || !below)
+		return 0;
+	if (!READ_USER(&w->below, sizeof(w->below), below + w->layout.cframe_frame))
+		w->entry_pending = 1;
+	return 0;
+}
+
 __attribute__((noinline)) int walk_begin(struct walk *w, struct walk_process *p, struct thread_cache *cache)
 {
 	u64 tstate = 0, frame = 0;
@@ -75,9 +96,10 @@ __attribute__((noinline)) int walk_begin(struct walk *w, struct walk_process *p,
 	w->n_frames = 0;
 	w->depth = 0;
 	w->flags = 0;
-	w->hash = 0x2545f4914f6cdd1dULL;
+	w->hash = WALK_HASH_START;
 	w->instr = 0;
 	w->frame = 0;
+	w->entry_pending = 0;
 	if (w->layout.tss_key)
 		tstate = walk_tss(w, p);
 	if (!walk_owns(w, tstate)) {
@@ -92,8 +114,8 @@ __attribute__((noinline)) int walk_begin(struct walk *w, struct walk_process *p,
 		return STACK_NO_TSTATE;
 	if (READ_USER(&frame, sizeof(frame), tstate + w->layout.tstate_frame))
 		return STACK_UNREADABLE;
-	if ((w->layout.flags & PY_CFRAME) && frame && READ_USER(&frame, sizeof(frame), frame + w->layout.cframe_frame))
-		return STACK_UNREADABLE;
+	if (w->layout.flags & PY_CFRAME)
+		return walk_begin_cframe(w, frame);
 	w->frame = frame;
 	return 0;
 }
@@ -216,6 +238,11 @@ __attribute__((noinline)) int walk_step(struct walk *w)
 		return 1;
 	}
 	w->frame = WALK_U64(w->frame_bytes, w->layout.frame_prev);
+	if (w->entry_pending && walk_is_entry(w)) {
+		if (w->frame != w->below)
+			return 1; /* not a frame of this activation */
+		w->entry_pending = 0;
+	}
 	if (walk_is_shim(w))
 		return 0;
 	code = walk_frame_code(w);
@@ -260,26 +287,6 @@ __attribute__((noinline)) int walk_steps(struct walk *w)
 	return 0;
 }
 
-/*
- * Up to 3.12 a call into the interpreter hangs a new cframe into the thread state before it
- * fills it in: for some nanoseconds its frame is whatever lay there. The cframe below is right.
- */
-static __always_inline int walk_cframe_below(struct walk *w)
-{
-	u64 cframe = 0;
-
-	if (!(w->layout.flags & PY_CFRAME) || !w->tstate)
-		return -1;
-	if (READ_USER(&cframe, sizeof(cframe), w->tstate + w->layout.tstate_frame) || !cframe)
-		return -1;
-	if (READ_USER(&cframe, sizeof(cframe), cframe + w->layout.cframe_frame + 8) || !cframe)
-		return -1;
-	if (READ_USER(&w->frame, sizeof(w->frame), cframe + w->layout.cframe_frame))
-		return -1;
-	w->flags &= ~STACK_UNREADABLE;
-	return 0;
-}
-
 __attribute__((noinline)) int walk_all(struct walk *w)
 {
 	if (!w)
@@ -293,8 +300,15 @@ __attribute__((noinline)) int walk_all(struct walk *w)
 		}
 		if (i == WALK_STEPS && w->frame)
 			w->flags |= STACK_CUT;
-		if (w->n_frames || !(w->flags & STACK_UNREADABLE) || walk_cframe_below(w))
+		if (!w->entry_pending || (w->flags & STACK_CUT))
 			break;
+		/* the activation is half made: see walk_begin_cframe() */
+		w->entry_pending = 0;
+		w->n_frames = 0;
+		w->flags &= ~STACK_UNREADABLE;
+		w->hash = WALK_HASH_START;
+		w->instr = 0;
+		w->frame = w->below;
 	}
 	return 0;
 }

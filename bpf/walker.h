@@ -30,6 +30,8 @@
 #define WALK_THREADS_MAX 256
 #define WALK_SCAN_PAUSE_NS 10000000ULL
 
+#define WALK_HASH_START 0x2545f4914f6cdd1dULL
+
 /* Steps of a walk: the square of this. Shims and frames half made take a step too. */
 #define WALK_STEPS 32
 
@@ -60,6 +62,9 @@ struct walk {
 	__u64 frame;  /* the next one */
 	__u64 hash;   /* of the frames so far */
 	__u64 instr;  /* address of the innermost frame's instruction; 0: not known */
+	__u64 below;  /* with PY_CFRAME: the innermost frame of the activation below */
+	__u32 entry_pending; /* with PY_CFRAME: the first entry frame is still to come; its previous one must be that */
+	__u32 pad;
 	__u64 frame_bytes[16];
 	__u64 code_bytes[PY_CODE_WINDOW_SIZE / 8];
 	struct py_layout layout;
@@ -153,6 +158,13 @@ static __always_inline __u64 walk_frame_code(struct walk *w)
 static __always_inline int walk_is_shim(struct walk *w)
 {
 	return w->layout.frame_owner && WALK_U8(w->frame_bytes, w->layout.frame_owner) >= w->layout.owner_shim_min;
+}
+
+/* Is this the frame with which an activation of the eval loop begins? (3.11, 3.12) */
+static __always_inline int walk_is_entry(struct walk *w)
+{
+	/* 3.11 has a mark right before the owner; 3.12 puts a shim there */
+	return w->layout.version == 0x030b ? WALK_U8(w->frame_bytes, w->layout.frame_owner - 1) != 0 : walk_is_shim(w);
 }
 
 /* Where in its code a frame stands, in bytes, and (innermost frame) the address of the instruction. */

@@ -36,6 +36,34 @@ def test_names_and_shapes(project, every_python):
     assert {"numbers", "steps", "key", "climb"} <= {name.split(".")[-1] for name in functions}
 
 
+CLASSES = """
+import time
+
+class Point:
+    def __init__(self, x):
+        self.x = x
+
+def make(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        for i in range(1000):
+            Point(i)
+
+make(1.5)
+"""
+
+
+def test_calls_of_classes(project, every_python):
+    """The interpreter's own frames below __init__ are nobody's file; frames half made are not lost."""
+    project.write("classes.py", CLASSES)
+    result = project.profile("classes.py", python=every_python).check()
+    assert [entry["path"] for entry in result.details["files"]] == [project.path("classes.py")]
+    assert {entry["name"] for entry in result.details["files"][0]["functions"]} <= {"<module>", "make", "Point.__init__", "__init__"}
+    python_samples = result.details["python_frames"]
+    assert result.losses["unreadable frames"] + result.losses["unnamed code"] <= max(2, 0.001 * python_samples), result.losses
+    assert result.details["unknown_frames"] <= max(2, 0.001 * python_samples)
+
+
 def test_before_supported(project, old_python):
     """Not supported: the script still runs, and there is a report with the time of the process."""
     result = project.profile("shares.py", "--seconds", "0.5", python=old_python).check()
