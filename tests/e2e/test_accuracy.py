@@ -23,7 +23,8 @@ def test_columns(project, python, full):
     marks = project.marks("columns.py")
     for name, truth in result.truth["lines"].items():
         row = result.line("columns.py", marks[name])
-        assert_seconds(row.total, truth["seconds"], "line " + name)
+        # what other programs took of the processors meanwhile is no time of the line's own
+        assert_seconds(row.total - row.times["runnable"], truth["seconds"], "line " + name)
         assert_seconds(row.times[truth["column"]], truth["seconds"], "column %s of line %s (%r)" % (truth["column"], name, row))
     assert_sum(result)
 

@@ -35,8 +35,9 @@ def main():
     parser.add_argument("--share", type=int, default=25)
     parser.add_argument("--seconds", type=float, default=10)
     options = parser.parse_args()
-    # Rounds of random length: a fixed one could beat with the profiler's timer.
-    rounds = [random.Random(7).randrange(50, 250) for _ in range(1000)]
+    # Rounds of random length, so many that they do not come again: a pattern could beat with the profiler's timer.
+    generator = random.Random(7)
+    rounds = [generator.randrange(50, 250) for _ in range(40000)]
     spent = {"direct": 0.0, "indirect": 0.0}
     iterations = {"direct": 0, "indirect": 0}
     end = thread_time() + options.seconds
