@@ -90,10 +90,13 @@ struct wait_object {
 	__u32 kind;      /* enum fd_kind */
 	__s32 fd;        /* -1: none */
 	__u16 peer_port; /* host byte order; inet only */
-	__u16 local_port;
+	union {
+		__u16 local_port; /* inet only */
+		__u16 whole;      /* FD_FILE: the name reaches up to the root */
+	};
 	__u32 inode;     /* pipes: the number in "pipe:[N]" */
 	__u8 peer[16];   /* inet: first 4 bytes; inet6: all 16; network order */
-	/* FD_FILE: path components innermost first, each ended by NUL, as far as they fit, empty string last;
+	/* FD_FILE: path components innermost first, each ended by NUL, as far as they fit;
 	 * FD_SOCKET_UNIX: sun_path of either end ('@' first if abstract); FD_OTHER: the inode's name */
 	char name[FD_NAME_SIZE];
 };
@@ -103,6 +106,7 @@ struct wait_object {
 struct event_wait {
 	struct event_header head;
 	__u64 stack_id;  /* .weight of an earlier EVENT_BLOCK of this space; 0: no stack */
+	__u64 main_stack_id; /* the same of the process's main thread, if this is another */
 	__u64 wait_ns;   /* sum over .count intervals */
 	__u32 count;
 	__u32 wait_kind; /* enum wait_kind */
@@ -189,7 +193,7 @@ _Static_assert(sizeof(struct event_header) == 32, "event_header");
 _Static_assert(sizeof(struct raw_frame) == 16, "raw_frame");
 _Static_assert(sizeof(struct event_stack) == 64, "event_stack");
 _Static_assert(sizeof(struct wait_object) == 144, "wait_object");
-_Static_assert(sizeof(struct event_wait) == 208, "event_wait");
+_Static_assert(sizeof(struct event_wait) == 216, "event_wait");
 _Static_assert(sizeof(struct event_blob) == 64, "event_blob");
 
 #endif

@@ -34,8 +34,7 @@ static __always_inline void object_path(struct file *file, struct wait_object *o
 			up = BPF_CORE_READ(mount, mnt_mountpoint);
 			mount = BPF_CORE_READ(mount, mnt_parent);
 			if ((void *)mount + bpf_core_field_offset(struct mount, mnt) == (void *)mnt) {
-				if (at < FD_NAME_SIZE)
-					o->name[at] = 0;
+				o->whole = 1;
 				return;
 			}
 			mnt = (void *)mount + bpf_core_field_offset(struct mount, mnt);

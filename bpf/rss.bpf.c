@@ -18,7 +18,8 @@ static __always_inline s64 mm_pages(struct mm_struct *mm, u32 member)
 	const struct mm_struct___old *old;
 	s64 pages = 0;
 
-	if (bpf_core_type_exists(struct mm_rss_stat___old)) {
+	/* a question about the type's mere existence would make libbpf search all modules, which needs more privileges */
+	if (bpf_core_field_exists(((struct mm_struct___old *)0)->rss_stat.count)) {
 		old = (const void *)mm;
 		bpf_probe_read_kernel(&pages, sizeof(pages), &old->rss_stat.count[member & 3]);
 		return pages;

@@ -42,6 +42,9 @@ enum budget { BUDGET_WALK, BUDGET_NEW, BUDGET_MARK, BUDGETS };
 #define WAIT_SUM_COUNT 4096
 
 #define SYS_poll 7
+#define SYS_select 23
+#define SYS_clock_nanosleep 230
+#define SYS_pselect6 270
 
 static __always_inline bool budget_take(struct budgets *b, enum budget which)
 {
@@ -98,6 +101,9 @@ static __always_inline u64 note_call(struct thread_state *t, struct task_struct 
 
 	t->fault = nr < 0 && (t->out_state & TASK_UNINTERRUPTIBLE);
 	t->syscall = nr < 0 ? -1 : nr;
+	/* a select of no descriptor is how CPython slept up to 3.10 */
+	if ((nr == SYS_select || nr == SYS_pselect6) && !regs->di)
+		t->syscall = SYS_clock_nanosleep;
 	t->fd = waits_for_fd(nr) ? (s32)regs->di : -1;
 	return py_mix64(regs->sp, (u32)t->syscall);
 }
@@ -112,6 +118,18 @@ static __always_inline void note_poll(struct thread_state *t, struct task_struct
 		t->fd = fd;
 }
 
+/* Where the main thread stands meanwhile, for a wait that ends in a helper thread of some library. */
+static __always_inline u64 main_stack(struct task_struct *task)
+{
+	struct task_struct *leader = task->group_leader;
+	struct thread_state *main;
+
+	if (task->pid == task->tgid || !leader)
+		return 0;
+	main = bpf_task_storage_get(&threads, leader, 0, 0);
+	return main && main->noted && !main->on_cpu ? main->block_id : 0;
+}
+
 static __noinline int sum_send(struct wait_sum *sum, struct thread_state *t, struct task_struct *task, struct proc_state *p)
 {
 	struct event_wait event = {};
@@ -120,6 +138,7 @@ static __noinline int sum_send(struct wait_sum *sum, struct thread_state *t, str
 		return 0;
 	head_fill(&event.head, EVENT_WAIT, sizeof(event), task, p->space);
 	event.stack_id = sum->stack_id;
+	event.main_stack_id = main_stack(task);
 	event.wait_ns = sum->ns;
 	event.count = sum->count;
 	event.wait_kind = sum->kind;
@@ -215,7 +234,8 @@ static __noinline int gap_charge(struct thread_state *t, struct task_struct *tas
 	sum_send(&t->sums[SUM_LATE], t, task, p);
 	if (!t->noted)
 		block_guess(t, task);
-	kind = p->last_runnable ? WAIT_RUNNABLE : t->fault ? WAIT_PAGE_IN : WAIT_BLOCKED;
+	/* the last one to stop was preempted; or this one was, or is new, and had to wait for a CPU */
+	kind = p->last_runnable || !t->out_state ? WAIT_RUNNABLE : t->fault ? WAIT_PAGE_IN : WAIT_BLOCKED;
 	sum = &t->sums[kind == WAIT_RUNNABLE ? SUM_RUNNABLE : SUM_BLOCKED];
 	if (!t->block_id && t->mark_next && gap < WAIT_LONG_NS) {
 		t->carry_ns += gap;

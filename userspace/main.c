@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/config.h"
 #include "cli/help.h"
@@ -99,12 +101,28 @@ static int run(const struct config *config, const struct identity *identity)
 	return 1;
 }
 
+/*
+ * A closed standard stream must not become one of our own files. What is put there is closed again
+ * at exec, so that the script finds it closed as it would alone.
+ */
+static void hold_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct identity identity = {};
 	struct config config = {};
 	int err, status;
 
+	hold_standard_streams();
 	err = identity__resolve(&identity, NULL);
 	if (err) {
 		log_error(err == -EINVAL ? "SUDO_UID or SUDO_GID is not a number: unset it, or name the user with --user" : "cannot find out who you are: %s", strerror(-err));

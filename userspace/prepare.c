@@ -199,6 +199,16 @@ int prepare(struct preparation *prep, const struct config *c, const struct ident
 	return err;
 }
 
+/* A name such as "-x.py" must not look like an option of the interpreter. */
+static int add_script(struct strv *argv, const char *path)
+{
+	_cleanup_free_ char *safe = NULL;
+
+	if (path[0] != '-')
+		return strv_add(argv, path);
+	return asprintf(&safe, "./%s", path) < 0 ? -ENOMEM : strv_add(argv, safe);
+}
+
 int prepare_run(struct preparation *prep, const struct config *c, const struct identity *id)
 {
 	const struct hook_options hook = {
@@ -221,7 +231,7 @@ int prepare_run(struct preparation *prep, const struct config *c, const struct i
 		err |= strv_add(&argv, "-m");
 		err |= strv_add(&argv, c->module);
 	} else {
-		err |= strv_add(&argv, prep->is_notebook ? prep->copy_path : c->file_typed);
+		err |= add_script(&argv, prep->is_notebook ? prep->copy_path : c->file_typed);
 	}
 	for (int i = 0; i < c->script_argc; i++)
 		err |= strv_add(&argv, c->script_argv[i]);
@@ -250,6 +260,8 @@ void prepare_notices(const struct preparation *prep, struct builder *builder)
 
 	snprintf(text, sizeof(text), "ran with %.400s (%s)", prep->python, prep->python_why);
 	builder__notice(builder, text);
+	if (strstr(prep->python, "/shims/"))
+		builder__notice(builder, "that is a pyenv shim: its shell processes are part of the whole; --python \"$(pyenv which python3)\" leaves them out");
 	for (size_t i = 0; i < prep->notebook.n_notices; i++)
 		builder__notice(builder, prep->notebook.notices[i]);
 }

@@ -182,7 +182,7 @@ static void follow(struct run *run)
 	_cleanup_close_ int pidfd = syscall(SYS_pidfd_open, launch__pid(o->launch), 0);
 	struct pollfd fds[] = { { .fd = capture__fd(o->capture), .events = POLLIN }, { .fd = pidfd, .events = POLLIN } };
 
-	spinner_init(&spinner, !o->config->quiet && !o->config->live_s);
+	spinner_init(&spinner, !o->config->quiet && !o->config->live_s, launch__pid(o->launch));
 	while (!(run->result->ended = launch__poll(o->launch, &run->result->status, &run->result->usage) != 0)) {
 		int ready = poll(fds, 2, poll_ms(run, now));
 

@@ -70,10 +70,10 @@ static void describe_end(struct strings *strings, struct profile *profile, const
 	profile->ended_how = strings__intern(strings, text);
 }
 
-/* Ticks that should have come: exact time on CPU against what the samples add up to. */
-static uint64_t missed_ticks(const struct profile *p)
+/* Exact time on CPU less what the samples add up to: of threads that ended before or between their ticks. */
+static uint64_t unsampled_ns(const struct profile *p)
 {
-	uint64_t run = 0, sampled = 0, period = 1000000000ULL / (p->rate_hz ? p->rate_hz : 1), missed;
+	uint64_t run = 0, sampled = 0;
 
 	for (size_t i = 0; i < p->n_processes; i++) {
 		if (!p->processes[i].end_ns)
@@ -81,9 +81,7 @@ static uint64_t missed_ticks(const struct profile *p)
 		run += p->processes[i].run_ns;
 		sampled += times_cpu(&p->processes[i].times);
 	}
-	missed = run > sampled ? (run - sampled) / period : 0;
-	/* part of a period is left over at every thread's end; 1 % is the timer's own jitter */
-	return missed > 10 && missed * period > run / 100 ? missed : 0;
+	return run > sampled ? run - sampled : 0;
 }
 
 static void fill_facts(struct session *s, struct strings *strings, struct profile *p, const struct run_result *r)
@@ -111,7 +109,8 @@ static void fill_facts(struct session *s, struct strings *strings, struct profil
 	}
 	p->losses[LOSS_DROPPED_RECORDS] += r->losses.dropped;
 	p->losses[LOSS_BAD_RECORDS] += r->losses.bad;
-	p->losses[LOSS_MISSED_TICKS] += r->losses.busy + missed_ticks(p);
+	p->losses[LOSS_MISSED_TICKS] += r->losses.busy;
+	p->unsampled_ns = unsampled_ns(p);
 	describe_end(strings, p, r);
 	prepare_logs(&s->prep, p);
 }
@@ -183,11 +182,24 @@ static int show_summary(struct session *s, const struct profile *profile)
 	return 0;
 }
 
+/* Descendants that outlive the script are left alone, but not passed over in silence. */
+static void note_survivors(struct builder *builder)
+{
+	uint32_t running = builder__running(builder);
+	char text[128];
+
+	if (!running)
+		return;
+	snprintf(text, sizeof(text), "%u process%s still ran when the script had ended; what came later was not seen", running, running > 1 ? "es" : "");
+	builder__notice(builder, text);
+}
+
 static int finish(struct session *s, struct strings *strings, struct builder *builder, const struct run_result *result, int run)
 {
 	struct profile *profile;
 	int err, shown;
 
+	note_survivors(builder);
 	err = identity__enter(s->identity);
 	if (err)
 		return err;
@@ -202,7 +214,7 @@ static int finish(struct session *s, struct strings *strings, struct builder *bu
 	/* each file is opened with the user's rights by outputs__write() */
 	err = write_files(s, profile, run);
 	shown = show_summary(s, profile);
-	if (!s->config->quiet && shown != -EPIPE)
+	if (!err && !s->config->quiet && shown != -EPIPE)
 		log_notice("reports in '%s'", outputs__path(s->prep.outputs));
 	profile__free(profile);
 	return err ? err : shown == -EPIPE ? 0 : shown;

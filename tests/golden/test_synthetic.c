@@ -212,6 +212,29 @@ static void a_wait_whose_stack_is_unknown_is_outside(void **state)
 	end(&r, p);
 }
 
+/* A helper thread of some library ends the wait: the line where the main thread stands meanwhile has waited. */
+static void waits_of_helper_threads_count_for_the_main_thread(void **state)
+{
+	struct replay r;
+	struct maker m = start_process(&r);
+	struct event_wait event = { .head = maker_head(&m, EVENT_WAIT, sizeof(event)), .stack_id = 9, .main_stack_id = 8, .wait_ns = 60, .count = 1, .syscall = SYS_READ };
+	struct profile *p;
+
+	maker_block(&m, 8, FRAMES(IN_MAIN(4)));
+	maker_block(&m, 9, FRAMES(IN_OTHER(6)));
+	maker_play(&m, &event);
+	/* a thread with a line of its own keeps it */
+	event.stack_id = 7;
+	event.wait_ns = 40;
+	maker_block(&m, 7, FRAMES(IN_MAIN(11)));
+	maker_play(&m, &event);
+	p = finish(&r);
+	assert_int_equal(line_of(p, SCRIPT, 4)->m.times.waiting_ns, 60);
+	assert_int_equal(line_of(p, SCRIPT, 11)->m.times.waiting_ns, 40);
+	assert_int_equal(p->outside.times.waiting_ns, 0);
+	end(&r, p);
+}
+
 static void estimated_waits_are_counted(void **state)
 {
 	struct replay r;
@@ -475,6 +498,7 @@ int main(void)
 		cmocka_unit_test(lines_and_outside_add_up_to_the_whole),
 		cmocka_unit_test(waiting_is_split_by_its_kind_and_reason),
 		cmocka_unit_test(a_wait_whose_stack_is_unknown_is_outside),
+		cmocka_unit_test(waits_of_helper_threads_count_for_the_main_thread),
 		cmocka_unit_test(estimated_waits_are_counted),
 		cmocka_unit_test(rss_is_charged_to_the_line_that_touched_it),
 		cmocka_unit_test(unknown_frames_are_counted_and_shown),

@@ -22,10 +22,10 @@ static void check_object(const struct wait_object *object, const char *expected)
 	assert_string_equal(text, expected);
 }
 
-/* Names as the kernel side packs them: each ended by NUL. */
+/* Names as the kernel side packs them: each ended by NUL; they reach up to the root. */
 static struct wait_object file_object(const char *names, size_t size)
 {
-	struct wait_object object = { .kind = FD_FILE };
+	struct wait_object object = { .kind = FD_FILE, .whole = 1 };
 
 	memcpy(object.name, names, size);
 	return object;
@@ -40,7 +40,13 @@ static void files_are_named_by_their_path(void **state)
 	object = file_object("a\0\0", 3);
 	check_object(&object, "/a");
 	object = file_object("\0", 1);
+	check_object(&object, "/");
+	object.whole = 0;
 	check_object(&object, NULL);
+	/* too deep: the outer folders were not looked at */
+	object = file_object("numpy\0site-packages\0\0", 21);
+	object.whole = 0;
+	check_object(&object, ".../site-packages/numpy");
 	/* what did not fit: the outer part is missing */
 	memset(object.name, 'x', FD_NAME_SIZE);
 	memcpy(object.name, "file\0dir", 9);

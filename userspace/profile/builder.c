@@ -62,6 +62,15 @@ void builder__notice(struct builder *b, const char *text)
 	b->notices[b->n_notices++] = interned;
 }
 
+uint32_t builder__running(const struct builder *b)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < b->n_processes; i++)
+		n += !b->processes[i].end_ns;
+	return n;
+}
+
 uint64_t builder__samples(const struct builder *b)
 {
 	return b->cpu_samples;
@@ -211,21 +220,36 @@ static void take_block(struct builder *b, const struct event_stack *stack)
 		map64_put(&b->blocks, stack->weight, leaf - b->tree.leaves);
 }
 
+/*
+ * The leaf to charge: where the thread that ended the wait had stopped. If that is no user's line (a
+ * helper thread of some library: a timer, a pool), then where the main thread stands, if that is one.
+ */
+static struct leaf *waiting_leaf(struct builder *b, const struct event_wait *event)
+{
+	struct leaf *leaf = NULL, *main;
+	uint32_t index;
+
+	if (map64_get(&b->blocks, event->stack_id, &index))
+		leaf = &b->tree.leaves[index];
+	if ((leaf && leaf->site != NO_SITE) || !event->main_stack_id || !map64_get(&b->blocks, event->main_stack_id, &index))
+		return leaf;
+	main = &b->tree.leaves[index];
+	return main->site != NO_SITE ? main : leaf;
+}
+
 static void take_wait(struct builder *b, const struct event_wait *event)
 {
 	struct process *p = process_get(b, &event->head);
 	char buffer[32], object_text[512], what[600];
 	const char *call, *object = NULL;
-	struct leaf *leaf = NULL;
+	struct leaf *leaf;
 	struct times *times;
-	uint32_t index;
 
 	call = strings__intern(b->strings, wait_call(event, buffer));
 	if (wait_object_text(&event->object, object_text, sizeof(object_text)) && event->wait_kind != WAIT_RUNNABLE)
 		object = strings__intern(b->strings, object_text);
 	snprintf(what, sizeof(what), object ? "%s, %s" : "%s", call, object);
-	if (map64_get(&b->blocks, event->stack_id, &index))
-		leaf = &b->tree.leaves[index];
+	leaf = waiting_leaf(b, event);
 	b->waits += event->count;
 	b->losses[LOSS_SKIPPED_WALKS] += event->estimated;
 	times_add_wait(&b->whole, event);

@@ -42,6 +42,8 @@ void builder__no_interpreter(struct builder *builder, uint32_t pid, const char *
 /* A line for the report. Copied; the same text is kept once. */
 void builder__notice(struct builder *builder, const char *text);
 
+/* Processes that have not ended. */
+uint32_t builder__running(const struct builder *builder);
 uint64_t builder__samples(const struct builder *builder);
 /* The run's start: the first exec, CLOCK_MONOTONIC; 0: not yet. */
 uint64_t builder__start_ns(const struct builder *builder);

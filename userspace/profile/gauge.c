@@ -44,8 +44,22 @@ void gauge_rss(struct gauge *g, const struct event_stack *stack)
 	series_add(&g->rss, 2 * TIMELINE_MAX, stack->head.time_ns, g->rss_bytes);
 }
 
+static bool reason_known(const struct gauge *g, const char *what)
+{
+	for (uint32_t i = 0; i < g->n_reasons; i++) {
+		if (g->reasons[i].what == what)
+			return true;
+	}
+	return false;
+}
+
 static struct reason *reason_get(struct gauge *g, const char *what, const char *call, const char *object)
 {
+	/* very many objects (the files of an import): their calls will do */
+	if (g->n_reasons >= REASONS_MAX / 2 && !reason_known(g, what)) {
+		what = call;
+		object = NULL;
+	}
 	for (uint32_t i = 0; i < g->n_reasons; i++) {
 		if (g->reasons[i].what == what || g->reasons[i].what == other_reasons)
 			return &g->reasons[i];

@@ -120,7 +120,7 @@ struct profile_process {
 /* What was not seen, or not understood. Zero is printed as zero. */
 enum loss {
 	LOSS_DROPPED_RECORDS,   /* ring buffer full */
-	LOSS_MISSED_TICKS,      /* timer ticks that the machine skipped or the kernel suppressed */
+	LOSS_MISSED_TICKS,      /* timer ticks that found another walk under way */
 	LOSS_CUT_STACKS,        /* deeper than the limit */
 	LOSS_UNREADABLE_FRAMES, /* stacks that ended at unreadable memory */
 	LOSS_UNNAMED_CODE,      /* frames whose code object could not be named */
@@ -157,6 +157,7 @@ struct profile {
 
 	/* what was measured */
 	struct times whole;           /* everything; times_total() is 100 % */
+	uint64_t unsampled_ns;        /* CPU time of threads that ended before or between their samples: not in the whole */
 	uint64_t cpu_samples;
 	uint64_t waits;
 	struct measures outside;      /* the row "(outside root)" */

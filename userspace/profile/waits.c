@@ -21,29 +21,28 @@ const char *wait_call(const struct event_wait *event, char buffer[32])
 	return buffer;
 }
 
-/* Components innermost first, each ended by NUL; an empty one says that the root was reached. */
+/* Components innermost first, each ended by NUL. */
 static bool path_text(const struct wait_object *o, char *buffer, size_t size)
 {
 	const char *parts[FD_NAME_SIZE / 2];
 	size_t n = 0, at = 0, used = 0;
-	bool whole = false;
 
 	while (at < FD_NAME_SIZE && n < sizeof(parts) / sizeof(parts[0])) {
 		size_t length = strnlen(o->name + at, FD_NAME_SIZE - at);
 
-		if (at + length >= FD_NAME_SIZE)
+		if (at + length >= FD_NAME_SIZE || !length)
 			break;
-		if (!length) {
-			whole = true;
-			break;
-		}
 		parts[n++] = o->name + at;
 		at += length + 1;
+	}
+	if (!n && o->whole) {
+		snprintf(buffer, size, "/");
+		return true;
 	}
 	if (!n)
 		return false;
 	buffer[0] = 0;
-	if (!whole)
+	if (!o->whole)
 		used = snprintf(buffer, size, "...");
 	while (n-- && used < size)
 		used += snprintf(buffer + used, size - used, "/%s", parts[n]);

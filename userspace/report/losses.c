@@ -37,6 +37,10 @@ void print_losses(FILE *out, const struct profile *profile)
 	if (profile->cpu_samples < FEW_SAMPLES)
 		fprintf(out, "Only %llu CPU samples: the shares of CPU time are rough.\n", (unsigned long long)profile->cpu_samples);
 	print_reasons(out, profile);
+	/* each thread's last part of a period is normal */
+	if (profile->unsampled_ns > 5000000 && profile->unsampled_ns > (times_cpu(&profile->whole) + profile->unsampled_ns) / 100)
+		fprintf(out, "Not sampled: %.3f seconds of CPU time, of threads and processes that ended before or between their samples;\n"
+			"      in no line and not in the whole. A higher --rate sees more of it.\n", (double)profile->unsampled_ns / 1e9);
 	for (size_t i = 0; i < profile->n_notices; i++) {
 		fputs("Notice: ", out);
 		text_print(out, profile->notices[i], strlen(profile->notices[i]), 0, TEXT_NAME);
