@@ -12,6 +12,8 @@ CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CLANG ?= clang
 BPFTOOL ?= $(shell command -v bpftool 2>/dev/null || echo /usr/sbin/bpftool)
 PKG_CONFIG ?= pkg-config
+# Debian's, for which tools/deps.sh installs pytest; another python3 may come first on PATH
+PYTHON3 ?= /usr/bin/python3
 BUILD ?= build$(if $(SAN),-san)
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
@@ -102,7 +104,7 @@ check:
 
 .PHONY: e2e
 e2e: $(BUILD)/fixingahole
-	$(Q)FIXINGAHOLE=$(abspath $(BUILD))/fixingahole python3 -m pytest -q -p no:cacheprovider tests/e2e $(E2E)
+	$(Q)FIXINGAHOLE=$(abspath $(BUILD))/fixingahole $(PYTHON3) -m pytest -q -p no:cacheprovider tests/e2e $(E2E)
 
 .PHONY: demo
 demo:
@@ -114,7 +116,7 @@ demo:
 bench:
 	$(Q)tools/deps.sh bench
 	$(Q)$(MAKE) --no-print-directory all
-	$(Q)python3 tests/bench/bench.py $(BENCH)
+	$(Q)$(PYTHON3) tests/bench/bench.py $(BENCH)
 
 .PHONY: install
 install: $(BUILD)/fixingahole

@@ -29,7 +29,7 @@ step "build (gcc)" make --no-print-directory -j "$jobs" all
 step "unit, walker and golden tests" make --no-print-directory -j "$jobs" unit
 step "build (clang)" make --no-print-directory -j "$jobs" CC=clang BUILD=build-clang all
 step "unit, walker and golden tests under sanitizers" make --no-print-directory -j "$jobs" SAN=1 unit
-step "fuzz targets" make --no-print-directory -j "$jobs" fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-10}"
+step "fuzz targets" make --no-print-directory -j "$jobs" fuzz FUZZ_SECONDS="${FUZZ_SECONDS:-60}"
 step "shell scripts" shellcheck -S warning tools/*.sh tests/golden/update.sh .ci/run
 step "end-to-end tests" make --no-print-directory e2e E2E="${E2E:-}"
 printf '%d passed, %d failed\n' "$passed" "$failed"

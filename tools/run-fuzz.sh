@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# run-fuzz.sh SECONDS PROGRAM...: each fuzz target for that long, from the corpus beside its source (tests/fuzz/corpus/NAME).
+# run-fuzz.sh SECONDS PROGRAM...: each fuzz target for that long, from the corpus beside its source
+# (tests/fuzz/corpus/NAME); as many at once as there are processors.
 set -u
 seconds=$1
 shift
-failed=0
-for program in "$@"; do
+
+fuzz_one() {
+    local program=$1 name work corpus output
     name=$(basename "$program")
     work=$(mktemp -d)
     corpus=("$work")
@@ -14,8 +16,11 @@ for program in "$@"; do
         printf 'ok    %s, %s s\n' "$name" "$seconds"
         rm -rf "$work"
     else
-        failed=1
         printf '%s\nFAIL  %s (input kept in %s)\n' "$(tail -n 40 <<<"$output")" "$name" "$work"
+        return 1
     fi
-done
-exit "$failed"
+}
+
+export -f fuzz_one
+export seconds
+printf '%s\0' "$@" | xargs -0 -n 1 -P "$(nproc)" bash -c 'fuzz_one "$1"' fuzz

@@ -36,10 +36,10 @@ static int fill(struct summary *summary, const struct stored *stored)
 	return 0;
 }
 
-static int print(FILE *out, struct stored *stored, const struct report_options *options, char problem[512])
+static int print(FILE *out, struct stored *stored, const char *path, const struct report_options *options, char problem[512])
 {
 	_cleanup_free_ char *directory = getcwd(NULL, 0);
-	struct summary summary = {.root = directory, .whole_s = stored->elapsed_s, .heap = true};
+	struct summary summary = {.root = directory, .whole_s = stored__whole_s(stored, path), .heap = true};
 	int err = stored__read_stacks(stored, problem);
 
 	if (err == 0)
@@ -74,7 +74,7 @@ int report_summarize(FILE *out, const char *json_path, const struct report_optio
 		return err;
 	if (err < 0)
 		return -EINVAL;
-	err = print(out, &stored, options, problem);
+	err = print(out, &stored, json_path, options, problem);
 	stored__release(&stored);
 	return err < 0 ? err : stream_result(out);
 }
