@@ -254,6 +254,14 @@ void prepare_run_release(struct preparation *prep, const struct identity *id)
 	strv__free(steal_ptr(prep->envp));
 }
 
+void prepare_discard(const struct preparation *prep, const struct identity *id)
+{
+	if (!prep->copy_path || identity__enter(id))
+		return;
+	unlink(prep->copy_path);
+	identity__leave(id);
+}
+
 void prepare_notices(const struct preparation *prep, struct builder *builder)
 {
 	char text[512];

@@ -41,6 +41,9 @@ void preparation_release(struct preparation *prep, const struct identity *identi
 int prepare_run(struct preparation *prep, const struct config *config, const struct identity *identity);
 void prepare_run_release(struct preparation *prep, const struct identity *identity);
 
+/* Nothing ran: takes the copy of the code back, so that the output folder goes with it. */
+void prepare_discard(const struct preparation *prep, const struct identity *identity);
+
 /* Lines for the report: which interpreter, what was skipped in a notebook. */
 void prepare_notices(const struct preparation *prep, struct builder *builder);
 /* The log's path and number of records, into the profile. Call with the user's rights. */

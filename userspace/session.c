@@ -264,6 +264,8 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 	capture__free(options.capture);
 	if (err) {
 		log_error("%s", problem);
+		if (!run)
+			prepare_discard(&s->prep, s->identity);
 	} else {
 		*exit_status = !result.ended ? 1 : WIFSIGNALED(result.status) ? 128 + WTERMSIG(result.status) : WEXITSTATUS(result.status);
 		if (!s->prep.bench_empty)

@@ -194,6 +194,16 @@ def test_unknown_interpreter(project):
     assert result.whole.cpu > 0.05
 
 
+def test_interpreter_that_does_not_start(project):
+    """One line, exit 1, and no folder with half a report."""
+    python = project.write("python", "#!/nowhere/interpreter\n")
+    os.chmod(python, 0o755)
+    result = project.profile("hello.py", python=python)
+    assert result.returncode == 1
+    assert "cannot start '%s'" % python in result.stderr
+    assert result.folder is None
+
+
 def test_missing_interpreter(project):
     result = project.profile("hello.py", python="/nowhere/python3")
     assert result.returncode in (1, 2)
