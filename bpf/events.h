@@ -111,7 +111,7 @@ struct event_wait {
 	__u32 count;
 	__u32 wait_kind; /* enum wait_kind */
 	__s32 syscall;   /* x86-64 number; -1: not in a system call */
-	__u32 estimated; /* of .count: their stack was not walked, but taken from the thread's next walk */
+	__u32 estimated; /* waits of the thread since its last record whose stack was not looked at, but taken from before or after */
 	struct wait_object object;
 };
 

@@ -94,7 +94,6 @@ __attribute__((noinline)) int walk_begin(struct walk *w, struct walk_process *p,
 	if (!w || !p || !cache)
 		return STACK_NO_TSTATE;
 	w->n_frames = 0;
-	w->depth = 0;
 	w->flags = 0;
 	w->hash = WALK_HASH_START;
 	w->instr = 0;

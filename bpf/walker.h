@@ -55,7 +55,7 @@ struct walk {
 	__u32 busy;
 	__u32 n_frames;
 	__u32 flags;  /* enum stack_flag */
-	__u32 depth;
+	__u32 pad0;
 	__u64 fsbase;
 	__u64 now_ns;
 	__u64 tstate;

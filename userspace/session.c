@@ -257,8 +257,9 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 	if (!err) {
 		prepare_notices(&s->prep, builder);
 		/* all is attached; another run would have to attach again */
-		if (run == s->config->repeat - 1 && identity__drop_capabilities())
-			log_debug("cannot drop capabilities: %s", strerror(errno));
+		err = run == s->config->repeat - 1 ? identity__drop_capabilities() : 0;
+		if (err)
+			log_debug("cannot drop capabilities: %s", strerror(-err));
 		err = run_target(&options, &result, problem);
 	}
 	capture__free(options.capture);
