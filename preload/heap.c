@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "preload/heap.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "preload/lock.h"
+#include "preload/marks.h"
+#include "preload/real.h"
+#include "preload/slots.h"
+
+#define RANGE_SIZE (64ULL << 30)
+#define TOTALS_NS 1000000000ULL
+
+__thread struct heap_thread heap_thread;
+struct sampler_rate heap_rate = {
+	.stride = SAMPLER_STRIDE_DEFAULT,
+	.floor = SAMPLER_STRIDE_DEFAULT,
+	.budget = SAMPLER_RATE_DEFAULT,
+};
+struct heap_totals heap_totals = { .version = HEAP_TOTALS_VERSION };
+
+static uint64_t seed;
+static uint64_t totals_told_ns;
+static pthread_key_t exit_key;
+static bool exit_key_made;
+
+static uint64_t clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+static uint64_t seed_next(void)
+{
+	/* the time stamp is for threads that start before the constructor has run */
+	uint64_t z = __atomic_add_fetch(&seed, 0x9e3779b97f4a7c15ULL, __ATOMIC_RELAXED) ^ __builtin_ia32_rdtsc();
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ z >> 27) * 0x94d049bb133111ebULL;
+	return (z ^ z >> 31) | 1;
+}
+
+bool heap_enter(struct heap_thread *t)
+{
+	if (t->busy)
+		return false;
+	t->busy = true;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	if (unlikely(!t->random)) {
+		t->random = seed_next();
+		if (exit_key_made)
+			pthread_setspecific(exit_key, t);
+	}
+	return true;
+}
+
+void heap_leave(struct heap_thread *t)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+	t->busy = false;
+}
+
+static void add(__u64 *to, uint64_t n)
+{
+	__atomic_fetch_add(to, n, __ATOMIC_RELAXED);
+}
+
+/* index: 0 for .c, 1 for .py */
+static void totals_note(struct heap_thread *t, const struct sampler *s, unsigned index)
+{
+	uint64_t bytes = sampler_position(s);
+
+	add(&heap_totals.bytes[index], bytes - t->told_bytes[index]);
+	add(&heap_totals.count[index], s->count - t->told_count[index]);
+	t->told_bytes[index] = bytes;
+	t->told_count[index] = s->count;
+}
+
+static void totals_tell(bool final)
+{
+	heap_totals.stride = __atomic_load_n(&heap_rate.stride, __ATOMIC_RELAXED);
+	heap_totals.final = final;
+	fixingahole_heap_totals(&heap_totals);
+}
+
+struct sample heap_take(struct heap_thread *t, struct sampler *s, size_t size)
+{
+	struct sample sample = sampler_take(s, size, &heap_rate, &t->random, clock_ns);
+
+	totals_note(t, s, s == &t->py);
+	if (unlikely(!python_settled))
+		python_look();
+	return sample;
+}
+
+static uint64_t position(const struct heap_thread *t)
+{
+	return sampler_position(&t->c) + sampler_position(&t->py);
+}
+
+static uint64_t mark_now(const struct heap_thread *t)
+{
+	return t->c.count + t->py.count;
+}
+
+void heap_tell_alloc(struct heap_thread *t, void *p, bool slot, size_t size, const struct sample *sample, uint64_t info)
+{
+	struct mark mark = { .size = size, .weight = sample->weight, .count_q8 = sample->count_q8, .info = info };
+	uint64_t now, told = __atomic_load_n(&totals_told_ns, __ATOMIC_RELAXED);
+
+	if (!slot && !marks_insert(p, &mark)) {
+		add(&heap_totals.untracked, 1);
+		add(&heap_totals.untracked_bytes, sample->weight);
+		return;
+	}
+	add(&heap_totals.sampled, 1);
+	fixingahole_heap_alloc((uintptr_t)p, size, sample->weight, sample->count_q8, info | position(t) << HEAP_POSITION_SHIFT, mark_now(t));
+	now = clock_ns();
+	if (now - told >= TOTALS_NS && __atomic_compare_exchange_n(&totals_told_ns, &told, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		totals_tell(false);
+}
+
+void heap_tell_free(struct heap_thread *t, void *p, uint64_t info)
+{
+	add(&heap_totals.freed, 1);
+	fixingahole_heap_free((uintptr_t)p, 0, 0, 0, info | position(t) << HEAP_POSITION_SHIFT, mark_now(t));
+}
+
+void heap_tell_failed(size_t size, uint64_t info)
+{
+	fixingahole_heap_failed(size, info);
+}
+
+void *heap_memory(size_t size, bool zero, bool *slot, uint64_t info)
+{
+	void *p = size <= SLOTS_MAX ? slots_alloc(size) : NULL;
+
+	*slot = p != NULL;
+	if (p)
+		return zero ? memset(p, 0, size) : p;
+	p = zero ? real.calloc(1, size) : real.malloc(size);
+	if (!p)
+		heap_tell_failed(size, info);
+	return p;
+}
+
+void *heap_sampled(struct heap_thread *t, size_t size, bool zero, const struct sample *sample, uint64_t info)
+{
+	bool slot;
+	void *p = heap_memory(size, zero, &slot, info);
+
+	if (p)
+		heap_tell_alloc(t, p, slot, size, sample, info);
+	return p;
+}
+
+void heap_invalid(const char *function)
+{
+	static const char text[] = ": invalid pointer or double free\n";
+
+	if (write(2, function, strlen(function)) < 0 || write(2, text, sizeof(text) - 1) < 0)
+		abort();
+	abort();
+}
+
+static void slot_end(struct heap_thread *t, void *p, uint64_t info, const char *function)
+{
+	heap_tell_free(t, p, info);
+	if (!slots_free(p))
+		heap_invalid(function);
+}
+
+/* Takes the mark of p, if it has one, and tells of it. */
+static bool mark_end(struct heap_thread *t, void *p, struct mark *mark, uint64_t info)
+{
+	switch (marks_take(p, mark)) {
+	case MARKS_TAKEN:
+		heap_tell_free(t, p, (mark->info & HEAP_DOMAIN_MASK) | info);
+		return true;
+	case MARKS_BUSY:
+		add(&heap_totals.missed_frees, 1);
+		return false;
+	default:
+		return false;
+	}
+}
+
+void heap_free_slow(void *p)
+{
+	struct heap_thread *t = &heap_thread;
+	int error = errno;
+	struct mark mark;
+	size_t room;
+
+	if (slots_own(p)) {
+		slot_end(t, p, 0, "free()");
+	} else if (p && !real_boot_own(p, &room)) {
+		mark_end(t, p, &mark, 0);
+		real.free(p);
+	}
+	errno = error;
+}
+
+static void *realloc_slot(struct heap_thread *t, void *p, size_t size, const struct sample *sample, uint64_t info, void *(*plain)(size_t))
+{
+	size_t old = slots_size(p);
+	bool slot = false;
+	void *to = sample->weight ? heap_memory(size, false, &slot, info) : plain(size);
+
+	if (!to)
+		return NULL;
+	memcpy(to, p, old < size ? old : size);
+	slot_end(t, p, info | HEAP_RESIZED, "realloc()");
+	if (sample->weight)
+		heap_tell_alloc(t, to, slot, size, sample, info | HEAP_RESIZED);
+	return to;
+}
+
+void *heap_realloc_slow(struct heap_thread *t, void *p, size_t size, const struct sample *sample, uint64_t info, void *(*plain)(size_t))
+{
+	struct mark mark;
+	bool marked;
+	size_t old;
+	void *to;
+
+	if (slots_own(p))
+		return realloc_slot(t, p, size, sample, info, plain);
+	to = sample->weight ? slots_alloc(size) : NULL;
+	if (to) {
+		old = real.usable_size(p);
+		memcpy(to, p, old < size ? old : size);
+		mark_end(t, p, &mark, HEAP_RESIZED);
+		real.free(p);
+		heap_tell_alloc(t, to, true, size, sample, info | HEAP_RESIZED);
+		return to;
+	}
+	marked = mark_end(t, p, &mark, HEAP_RESIZED);
+	to = real.realloc(p, size);
+	if (!to && size) {
+		if (marked && marks_insert(p, &mark))
+			fixingahole_heap_moved((uintptr_t)p, (uintptr_t)p, mark.size, mark.weight, mark.info);
+		heap_tell_failed(size, info);
+	} else if (to && sample->weight) {
+		heap_tell_alloc(t, to, false, size, sample, info | HEAP_RESIZED);
+	}
+	return to;
+}
+
+/* --- start and end --- */
+
+static void thread_end(void *data)
+{
+	struct heap_thread *t = data;
+
+	totals_note(t, &t->c, 0);
+	totals_note(t, &t->py, 1);
+}
+
+static void seed_renew(void)
+{
+	uint64_t fresh = (uint64_t)getpid() << 32;
+
+	if (getrandom(&fresh, sizeof(fresh), GRND_NONBLOCK) < 0)
+		fresh ^= clock_ns();
+	__atomic_store_n(&seed, seed ^ fresh, __ATOMIC_RELAXED);
+}
+
+static void child_begin(void)
+{
+	struct heap_thread *t = &heap_thread;
+
+	lock_after_fork();
+	/* the parent's points and the sums stay with the parent */
+	seed_renew();
+	t->random = seed_next();
+	t->c = (struct sampler){ 0 };
+	t->py = (struct sampler){ 0 };
+	memset(t->told_bytes, 0, sizeof(t->told_bytes));
+	memset(t->told_count, 0, sizeof(t->told_count));
+	heap_totals = (struct heap_totals){ .version = HEAP_TOTALS_VERSION, .pid = getpid(), .python = heap_totals.python };
+}
+
+static uint64_t environment(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+	char *end;
+	uint64_t n;
+
+	if (!text || *text < '0' || *text > '9')
+		return otherwise;
+	n = strtoull(text, &end, 10);
+	return *end ? otherwise : n;
+}
+
+static void process_end(void)
+{
+	struct heap_thread *t = &heap_thread;
+
+	if (heap_enter(t)) {
+		thread_end(t);
+		heap_leave(t);
+	}
+	totals_tell(true);
+}
+
+__attribute__((constructor)) static void process_begin(void)
+{
+	struct heap_thread *t = &heap_thread;
+
+	heap_enter(t);
+	real_init();
+	sampler_rate_init(&heap_rate, environment(HEAP_ENV_STRIDE, SAMPLER_STRIDE_DEFAULT), environment(HEAP_ENV_RATE, SAMPLER_RATE_DEFAULT));
+	heap_totals.pid = getpid();
+	seed_renew();
+	exit_key_made = !pthread_key_create(&exit_key, thread_end);
+	pthread_atfork(lock_before_fork, lock_after_fork, child_begin);
+	slots_init(RANGE_SIZE);
+	maps_init();
+	python_look();
+	heap_leave(t);
+}
+
+__attribute__((destructor)) static void process_finish(void)
+{
+	process_end();
+}
+
+/* Python's children of multiprocessing and os.fork end here, without destructors. */
+EXPORT void _exit(int status)
+{
+	process_end();
+	for (;;)
+		syscall(SYS_exit_group, status);
+}
+
+EXPORT void _Exit(int status) __attribute__((alias("_exit")));

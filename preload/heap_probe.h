@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause) OR Apache-2.0 */
+/*
+ * What the preload library tells whoever puts uprobes on it. Included by the
+ * library, by bpf/ and by userspace; needs __u64 and __u32 (<linux/types.h> or
+ * vmlinux.h).
+ *
+ * Five exported functions of libfixingahole-heap.so begin with the 5-byte nop
+ * (0f 1f 44 00 00), so that a uprobe at their first byte is never single-stepped.
+ * They do nothing else: without a probe they cost a call. Arguments are u64s in
+ * the order of the C ABI (rdi, rsi, rdx, rcx, r8, r9), and the interrupted thread
+ * is the one that allocates, with its Python stack as it was at the call.
+ *
+ *   fixingahole_heap_alloc(address, size, weight, count_q8, info, mark)
+ *     A sampled block lives at address from now on. size: bytes asked for.
+ *     weight: bytes that it stands for. count_q8: allocations that it stands for,
+ *     times 256. Summed over the samples of any line, weight is an unbiased
+ *     estimate of the bytes that the line asked for, count_q8 / 256 of how often.
+ *     weight == size and count_q8 == 256 say that blocks like this one are all reported.
+ *     mark: the thread's count of allocations so far.
+ *   fixingahole_heap_free(address, 0, 0, 0, info, mark)
+ *     A sampled block dies. Sent before the address can be given out again, so the
+ *     events of one address are in order even between threads.
+ *   fixingahole_heap_moved(old, new, size, weight, info)
+ *     A sampled block lives on under another address or size, charged to the line
+ *     that made it: part of a mapping was unmapped, or a realloc failed after its
+ *     block had been reported as freed (then old == new: take the free back).
+ *     A mapping that was cut in two is reported as moved, then once more with
+ *     HEAP_SPLIT for its second part: the block at old stays, and another block of its line lives at new.
+ *   fixingahole_heap_failed(size, info)
+ *     The allocator had no memory. Only for requests that a sample would have been taken of.
+ *   fixingahole_heap_totals(struct heap_totals *)
+ *     Once a second at most (at an allocation), and when the process exits normally. The
+ *     pointer is valid during the call, and the struct lives as long as the library.
+ *
+ * How to sum live memory. weight is right for what was *allocated*. While the program
+ * allocates fast, the stride grows, and one small block of a loop may stand for many MB
+ * that never lived at the same time. So: let a block with weight > size count as live
+ * with .size only, until its thread's next sample (of any kind) arrives; from then on
+ * with .weight. A block that dies earlier never was more than its own size. What is
+ * left out is at most the blocks of the last stride of each thread.
+ *
+ * Temporary blocks: the thread that frees passes its own position and count. If it is the
+ * thread that allocated, the difference of the marks is the number of allocations between
+ * the two (both exact), that of the positions the bytes.
+ */
+#ifndef FIXINGAHOLE_HEAP_PROBE_H
+#define FIXINGAHOLE_HEAP_PROBE_H
+
+/* info: bits 0-3 the domain, 4-15 flags, 16-63 the position: bytes that this thread asked for so far, modulo 2^48 */
+enum heap_domain {
+	HEAP_C = 0,      /* malloc and its family, C++ new; CPython's raw domain */
+	HEAP_PY_MEM = 1, /* PyMem_Malloc: buffers of lists, dicts, arrays */
+	HEAP_PY_OBJ = 2, /* PyObject_Malloc: the block is an object, or begins with a GC header */
+	HEAP_MAPPING = 3, /* mmap by the program itself */
+	HEAP_DOMAINS = 4,
+};
+
+#define HEAP_DOMAIN_MASK 0xfULL
+#define HEAP_ALIGNED 0x10ULL  /* by an aligned_alloc, so perhaps not the line's own choice of size */
+#define HEAP_ZEROED 0x20ULL   /* by a calloc: not touched yet, as a rule */
+#define HEAP_RESIZED 0x40ULL  /* by a realloc; a free with it is followed by the alloc */
+#define HEAP_SPLIT 0x80ULL    /* moved: the old one stays as well */
+#define HEAP_POSITION_SHIFT 16
+
+/* Exact sums, but for blocks since each running thread's last look (a stride at most). */
+enum heap_source { HEAP_SOURCE_C = 0, HEAP_SOURCE_PYTHON = 1, HEAP_SOURCE_MAPPING = 2, HEAP_SOURCES = 3 };
+
+struct heap_totals {
+	__u32 version;   /* HEAP_TOTALS_VERSION */
+	__u32 pid;       /* as the process sees it; changes with fork, and the sums restart at 0 */
+	__u64 bytes[HEAP_SOURCES];
+	__u64 count[HEAP_SOURCES]; /* allocations, reallocations included */
+	__u64 sampled;   /* alloc events */
+	__u64 freed;     /* free events */
+	__u64 untracked; /* samples not taken: inside a signal handler that interrupted us, or no room */
+	__u64 untracked_bytes; /* the weight of those */
+	__u64 missed_frees; /* frees of sampled blocks that could not be reported: inside such a handler */
+	__u64 stride;    /* now */
+	__u32 python;    /* enum heap_python */
+	__u32 final;     /* 1: the process exits */
+};
+
+/* How CPython's own allocator is seen. */
+enum heap_python {
+	HEAP_PYTHON_NONE = 0,    /* no interpreter seen (yet) */
+	HEAP_PYTHON_PYMALLOC = 1, /* both domains, cheaply: frees are not hooked */
+	HEAP_PYTHON_GENERIC = 2, /* both domains, all calls hooked (debug hooks, mimalloc, free-threaded) */
+	HEAP_PYTHON_MALLOC = 3,  /* PYTHONMALLOC=malloc: everything comes through malloc, domain HEAP_C */
+};
+
+#define HEAP_TOTALS_VERSION 1
+
+/* Environment: bytes per sample (a power of two, default 131072), samples per second at most
+ * (default 2000; 0: no limit). */
+#define HEAP_ENV_STRIDE "FIXINGAHOLE_HEAP_STRIDE"
+#define HEAP_ENV_RATE "FIXINGAHOLE_HEAP_RATE"
+
+#endif

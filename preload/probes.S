@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The functions that uprobes sit on: a 5-byte nop, then return. See heap_probe.h. */
+#ifndef __x86_64__
+#error "the preload library is for x86-64"
+#endif
+
+	.text
+.macro probe name
+	.globl \name
+	.type \name, @function
+	.balign 16
+\name:
+	.byte 0x0f, 0x1f, 0x44, 0x00, 0x00
+	ret
+	.size \name, . - \name
+.endm
+
+	probe fixingahole_heap_alloc
+	probe fixingahole_heap_free
+	probe fixingahole_heap_moved
+	probe fixingahole_heap_failed
+	probe fixingahole_heap_totals
+
+	.section .note.GNU-stack, "", @progbits

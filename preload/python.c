@@ -1,0 +1,448 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * CPython's domains for buffers (mem) and objects (obj).
+ *
+ * With pymalloc, the normal case, only malloc, calloc and realloc are wrapped, and free
+ * stays the interpreter's own: a sampled block is a slot, which pymalloc does not know
+ * (it looks the address up among its arenas, as for any block above 512 bytes), so
+ * it passes it to libc's free, which is ours. That halves the cost of hooking. Blocks
+ * above 512 bytes come from malloc, which would count them as its own: they are taken
+ * off its count in advance.
+ *
+ * With anything else below (debug hooks, mimalloc, the free-threaded builds, whose collector finds objects
+ * only in its own heaps) blocks stay where they are and are marked, and free is wrapped too.
+ *
+ * The raw domain is malloc's, and seen there. pymalloc's arenas are not the program's
+ * mappings, and are kept out of them.
+ */
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "preload/heap.h"
+#include "preload/marks.h"
+#include "preload/real.h"
+#include "preload/slots.h"
+
+#define PYMALLOC_MAX 512u
+#define DOMAINS 2u
+
+/* PyMemAllocatorEx and PyObjectArenaAllocator: part of the stable, documented interface since 3.5 */
+struct allocator {
+	void *ctx;
+	void *(*malloc)(void *ctx, size_t size);
+	void *(*calloc)(void *ctx, size_t n, size_t size);
+	void *(*realloc)(void *ctx, void *p, size_t size);
+	void (*free)(void *ctx, void *p);
+};
+
+struct arena_allocator {
+	void *ctx;
+	void *(*alloc)(void *ctx, size_t size);
+	void (*free)(void *ctx, void *p, size_t size);
+};
+
+bool python_settled;
+
+static struct {
+	void (*get)(int domain, struct allocator *);
+	void (*set)(int domain, struct allocator *);
+	void (*get_arena)(struct arena_allocator *);
+	void (*set_arena)(struct arena_allocator *);
+	int (*initialized)(void);
+	int (*have_gil)(void);
+	const char *(*name)(void);
+	void *(*raw_malloc)(size_t);
+	void (*raw_free)(void *);
+	const unsigned char *runtime;
+} py;
+
+/* What was there before us. Constant once a domain is hooked, but for the rare second hooking. */
+static struct allocator below[DOMAINS];
+static struct arena_allocator arena_below;
+
+/* --- pymalloc below --- */
+
+/* Calls from below that reach malloc are not counted there. */
+#define NESTED(t, call)                    \
+	({                                 \
+		uint64_t left_ = (t)->c.left; \
+		(t)->nest++;               \
+		(t)->c.left = 0;           \
+		void *p_ = call;           \
+		(t)->c.left = left_;       \
+		(t)->nest--;               \
+		p_;                        \
+	})
+
+/* The same for one malloc of just this size, without leaving malloc's fast path. */
+static inline bool compensate(struct heap_thread *t, size_t size)
+{
+	if (unlikely(!t->c.left))
+		return false;
+	t->c.left += size;
+	t->c.count--;
+	return true;
+}
+
+static NOINLINE void *large_malloc(struct allocator *a, size_t size)
+{
+	struct heap_thread *t = &heap_thread;
+
+	return compensate(t, size) ? a->malloc(a->ctx, size) : NESTED(t, a->malloc(a->ctx, size));
+}
+
+static NOINLINE void *fast_malloc_slow(int domain, size_t size, bool zero)
+{
+	struct heap_thread *t = &heap_thread;
+	struct allocator *a = &below[domain];
+	struct sample sample;
+	void *p;
+
+	if (!t->nest && heap_enter(t)) {
+		sample = heap_take(t, &t->py, size);
+		p = sample.weight ? heap_sampled(t, size, zero, &sample, (HEAP_PY_MEM + domain) | (zero ? HEAP_ZEROED : 0)) : NULL;
+		heap_leave(t);
+		if (sample.weight)
+			return p;
+	}
+	if (zero)
+		return NESTED(t, a->calloc(a->ctx, 1, size));
+	return NESTED(t, a->malloc(a->ctx, size));
+}
+
+static inline void *fast_malloc(int domain, size_t size)
+{
+	struct allocator *a = &below[domain];
+
+	if (unlikely(!sampler_pass(&heap_thread.py, size)))
+		return fast_malloc_slow(domain, size, false);
+	if (unlikely(size > PYMALLOC_MAX))
+		return large_malloc(a, size);
+	return a->malloc(a->ctx, size);
+}
+
+static inline void *fast_calloc(int domain, size_t n, size_t size)
+{
+	struct heap_thread *t = &heap_thread;
+	struct allocator *a = &below[domain];
+	size_t whole = n * size; /* the caller has ruled an overflow out */
+
+	if (unlikely(!sampler_pass(&t->py, whole)))
+		return fast_malloc_slow(domain, whole, true);
+	if (unlikely(whole > PYMALLOC_MAX))
+		return NESTED(t, a->calloc(a->ctx, n, size));
+	return a->calloc(a->ctx, n, size);
+}
+
+static void *mem_plain(size_t size)
+{
+	return NESTED(&heap_thread, below[0].malloc(below[0].ctx, size));
+}
+
+static void *obj_plain(size_t size)
+{
+	return NESTED(&heap_thread, below[1].malloc(below[1].ctx, size));
+}
+
+/* A block that was not sampled, grew or shrank, and is sampled now. p is as large as it shall be. */
+static void *sampled_now(struct heap_thread *t, struct allocator *a, void *p, size_t size, const struct sample *sample, uint64_t info)
+{
+	void *to = slots_alloc(size);
+
+	if (to) {
+		memcpy(to, p, size);
+		NESTED(t, (a->free(a->ctx, p), NULL));
+	} else if (size <= PYMALLOC_MAX) {
+		__atomic_fetch_add(&heap_totals.untracked, 1, __ATOMIC_RELAXED);
+		__atomic_fetch_add(&heap_totals.untracked_bytes, sample->weight, __ATOMIC_RELAXED);
+		return p;
+	}
+	heap_tell_alloc(t, to ? to : p, to != NULL, size, sample, info | HEAP_RESIZED);
+	return to ? to : p;
+}
+
+static NOINLINE void *fast_realloc_slow(int domain, void *p, size_t size)
+{
+	struct heap_thread *t = &heap_thread;
+	struct allocator *a = &below[domain];
+	struct sample sample = { 0 };
+	uint64_t info = HEAP_PY_MEM + domain;
+	bool inside = !t->nest && heap_enter(t);
+
+	if (inside)
+		sample = heap_take(t, &t->py, size);
+	if (slots_own(p)) {
+		p = heap_realloc_slow(t, p, size ? size : 1, &sample, info, domain ? obj_plain : mem_plain);
+	} else {
+		p = NESTED(t, a->realloc(a->ctx, p, size));
+		if (p && sample.weight)
+			p = sampled_now(t, a, p, size, &sample, info);
+	}
+	if (inside)
+		heap_leave(t);
+	return p;
+}
+
+static inline void *fast_realloc(int domain, void *p, size_t size)
+{
+	struct heap_thread *t = &heap_thread;
+	struct allocator *a = &below[domain];
+	uint64_t left;
+	void *to;
+
+	if (!p)
+		return fast_malloc(domain, size);
+	if (unlikely(slots_own(p) || marks_maybe(p) || !t->c.left || !sampler_pass(&t->py, size)))
+		return fast_realloc_slow(domain, p, size);
+	left = t->c.left;
+	compensate(t, size);
+	to = a->realloc(a->ctx, p, size);
+	if (t->c.left == left + size) { /* pymalloc did without malloc */
+		t->c.left = left;
+		t->c.count++;
+	}
+	return to;
+}
+
+/* --- anything else below --- */
+
+static inline void *any_new(int domain, size_t n, size_t size, bool zero)
+{
+	struct heap_thread *t = &heap_thread;
+	struct allocator *a = &below[domain];
+	size_t whole = n * size;
+	struct sample sample = { 0 };
+	bool inside = false;
+	void *p;
+
+	if (unlikely(!sampler_pass(&t->py, whole)) && !t->nest && heap_enter(t)) {
+		inside = true;
+		sample = heap_take(t, &t->py, whole);
+	}
+	p = zero ? NESTED(t, a->calloc(a->ctx, n, size)) : NESTED(t, a->malloc(a->ctx, size));
+	if (p && sample.weight)
+		heap_tell_alloc(t, p, false, whole, &sample, (HEAP_PY_MEM + domain) | (zero ? HEAP_ZEROED : 0));
+	if (inside)
+		heap_leave(t);
+	return p;
+}
+
+static void any_free(int domain, void *p)
+{
+	struct heap_thread *t = &heap_thread;
+	struct mark mark;
+
+	if (unlikely(p && marks_have(p)) && marks_take(p, &mark) == MARKS_TAKEN)
+		heap_tell_free(t, p, mark.info & HEAP_DOMAIN_MASK);
+	below[domain].free(below[domain].ctx, p);
+}
+
+static void *any_realloc(int domain, void *p, size_t size)
+{
+	struct heap_thread *t = &heap_thread;
+	struct allocator *a = &below[domain];
+	uint64_t info = (HEAP_PY_MEM + domain) | HEAP_RESIZED;
+	struct sample sample = { 0 };
+	bool inside = false, marked;
+	struct mark mark;
+	void *to;
+
+	if (!p)
+		return any_new(domain, 1, size, false);
+	if (!sampler_pass(&t->py, size) && !t->nest && heap_enter(t)) {
+		inside = true;
+		sample = heap_take(t, &t->py, size);
+	}
+	marked = marks_have(p) && marks_take(p, &mark) == MARKS_TAKEN;
+	if (marked)
+		heap_tell_free(t, p, info);
+	to = NESTED(t, a->realloc(a->ctx, p, size));
+	if (!to && marked && marks_insert(p, &mark))
+		fixingahole_heap_moved((uintptr_t)p, (uintptr_t)p, mark.size, mark.weight, mark.info);
+	if (to && sample.weight)
+		heap_tell_alloc(t, to, false, size, &sample, info);
+	if (inside)
+		heap_leave(t);
+	return to;
+}
+
+/* --- the functions that CPython calls --- */
+
+#define HOOKS(name, domain)                                                                                                        \
+	static void *name##_fast_malloc(void *ctx, size_t size) { return fast_malloc(domain, size); }                              \
+	static void *name##_fast_calloc(void *ctx, size_t n, size_t size) { return fast_calloc(domain, n, size); }                 \
+	static void *name##_fast_realloc(void *ctx, void *p, size_t size) { return fast_realloc(domain, p, size); }                \
+	static void *name##_any_malloc(void *ctx, size_t size) { return any_new(domain, 1, size, false); }                         \
+	static void *name##_any_calloc(void *ctx, size_t n, size_t size) { return any_new(domain, n, size, true); }                \
+	static void *name##_any_realloc(void *ctx, void *p, size_t size) { return any_realloc(domain, p, size); }                  \
+	static void name##_any_free(void *ctx, void *p) { any_free(domain, p); }                                                   \
+	static const struct allocator name##_fast = { NULL, name##_fast_malloc, name##_fast_calloc, name##_fast_realloc, NULL };   \
+	static const struct allocator name##_any = { NULL, name##_any_malloc, name##_any_calloc, name##_any_realloc, name##_any_free };
+
+HOOKS(mem, 0)
+HOOKS(obj, 1)
+
+static const struct allocator *const fast[DOMAINS] = { &mem_fast, &obj_fast };
+static const struct allocator *const any[DOMAINS] = { &mem_any, &obj_any };
+
+static void *arena_alloc(void *ctx, size_t size)
+{
+	struct heap_thread *t = &heap_thread;
+	void *p;
+
+	if (unlikely(!python_settled) && heap_enter(t)) {
+		python_look();
+		heap_leave(t);
+	}
+	t->nest++;
+	p = arena_below.alloc(arena_below.ctx, size);
+	t->nest--;
+	return p;
+}
+
+static void arena_free(void *ctx, void *p, size_t size)
+{
+	struct heap_thread *t = &heap_thread;
+
+	t->nest++;
+	arena_below.free(arena_below.ctx, p, size);
+	t->nest--;
+}
+
+/* --- hooking --- */
+
+/* Fails only where there is no interpreter, or not all of one. */
+static bool find(void)
+{
+	static const struct {
+		void *to;
+		const char *name;
+		bool needed;
+	} symbols[] = {
+		{ &py.get, "PyMem_GetAllocator", true },
+		{ &py.set, "PyMem_SetAllocator", true },
+		{ &py.get_arena, "PyObject_GetArenaAllocator", true },
+		{ &py.set_arena, "PyObject_SetArenaAllocator", true },
+		{ &py.initialized, "Py_IsInitialized", true },
+		{ &py.have_gil, "PyGILState_Check", true },
+		{ &py.raw_malloc, "PyMem_RawMalloc", true },
+		{ &py.raw_free, "PyMem_RawFree", true },
+		{ &py.name, "_PyMem_GetCurrentAllocatorName", false },
+		{ &py.runtime, "_PyRuntime", false },
+	};
+
+	for (size_t i = 0; i < sizeof(symbols) / sizeof(*symbols); i++) {
+		void *p = dlsym(RTLD_DEFAULT, symbols[i].name);
+
+		if (!p && symbols[i].needed)
+			return false;
+		memcpy(symbols[i].to, &p, sizeof(p));
+	}
+	return true;
+}
+
+/* 3.13 and later say it at the start of _PyRuntime: a cookie, a version, then a flag. */
+static bool free_threaded(void)
+{
+	uint64_t flag;
+
+	if (!py.runtime || memcmp(py.runtime, "xdebugpy", 8))
+		return false;
+	memcpy(&flag, py.runtime + 16, sizeof(flag));
+	return flag != 0;
+}
+
+/* Whether the raw domain ends in our malloc and free: not in an interpreter that has an allocator linked in. */
+static bool raw_is_ours(void)
+{
+	struct heap_thread *t = &heap_thread;
+	uint64_t seen = heap_totals.untracked;
+	void *p;
+
+	/* inside, with an empty count: malloc counts the call as untracked */
+	NESTED(t, ({
+		t->nest--;
+		p = py.raw_malloc(64);
+		t->nest++;
+		NULL;
+	}));
+	py.raw_free(p);
+	if (heap_totals.untracked == seen)
+		return false;
+	heap_totals.untracked = seen;
+	return true;
+}
+
+static enum heap_python kind(void)
+{
+	const char *name = py.name ? py.name() : NULL;
+
+	if (free_threaded() || !name)
+		return HEAP_PYTHON_GENERIC;
+	if (!strcmp(name, "malloc"))
+		return HEAP_PYTHON_MALLOC;
+	if (!strcmp(name, "pymalloc") && slots_range.size && raw_is_ours())
+		return HEAP_PYTHON_PYMALLOC;
+	return HEAP_PYTHON_GENERIC;
+}
+
+static bool hooked(const struct allocator *now, unsigned domain)
+{
+	return now->malloc == fast[domain]->malloc || now->malloc == any[domain]->malloc;
+}
+
+static void hook(void)
+{
+	enum heap_python how = kind();
+	struct arena_allocator arena;
+	struct allocator now;
+
+	heap_totals.python = how;
+	py.get_arena(&arena);
+	if (arena.alloc != arena_alloc) {
+		arena_below = arena;
+		py.set_arena(&(struct arena_allocator){ NULL, arena_alloc, arena_free });
+	}
+	for (unsigned d = 0; how != HEAP_PYTHON_MALLOC && d < DOMAINS; d++) {
+		py.get(d + 1, &now);
+		if (hooked(&now, d))
+			continue;
+		below[d] = now;
+		now = how == HEAP_PYTHON_PYMALLOC ? *fast[d] : *any[d];
+		if (how == HEAP_PYTHON_PYMALLOC) {
+			/* free is called with the context that it came with */
+			now.ctx = below[d].ctx;
+			now.free = below[d].free;
+		}
+		py.set(d + 1, &now);
+	}
+}
+
+void python_look(void)
+{
+	struct allocator now[DOMAINS];
+	static bool looking, hooked_once;
+
+	if (looking)
+		return;
+	looking = true;
+	if (!py.get && !find()) {
+		memset(&py, 0, sizeof(py));
+		python_settled = true;
+	} else if (!hooked_once) {
+		/* before the interpreter's first block: none is there that we do not know how to free */
+		if (!py.initialized() || py.have_gil()) {
+			hook();
+			hooked_once = true;
+		}
+	} else if (py.initialized() && py.have_gil()) {
+		/* PYTHONMALLOC and -X dev set allocators of their own while it starts */
+		for (unsigned d = 0; d < DOMAINS; d++)
+			py.get(d + 1, &now[d]);
+		if (!hooked(&now[0], 0) || !hooked(&now[1], 1))
+			hook();
+		python_settled = true;
+	}
+	looking = false;
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which allocations are sampled, and what a sample stands for.
+ *
+ * Lay the blocks that a thread allocates end to end on a line of bytes, and cut the
+ * line into strata of one stride S each. Every stratum holds one point, placed
+ * uniformly. A block that k points fall into is a sample of weight k * S.
+ *
+ * Unbiased: a byte of a block carries a point with probability 1/S, whatever the
+ * neighbours are, so a block of s bytes has E[k] = s/S (k may be 2 if the block lies
+ * across a border), its expected weight is s, and with k * S / s as the number of
+ * allocations that it stands for the expected count is 1. Sums over any set of blocks
+ * that does not depend on the points are therefore unbiased. The scatter of a line
+ * that allocates n strata in a row is that of its two ends only: less than one stride,
+ * where geometric gaps would give sqrt(n) strides.
+ *
+ * A block larger than S is always a sample, of exactly its own size, and takes no
+ * room on the line. Which rule a block falls under depends on its size and on the
+ * stratum's S, never on the point.
+ *
+ * The stride adapts to the rate: strata begun + large blocks, per second. It takes
+ * effect where a new stratum starts: at a border, or by ending the current stratum
+ * early at a large block or at a checkpoint (multiples of SAMPLER_CHECKPOINT within the
+ * stratum). All of these places, and the rate itself, depend on the sizes and on
+ * the clock, not on where the point is. That matters: were the stratum ended
+ * at its point, bytes behind the point would get a second chance, and the sum would be too large.
+ * Ended independently of the point at b, the bytes before b have carried it with 1/S each and those
+ * behind b belong to a stratum with a point of its own.
+ *
+ * The fast path is one compare: .left is the distance to the next stop (point, border
+ * or checkpoint), so a block smaller than that hits nothing, and any block larger than
+ * the stride is not smaller than that.
+ *
+ * Stores are plain writes of what was read, not read-modify-write: a signal handler that
+ * allocates in between can lose its bytes, but cannot make .left wrap.
+ */
+#ifndef FIXINGAHOLE_PRELOAD_SAMPLER_H
+#define FIXINGAHOLE_PRELOAD_SAMPLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SAMPLER_STRIDE_DEFAULT (128u << 10)
+#define SAMPLER_STRIDE_MIN 4096u
+#define SAMPLER_STRIDE_MAX (1ULL << 32)
+#define SAMPLER_RATE_DEFAULT 2000u
+#define SAMPLER_CHECKPOINT (1ULL << 20)
+#define SAMPLER_COUNT_ONE 256u
+
+/* The rate of a process. Shared between threads, relaxed: an update lost is a later change. */
+struct sampler_rate {
+	uint64_t stride;  /* for strata that begin now */
+	uint64_t floor;
+	uint64_t budget;  /* per second; 0: none */
+	uint64_t start_ns; /* of the window */
+	uint64_t events;  /* in the window */
+};
+
+/* All zero is a valid, fresh sampler. */
+struct sampler {
+	uint64_t left;   /* bytes to the next stop */
+	uint64_t count;  /* allocations by the fast path since .flushed_count */
+	uint64_t set;    /* .left when it was last set */
+	uint64_t pos;    /* in the stratum, then */
+	uint64_t point;  /* in the stratum; SAMPLER_NO_POINT: passed */
+	uint64_t stride; /* of the stratum; 0: none begun */
+	uint64_t bytes;  /* on the line and in large blocks, up to .set */
+};
+
+#define SAMPLER_NO_POINT UINT64_MAX
+
+struct sample {
+	uint64_t weight;   /* 0: not sampled */
+	uint64_t count_q8;
+};
+
+void sampler_rate_init(struct sampler_rate *rate, uint64_t stride, uint64_t budget);
+
+/* Notes n events at time now_ns and adapts the stride. */
+void sampler_rate_note(struct sampler_rate *rate, uint64_t n, uint64_t now_ns);
+
+/* The next number of a thread's generator; *state must not be 0. */
+uint64_t sampler_random(uint64_t *state);
+
+/* True: the block is not sampled, and that is all. False: call sampler_take(). */
+static inline bool sampler_pass(struct sampler *s, uint64_t size)
+{
+	uint64_t left = __atomic_load_n(&s->left, __ATOMIC_RELAXED);
+
+	if (__builtin_expect(size >= left, 0))
+		return false;
+	__atomic_store_n(&s->left, left - size, __ATOMIC_RELAXED);
+	s->count++;
+	return true;
+}
+
+/* Bytes allocated so far. */
+static inline uint64_t sampler_position(const struct sampler *s)
+{
+	return s->bytes + (s->set >= s->left ? s->set - s->left : 0);
+}
+
+/* Puts a block on the line. clock returns nanoseconds; called only where the rate is looked at. */
+struct sample sampler_take(struct sampler *s, uint64_t size, struct sampler_rate *rate, uint64_t *random, uint64_t (*clock)(void));
+
+#endif
