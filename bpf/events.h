@@ -29,6 +29,11 @@ enum event_kind {
 	EVENT_EXIT = 9,   /* struct event_exit: a process ended (its last thread) */
 	EVENT_THREAD_EXIT = 10, /* struct event_thread_exit: a thread ended */
 	EVENT_INTERP = 11, /* struct event_interp: never sent by bpf/; userspace notes in a recording which interpreter runs */
+	EVENT_HEAP = 12,      /* struct event_heap: an allocation that a sampling point hit, or that is counted exactly */
+	EVENT_HEAP_FREE = 13, /* struct event_heap_free: the end of a block that an EVENT_HEAP told of */
+	EVENT_HEAP_COPY = 14, /* struct event_stack: .weight bytes were copied (memcpy, memmove) */
+	EVENT_HEAP_TOTALS = 15, /* struct event_heap_totals: what was counted exactly, of one space so far */
+	EVENT_HEAP_MOVED = 16,  /* struct event_heap_moved: a block of an EVENT_HEAP has another address or size */
 };
 
 struct event_file_header {
@@ -65,10 +70,10 @@ enum stack_flag {
 	STACK_FROM_INTERP = 1 << 6, /* user_ip is outside the interpreter, but was called by it directly */
 };
 
-/* EVENT_CPU, EVENT_BLOCK, EVENT_RSS. Frames innermost first. */
+/* EVENT_CPU, EVENT_BLOCK, EVENT_RSS, EVENT_HEAP_COPY; a part of EVENT_HEAP. Frames innermost first. */
 struct event_stack {
 	struct event_header head; /* flags: enum stack_flag */
-	__u64 weight;       /* CPU: ns on CPU since the thread's last sample (a period, as a rule); RSS: bytes; BLOCK: the stack's id, to which waits refer */
+	__u64 weight;       /* CPU: ns on CPU since the thread's last sample (a period, as a rule); RSS, HEAP, HEAP_COPY: bytes; BLOCK: the stack's id, to which waits refer */
 	__u64 user_ip;      /* user-mode instruction pointer */
 	__u64 rss_bytes;    /* of the process, as far as known; else 0 */
 	__u16 n_frames;
@@ -189,11 +194,100 @@ struct event_interp {
 	struct py_layout layout;
 };
 
+/*
+ * The heap. Sampling is stratified by bytes: each thread's allocated bytes, in order, are cut into strides, and one point
+ * is placed uniformly in each. The allocation that holds the point is told of by EVENT_HEAP and stands for the
+ * stride's bytes (.stack.weight; for k of them if k points fell into it) and for weight / size allocations (.count).
+ * Blocks of a stride or more take no part in that: each is told of and stands for itself (HEAP_EXACT). The stride
+ * may differ from one record to the next.
+ *
+ * An address is in use from its EVENT_HEAP to its EVENT_HEAP_FREE in the same space, whichever thread sends either.
+ * realloc (mremap) is a free with HEAP_FREE_RESIZED and, if the new block is sampled, an EVENT_HEAP, even at the same
+ * address. Each allocation is told of by one layer only: neither the arena behind a block that pymalloc hands
+ * out nor the malloc that CPython passes a large request on to counts again.
+ *
+ * preload/heap_probe.h says what the preload library tells its probes; these records carry the same.
+ */
+enum heap_kind { /* as enum heap_domain there */
+	HEAP_KIND_C = 0,       /* the C allocator: malloc and its kin, C++ new, CPython's raw domain */
+	HEAP_KIND_MEM = 1,     /* PyMem_Malloc */
+	HEAP_KIND_OBJECT = 2,  /* PyObject_Malloc */
+	HEAP_KIND_MAPPING = 3, /* mmap by the program itself */
+	HEAP_KIND_COUNT = 4,
+};
+
+enum heap_alloc_flag {
+	HEAP_EXACT = 1 << 0,  /* blocks like this one are all told of: weight == size, count == HEAP_COUNT_ONE */
+	HEAP_FAILED = 1 << 1, /* the allocator had no memory: .size bytes were asked for, nothing was got; address, weight and count say nothing */
+};
+
+#define HEAP_COUNT_ONE 256          /* .count has 8 fractional bits */
+#define HEAP_BYTES_MAX (1ULL << 47) /* no size or weight is larger, nor is .count */
+
+struct event_heap {
+	struct event_header head;
+	__u64 address;
+	__u64 size;      /* as asked for */
+	__u64 count;     /* allocations that it stands for, times HEAP_COUNT_ONE */
+	__u64 mark;      /* allocations that the thread has made so far, this one included, sampled or not */
+	__u32 kind;      /* enum heap_kind */
+	__u32 heap_flags; /* enum heap_alloc_flag */
+	struct event_stack stack; /* its head too is filled in: kind, pid, tid, space as above, .size without what stands before it */
+	/* struct raw_frame [stack.n_frames] follow */
+};
+
+enum heap_free_flag {
+	HEAP_FREE_RESIZED = 1 << 0,    /* by realloc or mremap: the contents live on */
+	HEAP_FREE_FINALIZING = 1 << 1, /* the interpreter is clearing up to end (Py_IsFinalizing) */
+};
+
+struct event_heap_free {
+	struct event_header head; /* flags: enum heap_free_flag */
+	__u64 address; /* as in EVENT_HEAP; others are ignored */
+	__u64 mark;    /* the freeing thread's, as in event_heap */
+};
+
+enum heap_moved_flag { HEAP_MOVED_SPLIT = 1 << 0 /* the block at .address stays, and another one of its line lives at .new_address */ };
+
+/* A block lives on with another address or size, charged to the line that made it. address == new_address and no such block: its free was
+ * taken back (a realloc failed). */
+struct event_heap_moved {
+	struct event_header head; /* flags: enum heap_moved_flag */
+	__u64 address;
+	__u64 new_address;
+	__u64 size;   /* now */
+	__u64 weight; /* now */
+};
+
+enum heap_source { HEAP_FROM_C = 0, HEAP_FROM_PYTHON = 1, HEAP_FROM_MAPPING = 2, HEAP_FROM_COUNT = 3 };
+
+/* Everything since the space began (exec; a forked child begins with zeros). A later record of the space replaces the one before.
+ * From .version on as struct heap_totals of preload/heap_probe.h. */
+struct event_heap_totals {
+	struct event_header head;
+	__u32 version;
+	__u32 pid_inside;
+	__u64 bytes[HEAP_FROM_COUNT]; /* allocated, sampled or not */
+	__u64 count[HEAP_FROM_COUNT];
+	__u64 sampled;
+	__u64 freed;
+	__u64 untracked; /* samples that were not taken, and what they would have stood for */
+	__u64 untracked_bytes;
+	__u64 missed_frees; /* of sampled blocks */
+	__u64 stride;
+	__u32 python;
+	__u32 final;
+};
+
 _Static_assert(sizeof(struct event_header) == 32, "event_header");
 _Static_assert(sizeof(struct raw_frame) == 16, "raw_frame");
 _Static_assert(sizeof(struct event_stack) == 64, "event_stack");
 _Static_assert(sizeof(struct wait_object) == 144, "wait_object");
 _Static_assert(sizeof(struct event_wait) == 216, "event_wait");
 _Static_assert(sizeof(struct event_blob) == 64, "event_blob");
+_Static_assert(sizeof(struct event_heap) == 136, "event_heap");
+_Static_assert(sizeof(struct event_heap_free) == 48, "event_heap_free");
+_Static_assert(sizeof(struct event_heap_moved) == 64, "event_heap_moved");
+_Static_assert(sizeof(struct event_heap_totals) == 144, "event_heap_totals");
 
 #endif

@@ -15,6 +15,26 @@ static bool stack_valid(const struct event_stack *stack, size_t size)
 	return size >= sizeof(*stack) && stack->n_frames <= PY_MAX_DEPTH && size == sizeof(*stack) + stack->n_frames * sizeof(struct raw_frame);
 }
 
+/* The stack within says the same of whose it is: what names frames looks there. */
+static bool heap_valid(const struct event_heap *heap, size_t size)
+{
+	const struct event_header *head = &heap->head, *inner = &heap->stack.head;
+	size_t prefix = offsetof(struct event_heap, stack);
+
+	if (size < sizeof(*heap) || inner->size != size - prefix || !stack_valid(&heap->stack, size - prefix))
+		return false;
+	if (inner->kind != EVENT_HEAP || inner->pid != head->pid || inner->tid != head->tid || inner->space != head->space)
+		return false;
+	if (heap->size > HEAP_BYTES_MAX || heap->stack.weight > HEAP_BYTES_MAX || heap->count > HEAP_BYTES_MAX || heap->kind >= HEAP_KIND_COUNT)
+		return false;
+	return !(heap->heap_flags & HEAP_EXACT) || (heap->stack.weight == heap->size && heap->count == HEAP_COUNT_ONE);
+}
+
+static bool moved_valid(const struct event_heap_moved *moved, size_t size)
+{
+	return size == sizeof(*moved) && moved->size <= HEAP_BYTES_MAX && moved->weight <= HEAP_BYTES_MAX;
+}
+
 static bool blob_valid(const struct event_blob *blob, size_t size)
 {
 	return size >= sizeof(*blob) && blob->length <= BLOB_DATA_MAX && size == sizeof(*blob) + blob->length && blob->part < BLOB_PARTS &&
@@ -37,6 +57,16 @@ bool record_valid(const void *data, size_t size)
 	case EVENT_BLOCK:
 	case EVENT_RSS:
 		return stack_valid(data, size);
+	case EVENT_HEAP_COPY:
+		return stack_valid(data, size) && ((const struct event_stack *)data)->weight <= HEAP_BYTES_MAX;
+	case EVENT_HEAP:
+		return heap_valid(data, size);
+	case EVENT_HEAP_FREE:
+		return size == sizeof(struct event_heap_free);
+	case EVENT_HEAP_MOVED:
+		return moved_valid(data, size);
+	case EVENT_HEAP_TOTALS:
+		return size == sizeof(struct event_heap_totals);
 	case EVENT_WAIT:
 		return size == sizeof(struct event_wait);
 	case EVENT_CODE:

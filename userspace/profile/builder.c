@@ -27,6 +27,8 @@ void builder__free(struct builder *b)
 		gauge_release(&b->sites[i].gauge);
 	gauge_release(&b->outside);
 	series_release(&b->rss);
+	heap__free(b->heap);
+	heap_index_release(&b->heap_index);
 	tree_release(&b->tree);
 	map64_release(&b->site_index);
 	map64_release(&b->blocks);
@@ -105,7 +107,7 @@ static uint32_t site_get(struct builder *b, const struct symbol *symbol, uint32_
 		return index;
 	if (!GROW(b->sites, b->n_sites, b->cap_sites) || map64_put(&b->site_index, key, b->n_sites))
 		return NO_SITE;
-	b->sites[b->n_sites] = (struct site){ .symbol = symbol, .line = line };
+	b->sites[b->n_sites] = (struct site){ .symbol = symbol, .line = line, .heap_line = HEAP_NONE, .heap_function = HEAP_NONE };
 	return b->n_sites++;
 }
 
@@ -277,6 +279,17 @@ static void take_rss(struct builder *b, const struct event_stack *stack)
 	note_rss(b, p, stack->head.time_ns, stack->rss_bytes);
 }
 
+static void take_heap(struct builder *b, const struct event_header *record)
+{
+	if (!b->options->heap)
+		return;
+	process_get(b, record);
+	if (record->kind == EVENT_HEAP)
+		builder_heap_alloc(b, (const void *)record, stack_leaf(b, &((const struct event_heap *)record)->stack));
+	else if (record->kind == EVENT_HEAP_COPY)
+		builder_heap_copy(b, (const void *)record, stack_leaf(b, (const void *)record));
+}
+
 static void take_fork(struct builder *b, const struct event_fork *event)
 {
 	struct process *p = process_get(b, &event->head);
@@ -327,6 +340,8 @@ void builder__record(struct builder *b, const struct event_header *record)
 {
 	struct process *p;
 
+	if (b->options->heap)
+		builder_heap_note(b, record);
 	switch (record->kind) {
 	case EVENT_CPU:
 		take_cpu(b, (const void *)record);
@@ -339,6 +354,10 @@ void builder__record(struct builder *b, const struct event_header *record)
 		break;
 	case EVENT_RSS:
 		take_rss(b, (const void *)record);
+		break;
+	case EVENT_HEAP:
+	case EVENT_HEAP_COPY:
+		take_heap(b, record);
 		break;
 	case EVENT_FORK:
 		take_fork(b, (const void *)record);

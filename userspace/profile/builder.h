@@ -26,6 +26,7 @@ struct builder_options {
 	const struct cell_map *cells; /* of a notebook; else NULL */
 	const char *directory;        /* working directory of the target: relative file names start there */
 	uint32_t allowed_cpus;
+	bool heap;                    /* the heap is measured; without it its records are passed over */
 };
 
 struct builder;

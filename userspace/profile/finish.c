@@ -85,6 +85,8 @@ static void fill_functions(struct owned *o, const struct builder *b, struct prof
 		if (symbol != last)
 			function->inclusive_ns += inclusive[symbol->index];
 		measures_add(o, b, &function->m, &placed[i].site->gauge);
+		if (!function->m.heap)
+			function->m.heap = heap_measures_of(o, b, placed[i].site->heap_function);
 		last = symbol;
 	}
 }
@@ -117,6 +119,11 @@ static void fill_lines(struct owned *o, const struct builder *b, struct profile_
 		}
 		measures_add(o, b, &line->m, &placed[i].site->gauge);
 		file_measures_add(o, &file->m, &placed[i].site->gauge);
+		if (line->m.heap)
+			continue;
+		line->m.heap = heap_measures_of(o, b, placed[i].site->heap_line);
+		if (line->m.heap)
+			file_heap_add(o, &file->m, line->m.heap);
 	}
 }
 
@@ -149,9 +156,11 @@ static int by_file_time(const void *a, const void *b)
 }
 
 /* A place where a thread stopped, but nobody waited for it, has nothing to report. */
-static bool is_measured(const struct gauge *g)
+static bool is_measured(const struct site *site)
 {
-	return g->samples || g->waits || g->rss_bytes || times_total(&g->times);
+	const struct gauge *g = &site->gauge;
+
+	return g->samples || g->waits || g->rss_bytes || times_total(&g->times) || site->heap_line != HEAP_NONE;
 }
 
 static void fill_files(struct owned *o, struct builder *b, const uint64_t *inclusive)
@@ -164,7 +173,7 @@ static void fill_files(struct owned *o, struct builder *b, const uint64_t *inclu
 	if (o->failed)
 		return;
 	for (uint32_t i = 0; i < b->n_sites; i++) {
-		if (!is_measured(&b->sites[i].gauge))
+		if (!is_measured(&b->sites[i]))
 			continue;
 		lines[n] = functions[n] = (struct placed){ builder_path(b, b->sites[i].symbol->file), &b->sites[i] };
 		n++;
@@ -216,24 +225,18 @@ static int by_leaf_time(const void *a, const void *b)
 	return s < t ? 1 : s > t ? -1 : (x > y) - (x < y);
 }
 
-/* paths: by symbol index; NULL: not asked for yet. */
-static void fill_stack(struct owned *o, struct builder *b, const char **paths, struct profile_stack *stack, const struct leaf *leaf)
+struct profile_frame *node_frames(struct owned *o, struct builder *b, const char **paths, uint32_t innermost, size_t *n_frames)
 {
 	struct profile_frame *frames;
 	size_t depth = 0;
 
-	for (uint32_t node = leaf->node; node; node = b->tree.nodes[node].parent)
+	for (uint32_t node = innermost; node; node = b->tree.nodes[node].parent)
 		depth++;
 	frames = profile_take(o, depth, sizeof(*frames));
 	if (!frames)
-		return;
-	stack->frames = frames;
-	stack->n_frames = depth;
-	stack->times = leaf->times;
-	stack->samples = leaf->samples;
-	stack->cpu_samples = leaf->cpu_samples;
-	stack->cut = leaf->cut;
-	for (uint32_t node = leaf->node; node; node = b->tree.nodes[node].parent) {
+		return NULL;
+	*n_frames = depth;
+	for (uint32_t node = innermost; node; node = b->tree.nodes[node].parent) {
 		const struct node *n = &b->tree.nodes[node];
 		const struct symbol *symbol = n->symbol;
 
@@ -245,6 +248,16 @@ static void fill_stack(struct owned *o, struct builder *b, const char **paths, s
 			paths[symbol->index] = builder_path(b, symbol->file);
 		frames[--depth] = (struct profile_frame){ paths[symbol->index], symbol->function, n->line };
 	}
+	return frames;
+}
+
+static void fill_stack(struct owned *o, struct builder *b, const char **paths, struct profile_stack *stack, const struct leaf *leaf)
+{
+	stack->frames = node_frames(o, b, paths, leaf->node, &stack->n_frames);
+	stack->times = leaf->times;
+	stack->samples = leaf->samples;
+	stack->cpu_samples = leaf->cpu_samples;
+	stack->cut = leaf->cut;
 }
 
 static void fill_stacks(struct owned *o, struct builder *b)
@@ -391,6 +404,8 @@ struct profile *builder__profile(struct builder *b)
 	measures_add(o, b, &p->outside, &b->outside);
 	fill_stacks(o, b);
 	fill_processes(o, b);
+	if (b->options->heap && !o->failed)
+		fill_heap(o, b);
 	p->rss_timeline = moments(o, b, &b->rss, TIMELINE_MAX, &p->n_rss_timeline);
 	if (o->failed) {
 		profile__free(p);

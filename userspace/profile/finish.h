@@ -17,6 +17,14 @@ struct owned {
 /* Zeroed memory of the profile for n elements; when there is none, NULL and ->failed. */
 void *profile_take(struct owned *o, size_t n, size_t size);
 
+/* The frames from the outermost to a node of the call tree. paths: by symbol index, NULL where not asked for yet. NULL: out of memory. */
+struct profile_frame *node_frames(struct owned *o, struct builder *b, const char **paths, uint32_t node, size_t *n);
+
+/* The heap: of a site's line or function (NULL: not measured), added to a file's, and of the whole (finish_heap.c). */
+struct heap_measures *heap_measures_of(struct owned *o, const struct builder *b, uint32_t account);
+void file_heap_add(struct owned *o, struct measures *file, const struct heap_measures *line);
+void fill_heap(struct owned *o, struct builder *b);
+
 /* Nanoseconds from the run's start on; 0 for what was before. */
 uint64_t since_start(const struct builder *b, uint64_t ns);
 /* At most `limit` points, evenly picked, the last one among them. */

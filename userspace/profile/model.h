@@ -6,6 +6,7 @@
 #define FIXINGAHOLE_MODEL_H
 
 #include "profile/builder.h"
+#include "profile/heap.h"
 #include "profile/series.h"
 #include "util/map64.h"
 
@@ -38,6 +39,7 @@ void gauge_release(struct gauge *gauge);
 struct site {
 	const struct symbol *symbol;
 	uint32_t line;
+	uint32_t heap_line, heap_function; /* accounts, shared by the sites of one line or function; HEAP_NONE: no heap record yet */
 	struct gauge gauge;
 };
 
@@ -89,6 +91,15 @@ struct file_name {
 	bool reported;
 };
 
+/* Which accounts of the heap belong to which lines and functions. */
+struct heap_index {
+	struct map64 paths;     /* interned path's address -> number */
+	struct map64 lines;     /* number of the path and line -> account */
+	struct map64 functions; /* number of the path and first line -> index into entries, the head of a list */
+	struct heap_function { const char *name; uint32_t account, next; } *entries;
+	uint32_t n_entries, cap_entries;
+};
+
 struct builder {
 	const struct builder_options *options;
 	struct strings *strings;
@@ -110,6 +121,8 @@ struct builder {
 	uint32_t n_file_names, cap_file_names;
 	struct series rss;          /* of all processes together */
 	uint64_t rss_now;
+	struct heap *heap;          /* NULL: no record yet */
+	struct heap_index heap_index;
 	uint64_t start_ns, end_ns;
 	struct times whole;
 	uint64_t cpu_samples, waits;
@@ -118,6 +131,13 @@ struct builder {
 	const char **notices;
 	size_t n_notices;
 };
+
+/* Heap records; .stack.n_frames of them belong to leaf, which may be NULL (heap_sites.c). */
+void builder_heap_alloc(struct builder *builder, const struct event_heap *event, const struct leaf *leaf);
+void builder_heap_copy(struct builder *builder, const struct event_stack *event, const struct leaf *leaf);
+/* Frees, totals, forks, execs and exits, as far as they concern the heap. */
+void builder_heap_note(struct builder *builder, const struct event_header *record);
+void heap_index_release(struct heap_index *index);
 
 /* Is code of this file charged? (file is interned) */
 bool builder_reports(struct builder *builder, const char *file);

@@ -43,6 +43,36 @@ struct wait_reason {
 
 struct moment { uint64_t since_start_ns; uint64_t bytes; };
 
+#define HEAP_KINDS 4   /* of allocators: enum heap_kind */
+#define HEAP_SOURCES 3 /* of exact sums: enum heap_source */
+#define LEAK_LIKELY 0.95 /* reports speak of a leak from this likelihood on */
+
+/*
+ * What a place did with the heap. Sums are estimates from samples, but for the exactly counted large blocks; errors are standard
+ * errors, in bytes (profile/heap.h has the formulas).
+ */
+struct heap_measures {
+	uint64_t allocated_bytes, live_bytes, peak_bytes, at_peak_bytes, average_bytes; /* live: held to the end; at_peak: when the whole footprint was highest; average: over the run's time */
+	double allocated_error, live_error, peak_error, at_peak_error, average_error;
+	double allocations, allocations_error; /* number */
+	uint64_t exact_bytes;               /* of allocated: large blocks, without error */
+	uint64_t allocated_of[HEAP_KINDS];  /* by enum heap_kind */
+	uint64_t temporary_bytes;           /* of allocated: freed before HEAP_TEMPORARY further allocations of the thread */
+	double temporary_allocations;
+	uint64_t copied_bytes;
+	uint64_t samples;
+	uint64_t peak_ns;                   /* since the start */
+	double usage;                       /* 0..1: of all bytes allocated */
+	double python;                      /* 0..1: of its bytes, what Python's own allocators were asked for */
+	double copied_per_s;                /* bytes per second of the run */
+	struct moment *timeline;            /* what it held, at most TIMELINE_MAX */
+	size_t n_timeline;
+	/* Growth to the end (profile/heap.h: LEAKS); likelihood 0: none. */
+	double likelihood;                  /* 0..1: that it is a leak */
+	double velocity;                    /* bytes per second */
+	uint64_t left_bytes;                /* what the program left behind */
+};
+
 /* What both a line and a function carry. */
 struct measures {
 	struct times times;
@@ -56,6 +86,7 @@ struct measures {
 	size_t n_rss_timeline;
 	struct wait_reason *waits_for; /* largest first */
 	size_t n_waits_for;
+	struct heap_measures *heap;   /* NULL: the heap was not measured, or not touched from here */
 };
 
 struct profile_line {
@@ -74,7 +105,7 @@ struct profile_function {
 struct profile_file {
 	const char *path;             /* absolute where possible; for a notebook the saved copy */
 	const char *display;          /* as the user should see it: the notebook's path, else == path */
-	struct measures m;            /* only .times, .samples, .waits, .rss_bytes, .waits_for are filled */
+	struct measures m;            /* only .times, .samples, .waits, .rss_bytes, .waits_for are filled, and of .heap what adds up: allocated, live, at_peak, copied */
 	struct profile_line *lines;   /* ascending by lineno, only lines with a measure */
 	size_t n_lines;
 	struct profile_function *functions; /* ascending by firstlineno */
@@ -108,6 +139,7 @@ struct profile_process {
 	struct times times;
 	uint64_t samples;
 	uint64_t rss_bytes;           /* touched */
+	uint64_t heap_peak_bytes;     /* the most that it held, with what it had by fork; 0: not measured */
 	uint64_t max_rss_bytes;       /* kernel's figure, 0 if not known */
 	uint64_t utime_ns, stime_ns;  /* kernel's own accounting */
 	uint64_t run_ns;              /* kernel's exact time on CPU, all threads */
@@ -130,6 +162,44 @@ enum loss {
 	LOSS_COUNT
 };
 const char *loss_text(enum loss loss); /* "dropped records", … */
+
+/* Memory that one call stack held when the footprint was highest. */
+struct heap_stack {
+	const struct profile_frame *frames; /* OUTERMOST first */
+	size_t n_frames;
+	bool cut;
+	uint64_t at_peak_bytes, allocated_bytes;
+	const char *path;             /* the line that is charged; NULL: none of a reported file */
+	uint32_t lineno;
+};
+
+#define HEAP_STACKS_MAX 200
+
+/* What a site was, for reports that need no more than its name. */
+struct heap_where { const char *path, *function; uint32_t lineno; };
+
+/* The heap of all processes together. */
+struct profile_heap {
+	struct heap_measures all;
+	double growth_rate;           /* percent, 0..100 (profile/heap.h) */
+	double python_at_peak;        /* 0..1 of the peak */
+	uint64_t at_peak_of[HEAP_KINDS], live_of[HEAP_KINDS]; /* by enum heap_kind; live: of processes that still run */
+	struct heap_where peak_where; /* the line whose allocation brought the footprint to its peak; path NULL: no reported one */
+	struct heap_stack *stacks;    /* that held most at the peak, largest first, at most HEAP_STACKS_MAX */
+	size_t n_stacks;
+	/* counted exactly by the allocator's side, if it did */
+	bool has_totals;
+	uint64_t exact_bytes_of[HEAP_SOURCES], exact_count_of[HEAP_SOURCES]; /* by enum heap_source */
+	uint64_t untracked, untracked_bytes; /* samples that were not taken, and what they would have stood for */
+	uint64_t missed_frees;        /* of sampled blocks */
+	/* no memory: requests seen to fail, and the largest */
+	uint64_t failed_count, failed_bytes;
+	struct heap_where failed_where;
+	/* what was missed */
+	uint64_t unknown_frees;       /* of blocks that were never told of */
+	uint64_t lost_frees;          /* an address was given out twice without a free between */
+	uint64_t forks_not_copied;    /* children whose inherited blocks were too many to keep */
+};
 
 struct profile {
 	/* the run */
@@ -169,6 +239,7 @@ struct profile {
 	size_t n_processes;
 	struct moment *rss_timeline;  /* of all processes together, at most TIMELINE_MAX */
 	size_t n_rss_timeline;
+	struct profile_heap *heap;    /* NULL: not measured */
 	uint64_t losses[LOSS_COUNT];
 	uint64_t unknown_frames, python_frames; /* of the innermost frames of Python samples */
 	const char **notices;         /* one line each, printed with the losses */

@@ -4,6 +4,7 @@
 
 #include <sys/wait.h>
 
+#include "report/heap.h"
 #include "report/json_write.h"
 #include "report/share.h"
 
@@ -14,18 +15,6 @@ static void write_times(struct json *json, const struct times *times)
 	json_number(json, "system_s", seconds(times->system_ns), 9);
 	json_number(json, "waiting_s", seconds(times->waiting_ns), 9);
 	json_number(json, "runnable_s", seconds(times->runnable_ns), 9);
-}
-
-static void write_timeline(struct json *json, const char *key, const struct moment *moments, size_t n)
-{
-	json_array(json, key);
-	for (size_t i = 0; i < n; i++) {
-		json_array(json, NULL);
-		json_unsigned(json, NULL, moments[i].since_start_ns);
-		json_unsigned(json, NULL, moments[i].bytes);
-		json_close(json);
-	}
-	json_close(json);
 }
 
 static void write_measures(struct json *json, const struct measures *m)
@@ -48,6 +37,15 @@ static void write_measures(struct json *json, const struct measures *m)
 	json_close(json);
 }
 
+static void write_heap_measures(struct json *json, const struct measures *m)
+{
+	if (!m->heap)
+		return;
+	json_object(json, "heap");
+	json_heap_measures(json, m->heap);
+	json_close(json);
+}
+
 static void write_lineno(struct json *json, const struct profile_file *file, uint32_t lineno)
 {
 	const struct cell *cell = find_cell(file->cells, lineno);
@@ -66,7 +64,8 @@ static void write_line(struct json *json, const struct profile_file *file, const
 	json_string(json, "function", line->function ? line->function->name : NULL);
 	write_measures(json, &line->m);
 	json_number(json, "core_utilization", line->m.core_utilization, 6);
-	write_timeline(json, "rss_timeline", line->m.rss_timeline, line->m.n_rss_timeline);
+	json_timeline(json, "rss_timeline", line->m.rss_timeline, line->m.n_rss_timeline);
+	write_heap_measures(json, &line->m);
 	json_close(json);
 }
 
@@ -78,7 +77,8 @@ static void write_function(struct json *json, const struct profile_file *file, c
 	json_number(json, "inclusive_s", seconds(function->inclusive_ns), 9);
 	write_measures(json, &function->m);
 	json_number(json, "core_utilization", function->m.core_utilization, 6);
-	write_timeline(json, "rss_timeline", function->m.rss_timeline, function->m.n_rss_timeline);
+	json_timeline(json, "rss_timeline", function->m.rss_timeline, function->m.n_rss_timeline);
+	write_heap_measures(json, &function->m);
 	json_close(json);
 }
 
@@ -93,6 +93,11 @@ static void write_files(struct json *json, const struct profile *profile)
 		json_string(json, "display", file->display ? file->display : file->path);
 		json_string(json, "source_problem", file->source_problem);
 		write_measures(json, &file->m);
+		if (file->m.heap) {
+			json_object(json, "heap");
+			json_heap_sums(json, file->m.heap);
+			json_close(json);
+		}
 		json_array(json, "functions");
 		for (size_t k = 0; k < file->n_functions; k++)
 			write_function(json, file, &file->functions[k]);
@@ -118,7 +123,7 @@ static void write_status(struct json *json, int status, bool ended)
 		json_null(json, "signal");
 }
 
-static void write_process(struct json *json, const struct profile_process *process)
+static void write_process(struct json *json, const struct profile_process *process, bool with_heap)
 {
 	json_object(json, NULL);
 	json_unsigned(json, "pid", process->pid);
@@ -135,6 +140,8 @@ static void write_process(struct json *json, const struct profile_process *proce
 	json_unsigned(json, "samples", process->samples);
 	json_unsigned(json, "rss_bytes", process->rss_bytes);
 	json_unsigned(json, "max_rss_bytes", process->max_rss_bytes);
+	if (with_heap)
+		json_unsigned(json, "heap_peak_bytes", process->heap_peak_bytes);
 	json_number(json, "utime_s", seconds(process->utime_ns), 9);
 	json_number(json, "stime_s", seconds(process->stime_ns), 9);
 	json_number(json, "run_s", seconds(process->run_ns), 9);
@@ -198,13 +205,16 @@ int report_details(FILE *out, const struct profile *profile, const struct report
 	json_close(&json);
 	json_object(&json, "outside");
 	write_measures(&json, &profile->outside);
+	write_heap_measures(&json, &profile->outside);
 	json_close(&json);
+	if (profile->heap)
+		json_heap(&json, profile->heap);
 	write_files(&json, profile);
 	json_array(&json, "processes");
 	for (size_t i = 0; i < profile->n_processes; i++)
-		write_process(&json, &profile->processes[i]);
+		write_process(&json, &profile->processes[i], profile->heap != NULL);
 	json_close(&json);
-	write_timeline(&json, "rss_timeline", profile->rss_timeline, profile->n_rss_timeline);
+	json_timeline(&json, "rss_timeline", profile->rss_timeline, profile->n_rss_timeline);
 	json_object(&json, "losses");
 	for (int i = 0; i < LOSS_COUNT; i++)
 		json_unsigned(&json, loss_text((enum loss)i), profile->losses[i]);

@@ -41,28 +41,60 @@ static double clamp_fraction(double value)
 	return value > 0 ? value < 1 ? value : 1 : 0; /* what is not a number is 0, too */
 }
 
+static void write_moments(struct json *json, const char *key, const struct moment *moments, size_t n)
+{
+	json_array(json, key);
+	for (size_t i = 0; i < n && i < TIMELINE_MAX; i++) {
+		json_array(json, NULL);
+		json_unsigned(json, NULL, moments[i].since_start_ns);
+		json_number(json, NULL, (double)moments[i].bytes / MIB, 6);
+		json_close(json);
+	}
+	json_close(json);
+}
+
 /* The 19 keys of a line or a function. */
 static void write_measures(struct json *json, const struct measures *m, const struct profile *profile)
 {
+	static const struct heap_measures none;
+	const struct heap_measures *heap = m->heap ? m->heap : &none;
+
 	json_array(json, "cpu_samples_list");
 	for (size_t i = 0; i < m->n_cpu_samples && i < CPU_SAMPLES_MAX; i++)
 		json_number(json, NULL, m->cpu_samples_s[i], 6);
 	json_close(json);
-	json_array(json, "memory_samples");
-	json_close(json);
-	json_integer(json, "n_avg_mb", 0);
-	json_integer(json, "n_copy_mb_s", 0);
+	write_moments(json, "memory_samples", heap->timeline, heap->n_timeline);
+	json_number(json, "n_avg_mb", (double)heap->average_bytes / MIB, 6);
+	json_number(json, "n_copy_mb_s", heap->copied_per_s / MIB, 6);
 	json_number(json, "n_core_utilization", clamp_fraction(m->core_utilization), 6);
 	write_percents(json, &m->times, profile);
 	json_integer(json, "n_gpu_avg_memory_mb", 0);
 	json_integer(json, "n_gpu_peak_memory_mb", 0);
 	json_integer(json, "n_gpu_percent", 0);
-	json_integer(json, "n_growth_mb", 0);
-	json_integer(json, "n_malloc_mb", 0);
-	json_integer(json, "n_mallocs", 0);
-	json_integer(json, "n_peak_mb", 0);
-	json_integer(json, "n_python_fraction", 0);
-	json_integer(json, "n_usage_fraction", 0);
+	json_number(json, "n_growth_mb", (double)heap->live_bytes / MIB, 6);
+	json_number(json, "n_malloc_mb", (double)heap->allocated_bytes / MIB, 6);
+	json_number(json, "n_mallocs", floor(heap->allocations + 0.5), 0);
+	json_number(json, "n_peak_mb", (double)heap->peak_bytes / MIB, 6);
+	json_number(json, "n_python_fraction", clamp_fraction(heap->python), 9);
+	json_number(json, "n_usage_fraction", clamp_fraction(heap->usage), 9);
+}
+
+static void write_leaks(struct json *json, const struct profile_file *file)
+{
+	json_object(json, "leaks");
+	for (size_t i = 0; i < file->n_lines; i++) {
+		const struct heap_measures *heap = file->lines[i].m.heap;
+		char lineno[16];
+
+		if (!heap || heap->likelihood < LEAK_LIKELY)
+			continue;
+		snprintf(lineno, sizeof(lineno), "%u", file->lines[i].lineno);
+		json_object_named(json, lineno);
+		json_number(json, "likelihood", clamp_fraction(heap->likelihood), 6);
+		json_number(json, "velocity_mb_s", heap->velocity / MIB, 6);
+		json_close(json);
+	}
+	json_close(json);
 }
 
 static void write_block(struct json *json, const char *start, const char *end, const struct source_block *block, uint32_t otherwise)
@@ -127,8 +159,7 @@ static int write_file(struct json *json, const struct profile_file *file, const 
 	}
 	json_close(json);
 	write_imports(json, &source);
-	json_object(json, "leaks");
-	json_close(json);
+	write_leaks(json, file);
 	json_array(json, "lines");
 	for (size_t i = 0; i < file->n_lines; i++)
 		write_line(json, &file->lines[i], &source, profile);
@@ -237,16 +268,18 @@ static int write_stacks(struct json *json, const struct profile *profile)
 	return 0;
 }
 
-static void write_samples(struct json *json, const struct profile *profile)
+/* The heap's footprint; where it was not measured, the resident memory. */
+static void write_footprint(struct json *json, const struct profile_heap *heap)
 {
-	json_array(json, "samples");
-	for (size_t i = 0; i < profile->n_rss_timeline && i < TIMELINE_MAX; i++) {
-		json_array(json, NULL);
-		json_unsigned(json, NULL, profile->rss_timeline[i].since_start_ns);
-		json_number(json, NULL, (double)profile->rss_timeline[i].bytes / MIB, 6);
-		json_close(json);
-	}
-	json_close(json);
+	json_number(json, "growth_rate", heap ? heap->growth_rate : 0, 6);
+	json_string(json, "max_footprint_fname", heap ? heap->peak_where.path : NULL);
+	if (heap && heap->peak_where.path)
+		json_unsigned(json, "max_footprint_lineno", heap->peak_where.lineno);
+	else
+		json_null(json, "max_footprint_lineno");
+	json_number(json, "max_footprint_mb", heap ? (double)heap->all.peak_bytes / MIB : 0, 6);
+	json_number(json, "max_footprint_python_fraction", heap ? clamp_fraction(heap->python_at_peak) : 0, 9);
+	json_bool(json, "memory", heap != NULL);
 }
 
 int report_json(FILE *out, const struct profile *profile, const struct report_options *options)
@@ -256,7 +289,7 @@ int report_json(FILE *out, const struct profile *profile, const struct report_op
 
 	json_begin(&json, out, 4);
 	json_object(&json, NULL);
-	json_integer(&json, "alloc_samples", 0);
+	json_unsigned(&json, "alloc_samples", profile->heap ? profile->heap->all.samples : 0);
 	if (profile->n_args) {
 		json_array(&json, "args");
 		for (size_t i = 0; i < profile->n_args; i++)
@@ -277,14 +310,12 @@ int report_json(FILE *out, const struct profile *profile, const struct report_op
 	json_close(&json);
 	json_bool(&json, "gpu", false);
 	json_string(&json, "gpu_device", "");
-	json_integer(&json, "growth_rate", 0);
-	json_null(&json, "max_footprint_fname");
-	json_null(&json, "max_footprint_lineno");
-	json_integer(&json, "max_footprint_mb", 0);
-	json_integer(&json, "max_footprint_python_fraction", 0);
-	json_bool(&json, "memory", false);
+	write_footprint(&json, profile->heap);
 	json_string(&json, "program", profile->program ? profile->program : "");
-	write_samples(&json, profile);
+	if (profile->heap)
+		write_moments(&json, "samples", profile->heap->all.timeline, profile->heap->all.n_timeline);
+	else
+		write_moments(&json, "samples", profile->rss_timeline, profile->n_rss_timeline);
 	err = write_stacks(&json, profile);
 	if (err < 0)
 		return err;

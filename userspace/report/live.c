@@ -48,6 +48,16 @@ int report_live(FILE *out, const struct profile *profile, const struct report_op
 		(unsigned long long)profile->cpu_samples, seconds(times_cpu(&profile->whole)), seconds(profile->whole.waiting_ns));
 	if (profile->whole.runnable_ns >= 50000000)
 		fprintf(out, ", runnable %.1f s", seconds(profile->whole.runnable_ns));
+	if (profile->heap) {
+		uint64_t live = 0;
+		char now[32], peak[32];
+
+		for (int i = 0; i < HEAP_KINDS; i++)
+			live += profile->heap->live_of[i];
+		format_memory(now, (double)live);
+		format_memory(peak, (double)profile->heap->all.peak_bytes);
+		fprintf(out, ", heap %s (peak %s)", now, peak);
+	}
 	putc('\n', out);
 	for (size_t i = 0; i < n; i++) {
 		const char *name = top[i].function->name ? top[i].function->name : "<unknown>";

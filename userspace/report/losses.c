@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "report/heap.h"
 #include "report/share.h"
 #include "report/text.h"
 
@@ -37,6 +38,8 @@ void print_losses(FILE *out, const struct profile *profile)
 	if (profile->cpu_samples < FEW_SAMPLES)
 		fprintf(out, "Only %llu CPU samples: the shares of CPU time are rough.\n", (unsigned long long)profile->cpu_samples);
 	print_reasons(out, profile);
+	if (profile->heap)
+		print_heap_losses(out, profile->heap);
 	/* each thread's last part of a period is normal */
 	if (profile->unsampled_ns > 5000000 && profile->unsampled_ns > (times_cpu(&profile->whole) + profile->unsampled_ns) / 100)
 		fprintf(out, "Not sampled: %.3f seconds of CPU time, of threads and processes that ended before or between their samples;\n"

@@ -18,8 +18,9 @@ struct report_options {
 	int width;          /* terminal columns; 0: as the reference's examples */
 	int top_n;          /* functions listed at most; default 10 */
 	double threshold_percent; /* default 0.1 */
-	bool memory;        /* heap was measured: false for now */
 };
+
+/* Where profile->heap is set, the heap was measured: then its columns and lists take the place of the RSS ones. */
 
 /* profile_summary.txt and stdout */
 int report_summary(FILE *out, const struct profile *profile, const struct report_options *options);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/heap.h"
 #include "report/losses.h"
 #include "report/share.h"
 #include "report/summary.h"
@@ -44,8 +45,13 @@ static void print_head(FILE *out, const struct profile *profile)
 		print_name(out, profile->command_line);
 		fputs("\n\n", out);
 	}
+	fprintf(out, "Finished in %.3f seconds", seconds(profile->elapsed_ns));
+	if (profile->heap) {
+		format_memory_exact(memory, (double)profile->heap->all.peak_bytes);
+		fprintf(out, " using %s of heap RAM", memory);
+	}
+	putc('\n', out);
 	format_memory_exact(memory, (double)profile->max_rss_bytes);
-	fprintf(out, "Finished in %.3f seconds\n", seconds(profile->elapsed_ns));
 	fprintf(out, "Max RSS Memory Usage: %s\n", memory);
 	fprintf(out, "Total Wall Time: %.3f seconds\n", seconds(profile->wall_ns));
 	print_cpu(out, profile);
@@ -139,6 +145,13 @@ static int print_waiting(FILE *out, const struct profile *profile, const struct 
 	return 0;
 }
 
+static double function_bytes(const struct profile_function *function, const struct profile *profile)
+{
+	if (!profile->heap)
+		return (double)function->m.rss_bytes;
+	return function->m.heap ? (double)function->m.heap->peak_bytes : 0;
+}
+
 static void fill_functions(struct summary *summary, const struct profile *profile)
 {
 	for (size_t i = 0; i < profile->n_files; i++) {
@@ -155,7 +168,7 @@ static void fill_functions(struct summary *summary, const struct profile *profil
 				.cells = file->cells,
 				.lineno = function->firstlineno,
 				.share = share_of(times_total(&function->m.times), profile),
-				.bytes = (double)function->m.rss_bytes,
+				.bytes = function_bytes(function, profile),
 			};
 			format_place(entry->place, file->cells, function->firstlineno);
 		}
@@ -183,7 +196,7 @@ static int fill(struct summary *summary, const struct profile *profile)
 
 int report_summary(FILE *out, const struct profile *profile, const struct report_options *options)
 {
-	struct summary summary = {.root = profile->root, .whole_s = seconds(times_total(&profile->whole)), .heap = options->memory};
+	struct summary summary = {.root = profile->root, .whole_s = seconds(times_total(&profile->whole)), .heap = profile->heap != NULL};
 	int err = fill(&summary, profile);
 
 	if (err == 0) {
@@ -192,6 +205,10 @@ int report_summary(FILE *out, const struct profile *profile, const struct report
 	}
 	if (err == 0) {
 		fputs("\n\n", out);
+		if (profile->heap)
+			err = print_heap_peak(out, profile, options);
+	}
+	if (err == 0) {
 		if (options->trace && profile->n_stacks) {
 			err = summary__print_stacks(out, &summary, options);
 			fputs("\n\n", out);

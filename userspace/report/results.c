@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/heap.h"
 #include "report/losses.h"
 #include "report/share.h"
 #include "report/source.h"
@@ -14,12 +15,13 @@
 
 #define WIDTH_DEFAULT 146
 #define SOURCE_COLUMNS_MIN 20
-#define CELL_COLUMNS 7
-#define CELLS 4
 #define SHARE_SHOWN 0.01 /* cells and files under it are left out */
 #define BYTES_SHOWN MIB
 #define SPARKLINE_COLUMNS 32
 #define WAITS_SHOWN 3    /* reasons per line */
+
+/* Widths of the cells: three of time, and one of RSS or four of the heap. */
+static const int rss_columns[] = {7, 7, 7, 7, 0}, heap_columns[] = {7, 7, 7, 8, 7, 11, 7, 0};
 
 struct table {
 	FILE *out;
@@ -27,27 +29,40 @@ struct table {
 	const struct report_options *options;
 	const struct profile_file *file;
 	struct source source;
+	const int *columns; /* widths of the cells, ended by 0 */
 	int line_columns;
 	int source_columns;
 };
 
+/* Of a file, or of what has no table: sums. */
+static uint64_t memory_bytes(const struct measures *m, const struct profile *profile)
+{
+	return !profile->heap ? m->rss_bytes : m->heap ? m->heap->allocated_bytes : 0;
+}
+
 static bool file_matters(const struct profile_file *file, const struct profile *profile)
 {
-	return share_of(times_total(&file->m.times), profile) >= SHARE_SHOWN || (double)file->m.rss_bytes >= BYTES_SHOWN;
+	return share_of(times_total(&file->m.times), profile) >= SHARE_SHOWN || (double)memory_bytes(&file->m, profile) >= BYTES_SHOWN;
+}
+
+/* Of a line or a function. */
+static bool memory_matters(const struct measures *m, const struct profile *profile)
+{
+	return profile->heap ? heap_matters(m->heap) : (double)m->rss_bytes >= BYTES_SHOWN;
 }
 
 static bool line_matters(const struct profile_line *line, const struct profile *profile)
 {
-	return share_of(times_total(&line->m.times), profile) >= SHARE_SHOWN || (double)line->m.rss_bytes >= BYTES_SHOWN;
+	return share_of(times_total(&line->m.times), profile) >= SHARE_SHOWN || memory_matters(&line->m, profile);
 }
 
 /* The four lines of the head and the foot: a piece for the line numbers, one per cell, one for the source. */
 static void print_frame(const struct table *table, const char *fill, const char *cross, bool with_source)
 {
 	text_repeat(table->out, fill, table->line_columns + 1);
-	for (int i = 0; i < CELLS; i++) {
+	for (const int *columns = table->columns; *columns; columns++) {
 		fputs(cross, table->out);
-		text_repeat(table->out, fill, CELL_COLUMNS);
+		text_repeat(table->out, fill, *columns);
 	}
 	fputs(cross, table->out);
 	if (with_source)
@@ -60,8 +75,10 @@ static void print_table_head(const struct table *table)
 	const char *display = table->file->display ? table->file->display : table->file->path;
 
 	print_frame(table, " ", "╷", false);
-	fprintf(table->out, "%*s │Time   │–––––– │–––––– │RSS    │\n", table->line_columns, "");
-	fprintf(table->out, "%*s │Python │native │system │touched│", table->line_columns, "Line");
+	fprintf(table->out, "%*s │Time   │–––––– │–––––– │", table->line_columns, "");
+	fputs(table->profile->heap ? "Memory  │–––––– │–––––––––––│Copy   │\n" : "RSS    │\n", table->out);
+	fprintf(table->out, "%*s │Python │native │system │", table->line_columns, "Line");
+	fputs(table->profile->heap ? "Python  │peak   │timeline/% │(MB/s) │" : "touched│", table->out);
 	text_print(table->out, display, strlen(display), table->source_columns, TEXT_NAME);
 	putc('\n', table->out);
 	print_frame(table, "━", "┿", true);
@@ -96,6 +113,10 @@ static void print_cells(const struct table *table, const struct measures *m)
 	print_time_cell(table, m->times.python_ns, only_together, false);
 	print_time_cell(table, m->times.native_ns, only_together, false);
 	print_time_cell(table, system, only_together, true);
+	if (table->profile->heap) {
+		print_heap_cells(table->out, m->heap, table->profile->elapsed_ns);
+		return;
+	}
 	if ((double)m->rss_bytes >= BYTES_SHOWN)
 		format_memory_short(memory, (double)m->rss_bytes);
 	fprintf(table->out, "│%6s │", memory);
@@ -104,8 +125,8 @@ static void print_cells(const struct table *table, const struct measures *m)
 static void print_gap(const struct table *table)
 {
 	fprintf(table->out, "%*s ", table->line_columns, "...");
-	for (int i = 0; i < CELLS; i++)
-		fprintf(table->out, "│%*s", CELL_COLUMNS, "");
+	for (const int *columns = table->columns; *columns; columns++)
+		fprintf(table->out, "│%*s", *columns, "");
 	fputs("│\n", table->out);
 }
 
@@ -155,6 +176,17 @@ static void print_part(const struct table *table, uint64_t ns, const char *name)
 		fprintf(table->out, "%.0f%% %s", share_of(ns, table->profile) * 100, name);
 }
 
+static void print_function_memory(const struct table *table, const struct measures *m)
+{
+	uint64_t bytes = !table->profile->heap ? m->rss_bytes : m->heap ? m->heap->peak_bytes : 0;
+	char memory[32];
+
+	if ((double)bytes < BYTES_SHOWN)
+		return;
+	format_memory(memory, (double)bytes);
+	fprintf(table->out, ", %s %s", memory, table->profile->heap ? "heap" : "RSS");
+}
+
 static void print_functions(const struct table *table)
 {
 	const struct profile_file *file = table->file;
@@ -168,7 +200,7 @@ static void print_functions(const struct table *table)
 		const char *name = function->name ? function->name : "<unknown>";
 		char place[32];
 
-		if ((!total || share_of(total, table->profile) < threshold) && (double)m->rss_bytes < BYTES_SHOWN)
+		if ((!total || share_of(total, table->profile) < threshold) && !memory_matters(m, table->profile))
 			continue;
 		if (!headed)
 			fputs("\nFunction summaries:\n", table->out);
@@ -182,12 +214,7 @@ static void print_functions(const struct table *table)
 		print_part(table, m->times.native_ns, "native");
 		fputs(", ", table->out);
 		print_part(table, m->times.system_ns + times_wait(&m->times), "system");
-		if ((double)m->rss_bytes >= BYTES_SHOWN) {
-			char memory[32];
-
-			format_memory(memory, (double)m->rss_bytes);
-			fprintf(table->out, ", %s RSS", memory);
-		}
+		print_function_memory(table, m);
 		putc('\n', table->out);
 	}
 }
@@ -246,14 +273,16 @@ static void fit_columns(struct table *table)
 		if (columns > table->line_columns)
 			table->line_columns = columns;
 	}
-	table->source_columns = width - (table->line_columns + 1) - CELLS * (CELL_COLUMNS + 1) - 1;
+	table->source_columns = width - (table->line_columns + 1) - 1;
+	for (const int *columns = table->columns; *columns; columns++)
+		table->source_columns -= *columns + 1;
 	if (table->source_columns < SOURCE_COLUMNS_MIN)
 		table->source_columns = SOURCE_COLUMNS_MIN;
 }
 
 static int print_table(FILE *out, const struct profile *profile, const struct report_options *options, const struct profile_file *file)
 {
-	struct table table = {.out = out, .profile = profile, .options = options, .file = file};
+	struct table table = {.out = out, .profile = profile, .options = options, .file = file, .columns = profile->heap ? heap_columns : rss_columns};
 	bool headed = false;
 	int err = source__scan(&table.source, file->source, file->source_size);
 
@@ -264,6 +293,8 @@ static int print_table(FILE *out, const struct profile *profile, const struct re
 		print_lines(&table);
 		print_frame(&table, " ", "╵", false);
 		print_functions(&table);
+		if (profile->heap)
+			print_heap_lists(out, file);
 		for (size_t i = 0; i < file->n_lines; i++)
 			print_waits(out, profile, file->cells, &file->lines[i].m, file->lines[i].lineno, &headed);
 		fputs("\n\n", out);
@@ -272,15 +303,15 @@ static int print_table(FILE *out, const struct profile *profile, const struct re
 	return err;
 }
 
-static void print_rest(FILE *out, const struct profile *profile, const char *name, const struct times *times, uint64_t rss_bytes)
+static void print_rest(FILE *out, const struct profile *profile, const char *name, const struct times *times, uint64_t bytes)
 {
 	uint64_t system = times->system_ns + times_wait(times);
 	char memory[32];
 
-	format_memory(memory, (double)rss_bytes);
-	fprintf(out, "  %s: %% of time = %6.2f%% (%.3fs) out of %.3fs: %.3fs Python, %.3fs native, %.3fs system; %s RSS touched\n", name,
+	format_memory(memory, (double)bytes);
+	fprintf(out, "  %s: %% of time = %6.2f%% (%.3fs) out of %.3fs: %.3fs Python, %.3fs native, %.3fs system; %s %s\n", name,
 		share_of(times_total(times), profile) * 100, seconds(times_total(times)), seconds(times_total(&profile->whole)),
-		seconds(times->python_ns), seconds(times->native_ns), seconds(system), memory);
+		seconds(times->python_ns), seconds(times->native_ns), seconds(system), memory, profile->heap ? "allocated" : "RSS touched");
 }
 
 static void add_times(struct times *sum, const struct times *times)
@@ -296,7 +327,7 @@ static void print_outside(FILE *out, const struct profile *profile)
 {
 	bool headed = false;
 
-	print_rest(out, profile, "(outside root)", &profile->outside.times, profile->outside.rss_bytes);
+	print_rest(out, profile, "(outside root)", &profile->outside.times, memory_bytes(&profile->outside, profile));
 	for (size_t i = 0; i < profile->outside.n_waits_for && i < WAITS_SHOWN; i++) {
 		const struct wait_reason *reason = &profile->outside.waits_for[i];
 
@@ -353,7 +384,10 @@ int report_results(FILE *out, const struct profile *profile, const struct report
 	size_t n_rest = 0;
 	char name[64];
 
-	print_overall_memory(out, profile);
+	if (profile->heap)
+		print_heap_overall(out, profile);
+	else
+		print_overall_memory(out, profile);
 	for (size_t i = 0; i < profile->n_files; i++) {
 		const struct profile_file *file = &profile->files[i];
 
@@ -365,7 +399,7 @@ int report_results(FILE *out, const struct profile *profile, const struct report
 			continue;
 		}
 		add_times(&rest, &file->m.times);
-		rest_bytes += file->m.rss_bytes;
+		rest_bytes += memory_bytes(&file->m, profile);
 		n_rest++;
 	}
 	if (n_rest) {

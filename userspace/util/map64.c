@@ -58,6 +58,29 @@ int map64_put(struct map64 *map, uint64_t key, uint32_t value)
 	return 0;
 }
 
+/* What was pushed past the gap moves into it, so that no search ends too early. */
+bool map64_remove(struct map64 *map, uint64_t key, uint32_t *value)
+{
+	size_t mask = map->capacity - 1, gap, at;
+	const struct map64_slot *slot = map->capacity ? map64_slot(map, key) : NULL;
+
+	if (!slot || !slot->used)
+		return false;
+	*value = slot->value;
+	gap = slot - map->slots;
+	for (at = (gap + 1) & mask; map->slots[at].used; at = (at + 1) & mask) {
+		size_t home = map64_hash(map->slots[at].key) & mask;
+
+		if (((at - home) & mask) < ((at - gap) & mask))
+			continue;
+		map->slots[gap] = map->slots[at];
+		gap = at;
+	}
+	map->slots[gap] = (struct map64_slot){};
+	map->count--;
+	return true;
+}
+
 void map64_release(struct map64 *map)
 {
 	free(map->slots);

@@ -17,6 +17,8 @@ struct map64 {
 bool map64_get(const struct map64 *map, uint64_t key, uint32_t *value);
 /* Adds or replaces. 0 or -ENOMEM. */
 int map64_put(struct map64 *map, uint64_t key, uint32_t value);
+/* Takes an entry out. false, and *value as it was: there was none. */
+bool map64_remove(struct map64 *map, uint64_t key, uint32_t *value);
 void map64_release(struct map64 *map);
 
 #endif
