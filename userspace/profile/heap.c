@@ -144,6 +144,7 @@ void heap__alloc(struct heap *h, const struct event_heap *e, const struct heap_p
 	if (space == HEAP_NONE)
 		return;
 	space_settle(h, space);
+	space_evict(h, space, e->address);
 	h->samples++;
 	t = thread_get(h, &e->head);
 	thread_grow(h, t);
@@ -211,6 +212,7 @@ static void put_like(struct heap *h, uint32_t space, const struct event_heap_mov
 
 	b.weight = b.held = e->weight;
 	b.partner = HEAP_NONE;
+	space_evict(h, space, e->new_address);
 	space_put(h, space, e->new_address, block_new(h, &b));
 }
 
@@ -252,6 +254,7 @@ void heap__moved(struct heap *h, const struct event_heap_moved *e)
 	map64_remove(&s->blocks, e->address, &index);
 	h->blocks[index].holders--;
 	s->live -= e->weight;
+	space_evict(h, space, e->new_address);
 	space_put(h, space, e->new_address, index);
 }
 

@@ -227,7 +227,9 @@ void block_end(struct heap *heap, uint32_t block, enum block_end how);
 uint32_t space_get(struct heap *heap, uint32_t id, bool make);
 /* Before a space changes: what it inherited is copied, and what its children inherit. */
 void space_settle(struct heap *heap, uint32_t space);
-/* The space gets a block, which may be another one's already; one that it has at the address goes. false: out of memory, or no block. */
+/* An address is given out again, or moved to: the free of a block there was lost. */
+void space_evict(struct heap *heap, uint32_t space, uint64_t address);
+/* The space gets a block that no space has, at an address where it has none; the block ends when there is no memory. false: no memory, or no block. */
 bool space_put(struct heap *heap, uint32_t space, uint64_t address, uint32_t block);
 /* The space no longer has a block, which ends if none does. */
 void space_drop(struct heap *heap, uint32_t space, uint32_t block, enum block_end how);

@@ -27,21 +27,24 @@ uint32_t space_get(struct heap *h, uint32_t id, bool make)
 	return h->n_spaces++;
 }
 
+void space_evict(struct heap *h, uint32_t space, uint64_t address)
+{
+	uint32_t index;
+
+	if (!map64_remove(&h->spaces[space].blocks, address, &index))
+		return;
+	h->lost_frees++;
+	space_drop(h, space, index, BLOCK_FREED);
+}
+
 bool space_put(struct heap *h, uint32_t space, uint64_t address, uint32_t index)
 {
 	struct heap_space *s = &h->spaces[space];
-	uint32_t old;
 
 	if (index == HEAP_NONE)
 		return false;
-	if (map64_get(&s->blocks, address, &old)) {
-		h->lost_frees++;
-		space_drop(h, space, old, BLOCK_FREED);
-	}
 	if (map64_put(&s->blocks, address, index)) {
-		/* only a new address needs memory: nothing points to the block that was dropped */
-		if (!h->blocks[index].holders)
-			block_end(h, index, BLOCK_FREED);
+		block_end(h, index, BLOCK_FREED);
 		return false;
 	}
 	h->blocks[index].holders++;
