@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Any bytes as an event file, through symbols, builder and profile into all reports. Both JSON files must be JSON, and
- * the sums must hold: what was charged to lines and outside is the whole.
+ * the sums must hold: what was charged to lines and outside is the whole, of the time and of the heap.
  */
 #include <cjson/cJSON.h>
 #include <string.h>
@@ -43,6 +43,48 @@ static void check_sums(const struct profile *p)
 		abort();
 }
 
+static void check_heap_of(const struct heap_measures *m)
+{
+	if (m->average_bytes > m->peak_bytes || m->at_peak_bytes > m->peak_bytes || m->exact_bytes > m->allocated_bytes || m->n_timeline > TIMELINE_MAX)
+		abort();
+	if (!(m->usage >= 0 && m->usage <= 1 && m->python >= 0 && m->python <= 1 && m->likelihood >= 0 && m->likelihood <= 1))
+		abort();
+	if (!(m->allocated_error >= 0 && m->live_error >= 0 && m->peak_error >= 0 && m->at_peak_error >= 0 && m->average_error >= 0))
+		abort();
+}
+
+/* The fuzzer's records are too short for sums to overflow. */
+static void check_heap(const struct profile *p)
+{
+	struct heap_measures sum = { 0 };
+
+	if (!p->heap)
+		return;
+	if (p->outside.heap)
+		sum = *p->outside.heap;
+	for (size_t i = 0; i < p->n_files; i++) {
+		for (size_t k = 0; k < p->files[i].n_functions; k++) {
+			if (p->files[i].functions[k].m.heap)
+				check_heap_of(p->files[i].functions[k].m.heap);
+		}
+		for (size_t k = 0; k < p->files[i].n_lines; k++) {
+			const struct heap_measures *m = p->files[i].lines[k].m.heap;
+
+			if (!m)
+				continue;
+			check_heap_of(m);
+			sum.allocated_bytes += m->allocated_bytes;
+			sum.live_bytes += m->live_bytes;
+			sum.at_peak_bytes += m->at_peak_bytes;
+			sum.copied_bytes += m->copied_bytes;
+		}
+	}
+	check_heap_of(&p->heap->all);
+	if (sum.allocated_bytes != p->heap->all.allocated_bytes || sum.live_bytes != p->heap->all.live_bytes || sum.copied_bytes != p->heap->all.copied_bytes ||
+	    sum.at_peak_bytes != p->heap->all.at_peak_bytes || sum.at_peak_bytes != p->heap->all.peak_bytes)
+		abort();
+}
+
 static void check_reports(const struct profile *p, const struct report_options *options)
 {
 	free(report_text(report_summary, p, options));
@@ -62,6 +104,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	/* of what is not printed here, the first byte of the period decides */
 	r.options.detailed = size > 12 && data[12] & 1;
+	r.options.heap = size > 12 && data[12] & 16;
 	options.absolute = size > 12 && data[12] & 2;
 	options.color = size > 12 && data[12] & 4;
 	options.width = size > 12 && data[12] & 8 ? 60 : 0;
@@ -70,6 +113,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fclose(file);
 	profile = replay_profile(&r, "fixingahole profile x.py");
 	check_sums(profile);
+	check_heap(profile);
 	check_reports(profile, &options);
 	profile__free(profile);
 	replay_release(&r);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Records made by hand, each checked by record_valid() and played at once. Include after <cmocka.h>.
+ * Records made by hand, each checked by record_valid() and played at once, or written to an event file. Include after <cmocka.h>.
  *
  * A script of one process: maker_exec(), maker_interp(), then functions (maker_function()) and samples. All are of the
  * process, thread and address space in the maker; change those to play another one.
@@ -28,9 +28,11 @@
 
 struct maker {
 	struct replay *replay;
+	FILE *file; /* if set, records go there and are not played */
 	uint64_t now_ns;
 	uint32_t pid, tid, space;
 	uint32_t version;
+	uint64_t mark; /* allocations of the thread so far */
 };
 
 static inline struct maker maker_of(struct replay *replay)
@@ -48,7 +50,10 @@ static inline void maker_play(struct maker *m, const void *record)
 	const struct event_header *head = record;
 
 	assert_true(record_valid(head, head->size));
-	replay_record(m->replay, head);
+	if (m->file)
+		assert_int_equal(recording__append(m->file, head), 0);
+	else
+		replay_record(m->replay, head);
 }
 
 static inline void maker_exec(struct maker *m, uint32_t old_space, const char *path)
@@ -171,6 +176,38 @@ static inline void maker_fork(struct maker *m, uint32_t child_pid, uint32_t chil
 static inline void maker_exit(struct maker *m, int status)
 {
 	struct event_exit event = { .head = maker_head(m, EVENT_EXIT, sizeof(event)), .status = status, .utime_ns = 5, .stime_ns = 6, .max_rss_bytes = 7 };
+
+	maker_play(m, &event);
+}
+
+/* An allocation that stands for `weight` bytes; the frames innermost first. */
+static inline void maker_heap(struct maker *m, uint32_t kind, uint64_t address, uint64_t size, uint64_t weight, const struct raw_frame *frames, size_t n)
+{
+	static struct { struct event_heap head; struct raw_frame frames[PY_MAX_DEPTH]; } event;
+	size_t inner = sizeof(event.head.stack) + n * sizeof(*frames);
+
+	assert_true(n <= PY_MAX_DEPTH);
+	m->mark++;
+	event.head = (struct event_heap){
+		.head = maker_head(m, EVENT_HEAP, sizeof(event.head) + n * sizeof(*frames)), .address = address, .size = size, .count = weight * HEAP_COUNT_ONE / size, .mark = m->mark,
+		.kind = kind, .heap_flags = weight == size ? HEAP_EXACT : 0, .stack = { .head = maker_head(m, EVENT_HEAP, inner), .weight = weight, .n_frames = n },
+	};
+	if (n)
+		memcpy(event.frames, frames, n * sizeof(*frames));
+	maker_play(m, &event);
+}
+
+static inline void maker_heap_free(struct maker *m, uint64_t address, uint16_t flags)
+{
+	struct event_heap_free event = { .head = maker_head(m, EVENT_HEAP_FREE, sizeof(event)), .address = address, .mark = m->mark };
+
+	event.head.flags = flags;
+	maker_play(m, &event);
+}
+
+static inline void maker_heap_totals(struct maker *m, uint64_t c_bytes, uint64_t python_bytes)
+{
+	struct event_heap_totals event = { .head = maker_head(m, EVENT_HEAP_TOTALS, sizeof(event)), .version = 1, .bytes = { c_bytes, python_bytes }, .count = { 5, 1000 }, .untracked = 1, .untracked_bytes = 131072 };
 
 	maker_play(m, &event);
 }

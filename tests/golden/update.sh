@@ -18,6 +18,7 @@ if [ "${1:-}" = --record ]; then
     make BUILD="$build" all >/dev/null
     python3 tests/golden/record.py "$build/fixingahole" "$@"
 fi
-make BUILD="$build" "$build/tests/golden/test_golden" >/dev/null
+make BUILD="$build" "$build/tests/golden/test_golden" "$build/tests/golden/test_heap" >/dev/null
 FIXINGAHOLE_GOLDEN_UPDATE=1 "$build/tests/golden/test_golden"
+FIXINGAHOLE_GOLDEN_UPDATE=1 "$build/tests/golden/test_heap"
 git status --short tests/golden

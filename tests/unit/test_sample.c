@@ -51,6 +51,9 @@ static void records_of_one_size(void **state)
 	check_fixed(EVENT_EXIT, sizeof(struct event_exit));
 	check_fixed(EVENT_THREAD_EXIT, sizeof(struct event_thread_exit));
 	check_fixed(EVENT_INTERP, sizeof(struct event_interp));
+	check_fixed(EVENT_HEAP_FREE, sizeof(struct event_heap_free));
+	check_fixed(EVENT_HEAP_MOVED, sizeof(struct event_heap_moved));
+	check_fixed(EVENT_HEAP_TOTALS, sizeof(struct event_heap_totals));
 }
 
 static void kinds_that_do_not_exist(void **state)
@@ -58,7 +61,7 @@ static void kinds_that_do_not_exist(void **state)
 	for (uint32_t kind = 0; kind < 0x10000; kind++) {
 		record(kind, sizeof(struct event_header));
 		assert_false(valid());
-		if (kind >= EVENT_CPU && kind <= EVENT_INTERP)
+		if (kind >= EVENT_CPU && kind <= EVENT_HEAP_MOVED)
 			continue;
 		record(kind, sizeof(struct event_wait));
 		assert_false(valid());
@@ -67,9 +70,9 @@ static void kinds_that_do_not_exist(void **state)
 
 static void stacks_hold_as_many_frames_as_they_say(void **state)
 {
-	static const uint16_t kinds[] = { EVENT_CPU, EVENT_BLOCK, EVENT_RSS };
+	static const uint16_t kinds[] = { EVENT_CPU, EVENT_BLOCK, EVENT_RSS, EVENT_HEAP_COPY };
 
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < 4; i++) {
 		for (uint32_t n = 0; n <= PY_MAX_DEPTH + 1; n++) {
 			size_t size = sizeof(struct event_stack) + n * sizeof(struct raw_frame);
 			struct event_stack *stack = record(kinds[i], size);
@@ -89,6 +92,84 @@ static void stacks_hold_as_many_frames_as_they_say(void **state)
 		record(kinds[i], sizeof(struct event_stack) - 1);
 		assert_false(valid());
 	}
+}
+
+/* A sampled allocation with n frames; what a test is about, it changes. */
+static struct event_heap *heap(uint32_t n)
+{
+	struct event_heap *h = record(EVENT_HEAP, sizeof(*h) + n * sizeof(struct raw_frame));
+
+	h->head.pid = h->stack.head.pid = 1;
+	h->head.tid = h->stack.head.tid = 2;
+	h->head.space = h->stack.head.space = 3;
+	h->stack.head.kind = EVENT_HEAP;
+	h->stack.head.size = h->head.size - offsetof(struct event_heap, stack);
+	h->stack.n_frames = n;
+	h->size = 100;
+	h->stack.weight = 1000;
+	h->count = 10 * HEAP_COUNT_ONE;
+	return h;
+}
+
+static void allocations_agree_with_the_stack_within(void **state)
+{
+	for (uint32_t n = 0; n <= PY_MAX_DEPTH + 1; n++) {
+		heap(n);
+		assert_int_equal(valid(), n <= PY_MAX_DEPTH);
+		heap(n)->stack.n_frames = n + 1;
+		assert_false(valid());
+		heap(n)->stack.head.size++;
+		assert_false(valid());
+		heap(n)->head.size++;
+		assert_false(valid());
+	}
+	heap(0)->stack.head.pid = 9;
+	assert_false(valid());
+	heap(0)->stack.head.tid = 9;
+	assert_false(valid());
+	heap(0)->stack.head.space = 9;
+	assert_false(valid());
+	heap(0)->stack.head.kind = EVENT_RSS;
+	assert_false(valid());
+	heap(0);
+	for (size_t size = 0; size < sizeof(struct event_heap); size++) {
+		((struct event_heap *)buffer)->head.size = size;
+		assert_false(valid());
+	}
+}
+
+static void allocations_of_sizes_that_can_be(void **state)
+{
+	heap(0)->size = HEAP_BYTES_MAX;
+	assert_true(valid());
+	heap(0)->size = HEAP_BYTES_MAX + 1;
+	assert_false(valid());
+	heap(0)->stack.weight = HEAP_BYTES_MAX + 1;
+	assert_false(valid());
+	heap(0)->count = HEAP_BYTES_MAX + 1;
+	assert_false(valid());
+	for (uint32_t kind = 0; kind < 9; kind++) {
+		heap(0)->kind = kind;
+		assert_int_equal(valid(), kind < HEAP_KIND_COUNT);
+	}
+	/* what is counted exactly stands for itself */
+	heap(0)->heap_flags = HEAP_EXACT;
+	assert_false(valid());
+	heap(0)->heap_flags = HEAP_EXACT;
+	((struct event_heap *)buffer)->stack.weight = 100;
+	assert_false(valid());
+	((struct event_heap *)buffer)->count = HEAP_COUNT_ONE;
+	assert_true(valid());
+	record(EVENT_HEAP_MOVED, sizeof(struct event_heap_moved));
+	((struct event_heap_moved *)buffer)->weight = HEAP_BYTES_MAX;
+	assert_true(valid());
+	((struct event_heap_moved *)buffer)->weight++;
+	assert_false(valid());
+	record(EVENT_HEAP_COPY, sizeof(struct event_stack));
+	((struct event_stack *)buffer)->weight = HEAP_BYTES_MAX;
+	assert_true(valid());
+	((struct event_stack *)buffer)->weight++;
+	assert_false(valid());
 }
 
 static struct event_blob *blob(uint32_t total, uint32_t start, uint32_t length)
@@ -248,6 +329,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(records_of_one_size),
 		cmocka_unit_test(kinds_that_do_not_exist),
+		cmocka_unit_test(allocations_agree_with_the_stack_within),
+		cmocka_unit_test(allocations_of_sizes_that_can_be),
 		cmocka_unit_test(stacks_hold_as_many_frames_as_they_say),
 		cmocka_unit_test(blobs_lie_within_their_whole),
 		cmocka_unit_test(text_and_counts_are_bounded),

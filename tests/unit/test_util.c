@@ -133,6 +133,45 @@ static void a_map_keeps_what_was_put(void **state)
 	assert_false(map64_get(&map, 0, &value));
 }
 
+/* Against an array: keys that share slots, put in and taken out at random. */
+static void numbers_are_taken_out_of_maps(void **state)
+{
+	static uint32_t truth[512]; /* value + 1 */
+	struct map64 map = { 0 };
+	uint64_t seed = 1;
+	uint32_t value = 77;
+	size_t count = 0;
+
+	assert_false(map64_remove(&map, 1, &value));
+	for (uint32_t i = 0; i < 200000; i++) {
+		uint32_t key;
+
+		seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+		key = (seed >> 40) % 512;
+		if (seed >> 63) {
+			assert_int_equal(map64_put(&map, (uint64_t)key << 20, i), 0);
+			count += !truth[key];
+			truth[key] = i + 1;
+		} else if (truth[key]) {
+			assert_true(map64_remove(&map, (uint64_t)key << 20, &value));
+			assert_int_equal(value, truth[key] - 1);
+			truth[key] = 0;
+			count--;
+		} else {
+			value = 77;
+			assert_false(map64_remove(&map, (uint64_t)key << 20, &value));
+			assert_int_equal(value, 77);
+		}
+		assert_int_equal(map.count, count);
+	}
+	for (uint32_t key = 0; key < 512; key++) {
+		assert_int_equal(map64_get(&map, (uint64_t)key << 20, &value), truth[key] != 0);
+		if (truth[key])
+			assert_int_equal(value, truth[key] - 1);
+	}
+	map64_release(&map);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -142,6 +181,7 @@ int main(void)
 		cmocka_unit_test(an_arena_gives_zeroed_aligned_memory),
 		cmocka_unit_test(an_arena_refuses_what_overflows),
 		cmocka_unit_test(a_map_keeps_what_was_put),
+		cmocka_unit_test(numbers_are_taken_out_of_maps),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

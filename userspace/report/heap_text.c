@@ -11,7 +11,7 @@
 #define SHARE_SHOWN 0.01
 #define COPY_SHOWN (MIB / 2)
 #define OVERALL_COLUMNS 32
-#define LINE_COLUMNS 6
+#define LINE_COLUMNS 5
 #define TOP_LINES 5
 
 bool heap_matters(const struct heap_measures *heap)
@@ -68,10 +68,11 @@ void print_heap_cells(FILE *out, const struct heap_measures *heap, uint64_t end_
 	if ((double)heap->peak_bytes >= MIB)
 		format_memory_short(text, (double)heap->peak_bytes);
 	fprintf(out, "│%6s │", text);
+	format_percent(text, heap->usage);
+	fprintf(out, "%5s ", text);
 	if ((double)heap->peak_bytes >= MIB)
 		used = print_sparkline(out, heap, LINE_COLUMNS, end_ns);
-	format_percent(text, heap->usage);
-	fprintf(out, "%5s%*s", text, LINE_COLUMNS - used, "");
+	fprintf(out, "%*s", LINE_COLUMNS - used, "");
 	*text = '\0';
 	if (heap->copied_per_s >= COPY_SHOWN)
 		snprintf(text, sizeof(text), "%.0f", heap->copied_per_s / MIB);
@@ -121,6 +122,8 @@ static void print_top(FILE *out, const struct profile_file *file, bool average)
 	struct top top[TOP_LINES];
 	size_t n = top_lines(file, average, top);
 
+	if (n && average)
+		putc('\n', out);
 	if (n)
 		fprintf(out, "Top %s memory consumption, by line:\n", average ? "AVERAGE" : "PEAK");
 	for (size_t i = 0; i < n; i++) {
@@ -166,7 +169,7 @@ void print_heap_losses(FILE *out, const struct profile_heap *heap)
 	fprintf(out, "Heap: %llu samples of %s allocated", (unsigned long long)heap->all.samples, allocated);
 	if (heap->has_totals) {
 		format_memory(memory, (double)heap->untracked_bytes);
-		fprintf(out, ", not tracked: %s in %llu samples, missed frees: %llu", memory, (unsigned long long)heap->untracked,
+		fprintf(out, ", not tracked: %s (samples: %llu), missed frees: %llu", memory, (unsigned long long)heap->untracked,
 			(unsigned long long)heap->missed_frees);
 	}
 	fprintf(out, ";\n      %llu frees of unknown blocks, %llu lost frees, %llu forks without their parent's blocks\n",
