@@ -51,7 +51,6 @@ static struct {
 	void (*set_arena)(struct arena_allocator *);
 	int (*initialized)(void);
 	int (*have_gil)(void);
-	const char *(*name)(void);
 	void *(*raw_malloc)(size_t);
 	void (*raw_free)(void *);
 	const unsigned char *runtime;
@@ -111,15 +110,14 @@ static NOINLINE void *fast_malloc_slow(int domain, size_t size, bool zero)
 	return NESTED(t, a->malloc(a->ctx, size));
 }
 
-static inline void *fast_malloc(int domain, size_t size)
+/* ctx is the one below, left in place so that it need not be loaded */
+static inline void *fast_malloc(int domain, void *ctx, size_t size)
 {
-	struct allocator *a = &below[domain];
-
 	if (unlikely(!sampler_pass(&heap_thread.py, size)))
 		return fast_malloc_slow(domain, size, false);
 	if (unlikely(size > PYMALLOC_MAX))
-		return large_malloc(a, size);
-	return a->malloc(a->ctx, size);
+		return large_malloc(&below[domain], size);
+	return below[domain].malloc(ctx, size);
 }
 
 static inline void *fast_calloc(int domain, size_t n, size_t size)
@@ -192,7 +190,7 @@ static inline void *fast_realloc(int domain, void *p, size_t size)
 	void *to;
 
 	if (!p)
-		return fast_malloc(domain, size);
+		return fast_malloc(domain, a->ctx, size);
 	if (unlikely(slots_own(p) || marks_maybe(p) || !t->c.left || !sampler_pass(&t->py, size)))
 		return fast_realloc_slow(domain, p, size);
 	left = t->c.left;
@@ -270,7 +268,7 @@ static void *any_realloc(int domain, void *p, size_t size)
 /* --- the functions that CPython calls --- */
 
 #define HOOKS(name, domain)                                                                                                        \
-	static void *name##_fast_malloc(void *ctx, size_t size) { return fast_malloc(domain, size); }                              \
+	static void *name##_fast_malloc(void *ctx, size_t size) { return fast_malloc(domain, ctx, size); }                             \
 	static void *name##_fast_calloc(void *ctx, size_t n, size_t size) { return fast_calloc(domain, n, size); }                 \
 	static void *name##_fast_realloc(void *ctx, void *p, size_t size) { return fast_realloc(domain, p, size); }                \
 	static void *name##_any_malloc(void *ctx, size_t size) { return any_new(domain, 1, size, false); }                         \
@@ -328,7 +326,6 @@ static bool find(void)
 		{ &py.have_gil, "PyGILState_Check", true },
 		{ &py.raw_malloc, "PyMem_RawMalloc", true },
 		{ &py.raw_free, "PyMem_RawFree", true },
-		{ &py.name, "_PyMem_GetCurrentAllocatorName", false },
 		{ &py.runtime, "_PyRuntime", false },
 	};
 
@@ -374,22 +371,50 @@ static bool raw_is_ours(void)
 	return true;
 }
 
+/*
+ * What lies below, told by the functions themselves: pymalloc is one set for both domains, without a
+ * context. mimalloc has one per domain, debug hooks and tracemalloc have a context. (There is a
+ * function that returns the name, but 3.12's crashes before the interpreter has started.)
+ */
 static enum heap_python kind(void)
 {
-	const char *name = py.name ? py.name() : NULL;
+	struct allocator raw, mem, obj;
 
-	if (free_threaded() || !name)
-		return HEAP_PYTHON_GENERIC;
-	if (!strcmp(name, "malloc"))
+	py.get(0, &raw);
+	py.get(1, &mem);
+	py.get(2, &obj);
+	if (mem.malloc == raw.malloc && obj.malloc == raw.malloc && !free_threaded())
 		return HEAP_PYTHON_MALLOC;
-	if (!strcmp(name, "pymalloc") && slots_range.size && raw_is_ours())
+	if (mem.malloc == obj.malloc && mem.free == obj.free && !mem.ctx && !obj.ctx && !free_threaded() && slots_range.size && raw_is_ours())
 		return HEAP_PYTHON_PYMALLOC;
 	return HEAP_PYTHON_GENERIC;
 }
 
-static bool hooked(const struct allocator *now, unsigned domain)
+static bool ours(unsigned domain, const void *function)
 {
-	return now->malloc == fast[domain]->malloc || now->malloc == any[domain]->malloc;
+	return function == (const void *)fast[domain]->malloc || function == (const void *)any[domain]->malloc;
+}
+
+/*
+ * Whether the domain's blocks still come by us, perhaps by way of something that was put before us, such as
+ * tracemalloc: then its context, a static structure in CPython, holds what it calls. Asking by a call would
+ * not do: we are inside somebody's malloc, who may hold a lock.
+ */
+static bool hooked(unsigned domain)
+{
+	const void *words[8];
+	struct allocator now;
+
+	py.get(domain + 1, &now);
+	if (ours(domain, (const void *)now.malloc))
+		return true;
+	if (!now.ctx)
+		return false;
+	memcpy(words, now.ctx, sizeof(words));
+	for (unsigned i = 0; i < 8; i++)
+		if (ours(domain, words[i]))
+			return true;
+	return false;
 }
 
 static void hook(void)
@@ -405,10 +430,7 @@ static void hook(void)
 		py.set_arena(&(struct arena_allocator){ NULL, arena_alloc, arena_free });
 	}
 	for (unsigned d = 0; how != HEAP_PYTHON_MALLOC && d < DOMAINS; d++) {
-		py.get(d + 1, &now);
-		if (hooked(&now, d))
-			continue;
-		below[d] = now;
+		py.get(d + 1, &below[d]);
 		now = how == HEAP_PYTHON_PYMALLOC ? *fast[d] : *any[d];
 		if (how == HEAP_PYTHON_PYMALLOC) {
 			/* free is called with the context that it came with */
@@ -421,8 +443,9 @@ static void hook(void)
 
 void python_look(void)
 {
-	struct allocator now[DOMAINS];
 	static bool looking, hooked_once;
+	static uint64_t seen = UINT64_MAX;
+	struct heap_thread *t = &heap_thread;
 
 	if (looking)
 		return;
@@ -437,12 +460,15 @@ void python_look(void)
 			hooked_once = true;
 		}
 	} else if (py.initialized() && py.have_gil()) {
-		/* PYTHONMALLOC and -X dev set allocators of their own while it starts */
-		for (unsigned d = 0; d < DOMAINS; d++)
-			py.get(d + 1, &now[d]);
-		if (!hooked(&now[0], 0) || !hooked(&now[1], 1))
+		/* PYTHONMALLOC and -X dev set allocators of their own while it starts. Hooking ourselves twice
+		 * would be the end, so be sure that no block comes by: none since the last look. */
+		if (hooked(0) || hooked(1) || heap_totals.python == HEAP_PYTHON_MALLOC) {
+			python_settled = true;
+		} else if (seen == t->py.count) {
 			hook();
-		python_settled = true;
+			python_settled = true;
+		}
+		seen = t->py.count;
 	}
 	looking = false;
 }
