@@ -215,12 +215,116 @@ static void heap_records_that_nobody_asked_for(void **state)
 	replay_release(&r);
 }
 
+static struct maker play(struct replay *r)
+{
+	struct maker m;
+
+	*r = (struct replay){ .options = { .root = "/tmp/golden", .directory = "/tmp/golden/heap", .script = SCRIPT, .script_source = "", .allowed_cpus = 2, .heap = true } };
+	replay_init(r);
+	m = maker_of(r);
+	start_process(&m);
+	return m;
+}
+
+/* A list comprehension has code of its own; a relative name is the same file. What they hold at different times is not added up. */
+static void sites_of_one_line_have_one_peak(void **state)
+{
+	enum { COMPREHENSION = 0x7000, RELATIVE = 0x8000 };
+	struct replay r;
+	struct maker m = play(&r);
+	struct profile *p;
+
+	maker_function(&m, COMPREHENSION, SCRIPT, "load.<locals>.<listcomp>", 10);
+	maker_function(&m, RELATIVE, "script.py", "load", 7);
+	maker_heap(&m, HEAP_KIND_OBJECT, 1, MEGABYTES(4), MEGABYTES(4), FRAMES(IN_LOAD(10), IN_MODULE));
+	maker_heap_free(&m, 1, 0);
+	m.now_ns += SECOND;
+	maker_heap(&m, HEAP_KIND_OBJECT, 1, MEGABYTES(3), MEGABYTES(3), FRAMES(AT(COMPREHENSION, 10, 10), IN_LOAD(10), IN_MODULE));
+	maker_heap_free(&m, 1, 0);
+	maker_heap(&m, HEAP_KIND_OBJECT, 1, MEGABYTES(2), MEGABYTES(2), FRAMES(AT(RELATIVE, 7, 10), IN_MODULE));
+	maker_heap(&m, HEAP_KIND_OBJECT, 2, MEGABYTES(1), MEGABYTES(1), FRAMES(AT(COMPREHENSION, 10, 10), IN_LOAD(10), IN_MODULE));
+	p = replay_profile(&r, "");
+	assert_int_equal(p->n_files, 1);
+	assert_int_equal(p->files[0].n_lines, 1);
+	assert_int_equal(line_heap(p, 10)->peak_bytes, MEGABYTES(4));
+	assert_int_equal(line_heap(p, 10)->allocated_bytes, MEGABYTES(10));
+	assert_int_equal(line_heap(p, 10)->live_bytes, MEGABYTES(3));
+	assert_int_equal(p->files[0].m.heap->allocated_bytes, MEGABYTES(10));
+	assert_int_equal(p->files[0].n_functions, 2);
+	assert_string_equal(p->files[0].functions[0].name, "load");
+	assert_int_equal(p->files[0].functions[0].m.heap->allocated_bytes, MEGABYTES(6));
+	assert_int_equal(p->files[0].functions[1].m.heap->peak_bytes, MEGABYTES(3));
+	profile__free(p);
+	replay_release(&r);
+}
+
+/* fork, exec and exit reach the heap; what a child has from its parent is not counted again. */
+static void processes_fork_and_exec(void **state)
+{
+	struct replay r;
+	struct maker m = play(&r), child;
+	struct profile *p;
+
+	maker_heap(&m, HEAP_KIND_OBJECT, 1, MEGABYTES(100), MEGABYTES(100), FRAMES(IN_LOAD(10), IN_MODULE));
+	child = m;
+	maker_fork(&child, 101, 2);
+	maker_function(&child, HANDLE, SCRIPT, "handle", 20);
+	maker_heap(&child, HEAP_KIND_OBJECT, 2, MEGABYTES(10), MEGABYTES(10), FRAMES(IN_HANDLE(21)));
+	maker_heap_free(&child, 1, 0);
+	maker_exit(&child, 0);
+	p = replay_profile(&r, "");
+	assert_int_equal(p->heap->all.peak_bytes, MEGABYTES(110));
+	assert_int_equal(line_heap(p, 10)->live_bytes, MEGABYTES(100));
+	assert_int_equal(line_heap(p, 21)->live_bytes, MEGABYTES(10));
+	assert_int_equal(p->heap->live_of[HEAP_KIND_OBJECT], MEGABYTES(100));
+	assert_int_equal(p->processes[0].heap_peak_bytes, MEGABYTES(100));
+	assert_int_equal(p->processes[1].heap_peak_bytes, MEGABYTES(110));
+	profile__free(p);
+	m.space = 3;
+	maker_exec(&m, 1, "/usr/bin/python3");
+	p = replay_profile(&r, "");
+	assert_int_equal(p->heap->live_of[HEAP_KIND_OBJECT], 0);
+	assert_int_equal(line_heap(p, 10)->live_bytes, MEGABYTES(100));
+	assert_int_equal(p->heap->unknown_frees, 0);
+	profile__free(p);
+	replay_release(&r);
+}
+
+static void an_allocation_that_failed(void **state)
+{
+	const struct report_options options = { .top_n = 10, .threshold_percent = 0.1 };
+	struct replay r;
+	struct maker m = play(&r);
+	struct { struct event_heap head; struct raw_frame frame; } event = { .frame = IN_TRANSFORM(15) };
+	_cleanup_free_ char *text = NULL;
+	struct profile *p;
+	size_t size;
+	FILE *out;
+
+	maker_heap(&m, HEAP_KIND_OBJECT, 1, MEGABYTES(100), MEGABYTES(100), FRAMES(IN_LOAD(10), IN_MODULE));
+	event.head = (struct event_heap){ .head = maker_head(&m, EVENT_HEAP, sizeof(event)), .size = MEGABYTES(12 << 10), .heap_flags = HEAP_FAILED, .stack = { .head = maker_head(&m, EVENT_HEAP, sizeof(event) - offsetof(struct event_heap, stack)), .n_frames = 1 } };
+	maker_play(&m, &event);
+	p = replay_profile(&r, "");
+	assert_int_equal(p->heap->all.peak_bytes, MEGABYTES(100));
+	assert_int_equal(p->heap->failed_count, 1);
+	out = open_memstream(&text, &size);
+	assert_int_equal(report_summary(out, p, &options), 0);
+	fclose(out);
+	assert_non_null(strstr(text, "Out of memory: 1 allocation failed, the largest of 12.000 GB in transform (script.py:15)\n"));
+	assert_non_null(strstr(text, "At the peak of 100.000 MB"));
+	profile__free(p);
+	replay_release(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_measured_heap),
 		cmocka_unit_test(the_profile_so_far),
 		cmocka_unit_test(heap_records_that_nobody_asked_for),
+		cmocka_unit_test(sites_of_one_line_have_one_peak),
+		cmocka_unit_test(processes_fork_and_exec),
+		cmocka_unit_test(an_allocation_that_failed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

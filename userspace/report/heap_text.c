@@ -157,7 +157,7 @@ void print_heap_lists(FILE *out, const struct profile_file *file)
 			continue;
 		format_place(place, file->cells, file->lines[i].lineno);
 		format_memory(memory, (double)heap->left_bytes);
-		fprintf(out, "Grew to the end: line %s (%s, velocity: %3.0f MB/s), by what the program needs or never frees\n", place, memory, heap->velocity / MIB);
+		fprintf(out, "Grew to the end: line %s (%s left, velocity: %3.0f MB/s); needed until then, or never freed\n", place, memory, heap->velocity / MIB);
 	}
 }
 
