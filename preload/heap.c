@@ -23,6 +23,7 @@ struct sampler_rate heap_rate = {
 	.stride = SAMPLER_STRIDE_DEFAULT,
 	.floor = SAMPLER_STRIDE_DEFAULT,
 	.budget = SAMPLER_RATE_DEFAULT,
+	.saved = SAMPLER_RATE_DEFAULT,
 };
 struct heap_totals heap_totals = { .version = HEAP_TOTALS_VERSION };
 
@@ -74,15 +75,14 @@ static void add(__u64 *to, uint64_t n)
 	__atomic_fetch_add(to, n, __ATOMIC_RELAXED);
 }
 
-/* index: 0 for .c, 1 for .py */
-static void totals_note(struct heap_thread *t, const struct sampler *s, unsigned index)
+static void totals_note(struct heap_thread *t, const struct sampler *s, uint64_t bytes, uint64_t count)
 {
-	uint64_t bytes = sampler_position(s);
+	enum heap_source source = s < t->py ? HEAP_SOURCE_C : HEAP_SOURCE_PYTHON;
 
-	add(&heap_totals.bytes[index], bytes - t->told_bytes[index]);
-	add(&heap_totals.count[index], s->count - t->told_count[index]);
-	t->told_bytes[index] = bytes;
-	t->told_count[index] = s->count;
+	add(&heap_totals.bytes[source], bytes);
+	add(&heap_totals.count[source], count);
+	t->bytes += bytes;
+	t->count += count;
 }
 
 static void totals_tell(bool final)
@@ -94,28 +94,32 @@ static void totals_tell(bool final)
 
 struct sample heap_take(struct heap_thread *t, struct sampler *s, size_t size)
 {
+	uint64_t bytes = sampler_passed(s) + size, count = s->count + 1;
 	struct sample sample = sampler_take(s, size, &heap_rate, &t->random, clock_ns);
 
-	totals_note(t, s, s == &t->py);
+	totals_note(t, s, bytes, count);
 	if (unlikely(!python_settled))
 		python_look();
 	return sample;
 }
 
-static uint64_t position(const struct heap_thread *t)
+/* What info and mark of an event say of the thread. */
+static uint64_t progress(const struct heap_thread *t, uint64_t *count)
 {
-	return sampler_position(&t->c) + sampler_position(&t->py);
-}
+	uint64_t bytes = t->bytes;
 
-static uint64_t mark_now(const struct heap_thread *t)
-{
-	return t->c.count + t->py.count;
+	*count = t->count;
+	for (unsigned i = 0; i < SAMPLER_CLASSES; i++) {
+		bytes += sampler_passed(&t->c[i]) + sampler_passed(&t->py[i]);
+		*count += t->c[i].count + t->py[i].count;
+	}
+	return bytes << HEAP_POSITION_SHIFT;
 }
 
 void heap_tell_alloc(struct heap_thread *t, void *p, bool slot, size_t size, const struct sample *sample, uint64_t info)
 {
 	struct mark mark = { .size = size, .weight = sample->weight, .count_q8 = sample->count_q8, .info = info };
-	uint64_t now, told = __atomic_load_n(&totals_told_ns, __ATOMIC_RELAXED);
+	uint64_t now, count, info_now, told = __atomic_load_n(&totals_told_ns, __ATOMIC_RELAXED);
 
 	if (!slot && !marks_insert(p, &mark)) {
 		add(&heap_totals.untracked, 1);
@@ -123,7 +127,8 @@ void heap_tell_alloc(struct heap_thread *t, void *p, bool slot, size_t size, con
 		return;
 	}
 	add(&heap_totals.sampled, 1);
-	fixingahole_heap_alloc((uintptr_t)p, size, sample->weight, sample->count_q8, info | position(t) << HEAP_POSITION_SHIFT, mark_now(t));
+	info_now = info | progress(t, &count);
+	fixingahole_heap_alloc((uintptr_t)p, size, sample->weight, sample->count_q8, info_now, count);
 	now = clock_ns();
 	if (now - told >= TOTALS_NS && __atomic_compare_exchange_n(&totals_told_ns, &told, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		totals_tell(false);
@@ -131,8 +136,11 @@ void heap_tell_alloc(struct heap_thread *t, void *p, bool slot, size_t size, con
 
 void heap_tell_free(struct heap_thread *t, void *p, uint64_t info)
 {
+	uint64_t count;
+
 	add(&heap_totals.freed, 1);
-	fixingahole_heap_free((uintptr_t)p, 0, 0, 0, info | position(t) << HEAP_POSITION_SHIFT, mark_now(t));
+	info |= progress(t, &count);
+	fixingahole_heap_free((uintptr_t)p, 0, 0, 0, info, count);
 }
 
 void heap_tell_failed(size_t size, uint64_t info)
@@ -261,8 +269,11 @@ static void thread_end(void *data)
 {
 	struct heap_thread *t = data;
 
-	totals_note(t, &t->c, 0);
-	totals_note(t, &t->py, 1);
+	for (unsigned i = 0; i < SAMPLER_CLASSES; i++) {
+		totals_note(t, &t->c[i], sampler_passed(&t->c[i]), t->c[i].count);
+		totals_note(t, &t->py[i], sampler_passed(&t->py[i]), t->py[i].count);
+		t->c[i] = t->py[i] = (struct sampler){ 0 };
+	}
 }
 
 static void seed_renew(void)
@@ -282,10 +293,8 @@ static void child_begin(void)
 	/* the parent's points and the sums stay with the parent */
 	seed_renew();
 	t->random = seed_next();
-	t->c = (struct sampler){ 0 };
-	t->py = (struct sampler){ 0 };
-	memset(t->told_bytes, 0, sizeof(t->told_bytes));
-	memset(t->told_count, 0, sizeof(t->told_count));
+	memset(t->c, 0, sizeof(t->c));
+	memset(t->py, 0, sizeof(t->py));
 	heap_totals = (struct heap_totals){ .version = HEAP_TOTALS_VERSION, .pid = getpid(), .python = heap_totals.python };
 }
 

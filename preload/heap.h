@@ -29,13 +29,25 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 struct heap_thread {
-	struct sampler c;  /* the line of malloc's blocks */
-	struct sampler py; /* the line of Python's blocks, whoever provides their memory */
-	uint64_t random;   /* 0: thread not seen yet */
-	uint64_t told_bytes[2], told_count[2]; /* of .c and .py: in the totals already */
-	uint32_t nest;     /* > 0: calls from inside a domain, which counts them itself */
+	uint32_t shut;     /* SAMPLER_CLASSES: calls come from inside a domain, which counts them itself; else 0 */
 	bool busy;         /* in a slow path */
+	uint64_t random;   /* 0: thread not seen yet */
+	uint64_t bytes, count; /* asked for so far, but for what .c and .py have passed since */
+	/* the lines of malloc's blocks; those behind SAMPLER_CLASSES stay zero, so that no fast path takes them */
+	struct sampler c[2 * SAMPLER_CLASSES];
+	struct sampler py[SAMPLER_CLASSES]; /* the lines of Python's blocks, whoever provides their memory */
 };
+
+/* The line for a block of malloc's or of Python's. */
+static inline struct sampler *heap_c(struct heap_thread *t, size_t size)
+{
+	return &t->c[sampler_class(size) + t->shut];
+}
+
+static inline struct sampler *heap_py(struct heap_thread *t, size_t size)
+{
+	return &t->py[sampler_class(size)];
+}
 
 extern __thread struct heap_thread heap_thread;
 extern struct sampler_rate heap_rate;

@@ -120,7 +120,7 @@ static void *mapped(void *p, size_t size, int prot, int flags, uintptr_t caller)
 	bool told = flags & MAP_ANONYMOUS && prot & PROT_WRITE && !(caller >= real_start && caller < real_end);
 	int error = errno;
 
-	if ((!told && !(flags & MAP_FIXED)) || t->nest || !heap_enter(t))
+	if ((!told && !(flags & MAP_FIXED)) || t->shut || !heap_enter(t))
 		return p;
 	if (p == MAP_FAILED) {
 		if (told)
@@ -158,7 +158,7 @@ EXPORT void *mmap64(void *at, size_t size, int prot, int flags, int fd, off_t of
 EXPORT int munmap(void *p, size_t size)
 {
 	struct heap_thread *t = &heap_thread;
-	bool inside = __atomic_load_n(&n_ranges, __ATOMIC_RELAXED) && !t->nest && heap_enter(t);
+	bool inside = __atomic_load_n(&n_ranges, __ATOMIC_RELAXED) && !t->shut && heap_enter(t);
 	int result;
 
 	/* before it is gone, as another thread may get it next; what cannot be unmapped is told all the same */
@@ -195,7 +195,7 @@ EXPORT void *mremap(void *from, size_t old, size_t size, int flags, ...)
 	if (flags & MREMAP_FIXED)
 		to = va_arg(args, void *);
 	va_end(args);
-	inside = __atomic_load_n(&n_ranges, __ATOMIC_RELAXED) && !t->nest && heap_enter(t);
+	inside = __atomic_load_n(&n_ranges, __ATOMIC_RELAXED) && !t->shut && heap_enter(t);
 	to = real.mremap(from, old, size, flags, to);
 	if (inside && to != MAP_FAILED && old && lock_enter()) {
 		remapped((uintptr_t)from, (uintptr_t)to, old, size);

@@ -63,32 +63,18 @@ static struct arena_allocator arena_below;
 /* --- pymalloc below --- */
 
 /* Calls from below that reach malloc are not counted there. */
-#define NESTED(t, call)                    \
-	({                                 \
-		uint64_t left_ = (t)->c.left; \
-		(t)->nest++;               \
-		(t)->c.left = 0;           \
-		void *p_ = call;           \
-		(t)->c.left = left_;       \
-		(t)->nest--;               \
-		p_;                        \
+#define NESTED(t, call)                     \
+	({                                  \
+		uint32_t shut_ = (t)->shut; \
+		(t)->shut = SAMPLER_CLASSES; \
+		void *p_ = call;            \
+		(t)->shut = shut_;          \
+		p_;                         \
 	})
-
-/* The same for one malloc of just this size, without leaving malloc's fast path. */
-static inline bool compensate(struct heap_thread *t, size_t size)
-{
-	if (unlikely(!t->c.left))
-		return false;
-	t->c.left += size;
-	t->c.count--;
-	return true;
-}
 
 static NOINLINE void *large_malloc(struct allocator *a, size_t size)
 {
-	struct heap_thread *t = &heap_thread;
-
-	return compensate(t, size) ? a->malloc(a->ctx, size) : NESTED(t, a->malloc(a->ctx, size));
+	return NESTED(&heap_thread, a->malloc(a->ctx, size));
 }
 
 static NOINLINE void *fast_malloc_slow(int domain, size_t size, bool zero)
@@ -98,8 +84,8 @@ static NOINLINE void *fast_malloc_slow(int domain, size_t size, bool zero)
 	struct sample sample;
 	void *p;
 
-	if (!t->nest && heap_enter(t)) {
-		sample = heap_take(t, &t->py, size);
+	if (!t->shut && heap_enter(t)) {
+		sample = heap_take(t, heap_py(t, size), size);
 		p = sample.weight ? heap_sampled(t, size, zero, &sample, (HEAP_PY_MEM + domain) | (zero ? HEAP_ZEROED : 0)) : NULL;
 		heap_leave(t);
 		if (sample.weight)
@@ -113,7 +99,7 @@ static NOINLINE void *fast_malloc_slow(int domain, size_t size, bool zero)
 /* ctx is the one below, left in place so that it need not be loaded */
 static inline void *fast_malloc(int domain, void *ctx, size_t size)
 {
-	if (unlikely(!sampler_pass(&heap_thread.py, size)))
+	if (unlikely(!sampler_pass(heap_py(&heap_thread, size), size)))
 		return fast_malloc_slow(domain, size, false);
 	if (unlikely(size > PYMALLOC_MAX))
 		return large_malloc(&below[domain], size);
@@ -126,7 +112,7 @@ static inline void *fast_calloc(int domain, size_t n, size_t size)
 	struct allocator *a = &below[domain];
 	size_t whole = n * size; /* the caller has ruled an overflow out */
 
-	if (unlikely(!sampler_pass(&t->py, whole)))
+	if (unlikely(!sampler_pass(heap_py(t, whole), whole)))
 		return fast_malloc_slow(domain, whole, true);
 	if (unlikely(whole > PYMALLOC_MAX))
 		return NESTED(t, a->calloc(a->ctx, n, size));
@@ -166,10 +152,10 @@ static NOINLINE void *fast_realloc_slow(int domain, void *p, size_t size)
 	struct allocator *a = &below[domain];
 	struct sample sample = { 0 };
 	uint64_t info = HEAP_PY_MEM + domain;
-	bool inside = !t->nest && heap_enter(t);
+	bool inside = !t->shut && heap_enter(t);
 
 	if (inside)
-		sample = heap_take(t, &t->py, size);
+		sample = heap_take(t, heap_py(t, size), size);
 	if (slots_own(p)) {
 		p = heap_realloc_slow(t, p, size ? size : 1, &sample, info, domain ? obj_plain : mem_plain);
 	} else {
@@ -186,21 +172,12 @@ static inline void *fast_realloc(int domain, void *p, size_t size)
 {
 	struct heap_thread *t = &heap_thread;
 	struct allocator *a = &below[domain];
-	uint64_t left;
-	void *to;
 
 	if (!p)
 		return fast_malloc(domain, a->ctx, size);
-	if (unlikely(slots_own(p) || marks_maybe(p) || !t->c.left || !sampler_pass(&t->py, size)))
+	if (unlikely(slots_own(p) || !sampler_pass(heap_py(t, size), size)))
 		return fast_realloc_slow(domain, p, size);
-	left = t->c.left;
-	compensate(t, size);
-	to = a->realloc(a->ctx, p, size);
-	if (t->c.left == left + size) { /* pymalloc did without malloc */
-		t->c.left = left;
-		t->c.count++;
-	}
-	return to;
+	return NESTED(t, a->realloc(a->ctx, p, size));
 }
 
 /* --- anything else below --- */
@@ -214,9 +191,9 @@ static inline void *any_new(int domain, size_t n, size_t size, bool zero)
 	bool inside = false;
 	void *p;
 
-	if (unlikely(!sampler_pass(&t->py, whole)) && !t->nest && heap_enter(t)) {
+	if (unlikely(!sampler_pass(heap_py(t, whole), whole)) && !t->shut && heap_enter(t)) {
 		inside = true;
-		sample = heap_take(t, &t->py, whole);
+		sample = heap_take(t, heap_py(t, whole), whole);
 	}
 	p = zero ? NESTED(t, a->calloc(a->ctx, n, size)) : NESTED(t, a->malloc(a->ctx, size));
 	if (p && sample.weight)
@@ -248,9 +225,9 @@ static void *any_realloc(int domain, void *p, size_t size)
 
 	if (!p)
 		return any_new(domain, 1, size, false);
-	if (!sampler_pass(&t->py, size) && !t->nest && heap_enter(t)) {
+	if (!sampler_pass(heap_py(t, size), size) && !t->shut && heap_enter(t)) {
 		inside = true;
-		sample = heap_take(t, &t->py, size);
+		sample = heap_take(t, heap_py(t, size), size);
 	}
 	marked = marks_have(p) && marks_take(p, &mark) == MARKS_TAKEN;
 	if (marked)
@@ -287,25 +264,17 @@ static const struct allocator *const any[DOMAINS] = { &mem_any, &obj_any };
 static void *arena_alloc(void *ctx, size_t size)
 {
 	struct heap_thread *t = &heap_thread;
-	void *p;
 
 	if (unlikely(!python_settled) && heap_enter(t)) {
 		python_look();
 		heap_leave(t);
 	}
-	t->nest++;
-	p = arena_below.alloc(arena_below.ctx, size);
-	t->nest--;
-	return p;
+	return NESTED(t, arena_below.alloc(arena_below.ctx, size));
 }
 
 static void arena_free(void *ctx, void *p, size_t size)
 {
-	struct heap_thread *t = &heap_thread;
-
-	t->nest++;
-	arena_below.free(arena_below.ctx, p, size);
-	t->nest--;
+	NESTED(&heap_thread, (arena_below.free(arena_below.ctx, p, size), NULL));
 }
 
 /* --- hooking --- */
@@ -353,17 +322,15 @@ static bool free_threaded(void)
 /* Whether the raw domain ends in our malloc and free: not in an interpreter that has an allocator linked in. */
 static bool raw_is_ours(void)
 {
-	struct heap_thread *t = &heap_thread;
-	uint64_t seen = heap_totals.untracked;
+	const size_t size = 64;
+	struct sampler *s = heap_c(&heap_thread, size);
+	uint64_t seen = heap_totals.untracked, left = s->left;
 	void *p;
 
-	/* inside, with an empty count: malloc counts the call as untracked */
-	NESTED(t, ({
-		t->nest--;
-		p = py.raw_malloc(64);
-		t->nest++;
-		NULL;
-	}));
+	/* we are inside, and nothing passes the fast path: malloc counts the call as untracked */
+	s->left = 0;
+	p = py.raw_malloc(size);
+	s->left = left;
 	py.raw_free(p);
 	if (heap_totals.untracked == seen)
 		return false;
@@ -446,6 +413,7 @@ void python_look(void)
 	static bool looking, hooked_once;
 	static uint64_t seen = UINT64_MAX;
 	struct heap_thread *t = &heap_thread;
+	uint64_t count = heap_totals.count[HEAP_SOURCE_PYTHON];
 
 	if (looking)
 		return;
@@ -464,11 +432,15 @@ void python_look(void)
 		 * would be the end, so be sure that no block comes by: none since the last look. */
 		if (hooked(0) || hooked(1) || heap_totals.python == HEAP_PYTHON_MALLOC) {
 			python_settled = true;
-		} else if (seen == t->py.count) {
-			hook();
-			python_settled = true;
+		} else {
+			for (unsigned i = 0; i < SAMPLER_CLASSES; i++)
+				count += t->py[i].count;
+			if (seen == count) {
+				hook();
+				python_settled = true;
+			}
+			seen = count;
 		}
-		seen = t->py.count;
 	}
 	looking = false;
 }

@@ -13,7 +13,7 @@ void sampler_rate_init(struct sampler_rate *rate, uint64_t stride, uint64_t budg
 	if (stride > SAMPLER_STRIDE_MAX)
 		stride = SAMPLER_STRIDE_MAX;
 	stride = 1ULL << (63 - __builtin_clzll(stride));
-	*rate = (struct sampler_rate){ .stride = stride, .floor = stride, .budget = budget };
+	*rate = (struct sampler_rate){ .stride = stride, .floor = stride, .budget = budget, .saved = budget };
 }
 
 uint64_t sampler_random(uint64_t *state)
@@ -33,27 +33,31 @@ void sampler_rate_note(struct sampler_rate *rate, uint64_t n, uint64_t now_ns)
 	uint64_t start = __atomic_load_n(&rate->start_ns, __ATOMIC_RELAXED);
 	uint64_t stride = __atomic_load_n(&rate->stride, __ATOMIC_RELAXED);
 	uint64_t elapsed = now_ns > start ? now_ns - start : 0;
-	uint64_t allowed;
+	uint64_t allowed, saved;
 
 	if (!rate->budget)
 		return;
 	if (elapsed > 3600 * SECOND_NS)
 		elapsed = 3600 * SECOND_NS;
 	allowed = rate->budget * (elapsed > WINDOW_NS ? elapsed : WINDOW_NS) / SECOND_NS + 1;
-	if (events <= allowed && elapsed <= WINDOW_NS)
+	saved = __atomic_load_n(&rate->saved, __ATOMIC_RELAXED);
+	if (events <= allowed + saved && elapsed <= WINDOW_NS)
 		return;
 	/* one thread closes the window */
 	if (!__atomic_compare_exchange_n(&rate->start_ns, &start, now_ns, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		return;
 	__atomic_store_n(&rate->events, 0, __ATOMIC_RELAXED);
-	if (events > allowed) {
+	if (events > allowed + saved) {
+		saved = 0;
 		if (stride < SAMPLER_STRIDE_MAX)
 			stride *= 2;
 	} else {
+		saved = saved + allowed - events;
 		/* half the stride is at most twice the events; stay clear of the limit */
 		for (events = events * 5 / 2; stride > rate->floor && events <= allowed; events *= 2)
 			stride /= 2;
 	}
+	__atomic_store_n(&rate->saved, saved < rate->budget ? saved : rate->budget, __ATOMIC_RELAXED);
 	__atomic_store_n(&rate->stride, stride, __ATOMIC_RELAXED);
 }
 
@@ -86,15 +90,13 @@ static void stride_look(struct sampler *s, struct sampler_rate *rate, uint64_t e
 
 struct sample sampler_take(struct sampler *s, uint64_t size, struct sampler_rate *rate, uint64_t *random, uint64_t (*clock)(void))
 {
-	uint64_t passed = s->set >= s->left ? s->set - s->left : 0;
 	uint64_t begin, borders = 0;
 	struct sample sample = { 0 };
 
 	if (!s->stride)
 		stratum_begin(s, rate, random);
-	begin = s->pos + passed;
-	s->bytes += passed + size;
-	s->count++;
+	begin = s->pos + sampler_passed(s);
+	s->count = 0;
 	s->pos = begin;
 	if (size > s->stride) {
 		stride_look(s, rate, 1, random, clock);

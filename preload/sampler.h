@@ -18,6 +18,10 @@
  * room on the line. Which rule a block falls under depends on its size and on the
  * stratum's S, never on the point.
  *
+ * Blocks of different sizes lie on lines of their own (sampler_class()). Otherwise a loop that makes one
+ * kilobyte to keep and one integer to drop would leave it to chance, stratum by stratum, which
+ * of the two is seen: at a stride of 128 KiB that alone made 1 % in a line that holds 59 MB.
+ *
  * The stride adapts to the rate: strata begun + large blocks, per second. It takes
  * effect where a new stratum starts: at a border, or by ending the current stratum
  * early at a large block or at a checkpoint (multiples of SAMPLER_CHECKPOINT within the
@@ -26,6 +30,9 @@
  * at its point, bytes behind the point would get a second chance, and the sum would be too large.
  * Ended independently of the point at b, the bytes before b have carried it with 1/S each and those
  * behind b belong to a stratum with a point of its own.
+ *
+ * The budget is a bucket that holds one second's worth, so that a short burst, such as a
+ * program's start or the building of one large structure, is seen at the finest stride.
  *
  * The fast path is one compare: .left is the distance to the next stop (point, border
  * or checkpoint), so a block smaller than that hits nothing, and any block larger than
@@ -44,7 +51,7 @@
 #define SAMPLER_STRIDE_MIN 4096u
 #define SAMPLER_STRIDE_MAX (1ULL << 32)
 #define SAMPLER_RATE_DEFAULT 2000u
-#define SAMPLER_CHECKPOINT (1ULL << 20)
+#define SAMPLER_CHECKPOINT (256ULL << 10)
 #define SAMPLER_COUNT_ONE 256u
 
 /* The rate of a process. Shared between threads, relaxed: an update lost is a later change. */
@@ -54,18 +61,33 @@ struct sampler_rate {
 	uint64_t budget;  /* per second; 0: none */
 	uint64_t start_ns; /* of the window */
 	uint64_t events;  /* in the window */
+	uint64_t saved;   /* events not spent in earlier windows */
 };
 
-/* All zero is a valid, fresh sampler. */
+/* One line of blocks. All zero is a valid, fresh one. */
 struct sampler {
 	uint64_t left;   /* bytes to the next stop */
-	uint64_t count;  /* allocations by the fast path since .flushed_count */
+	uint64_t count;  /* allocations since the last sampler_take() */
 	uint64_t set;    /* .left when it was last set */
 	uint64_t pos;    /* in the stratum, then */
 	uint64_t point;  /* in the stratum; SAMPLER_NO_POINT: passed */
 	uint64_t stride; /* of the stratum; 0: none begun */
-	uint64_t bytes;  /* on the line and in large blocks, up to .set */
+	uint64_t pad[2]; /* a power of two, for the fast path */
 };
+
+#define SAMPLER_SMALL 512u
+#define SAMPLER_CLASSES 40u
+
+/* The line for blocks of a size: steps of 32 bytes up to 512, then powers of two. */
+static inline unsigned sampler_class(uint64_t size)
+{
+	unsigned log;
+
+	if (__builtin_expect(size < SAMPLER_SMALL, 1))
+		return size / 32;
+	log = 63 - __builtin_clzll(size);
+	return log < 32 ? 7 + log : SAMPLER_CLASSES - 1;
+}
 
 #define SAMPLER_NO_POINT UINT64_MAX
 
@@ -94,10 +116,10 @@ static inline bool sampler_pass(struct sampler *s, uint64_t size)
 	return true;
 }
 
-/* Bytes allocated so far. */
-static inline uint64_t sampler_position(const struct sampler *s)
+/* Bytes allocated since the last sampler_take(). */
+static inline uint64_t sampler_passed(const struct sampler *s)
 {
-	return s->bytes + (s->set >= s->left ? s->set - s->left : 0);
+	return s->set >= s->left ? s->set - s->left : 0;
 }
 
 /* Puts a block on the line. clock returns nanoseconds; called only where the rate is looked at. */
