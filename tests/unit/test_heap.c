@@ -174,6 +174,9 @@ static void threads_have_pairs_of_their_own(void **state)
 	model_stride(&m, &m.a, 5);
 	model_alloc(&m, &m.a, 6, 4 * STRIDE, 4 * STRIDE, 0);
 	assert_near(measured(&m, m.a.line).allocated_error, 3 * STRIDE);
+	assert_near(measured(&m, m.a.line).live_error, 3 * STRIDE);
+	model_end(&m);
+	assert_near(measured(&m, m.a.line).live_error, 3 * STRIDE);
 	heap__free(m.heap);
 }
 
@@ -300,6 +303,27 @@ static void a_child_has_what_its_parent_had(void **state)
 	assert_int_equal(m.heap->spaces[1].peak, 110);
 	assert_int_equal(m.heap->unknown_frees + m.heap->lost_frees, 0);
 	assert_int_equal(m.heap->copies, 0);
+	heap__free(m.heap);
+}
+
+/* Neither of two processes knows the other's threads: what both have counts in full. */
+static void a_sample_that_is_still_young_at_a_fork(void **state)
+{
+	struct model m = model_of();
+
+	model_alloc(&m, &m.a, 1, 10, STRIDE, 0);
+	assert_int_equal(m.heap->spaces[0].live, 10);
+	model_fork(&m, 2);
+	m.space = 2;
+	model_exact(&m, &m.b, 2, 5);
+	check(&m, m.a.line, STRIDE, STRIDE, STRIDE);
+	assert_int_equal(m.heap->spaces[0].live, STRIDE);
+	assert_int_equal(m.heap->spaces[1].live, STRIDE + 5);
+	model_free(&m, 1, 0);
+	m.space = 1;
+	model_free(&m, 1, 0);
+	assert_int_equal(m.heap->spaces[0].live, 0);
+	check(&m, m.a.line, 0, STRIDE, STRIDE);
 	heap__free(m.heap);
 }
 
@@ -483,6 +507,7 @@ int main(void)
 		cmocka_unit_test(resized_blocks),
 		cmocka_unit_test(lost_records),
 		cmocka_unit_test(a_child_has_what_its_parent_had),
+		cmocka_unit_test(a_sample_that_is_still_young_at_a_fork),
 		cmocka_unit_test(a_child_that_execs_costs_nothing),
 		cmocka_unit_test(forks_beyond_the_limit_inherit_nothing),
 		cmocka_unit_test(exec_lets_go_of_everything),

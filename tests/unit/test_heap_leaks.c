@@ -144,8 +144,28 @@ static void a_result_that_is_used_for_a_while_is_none(void **state)
 
 	for (int i = 0; i < STEPS; i++)
 		step(&m, &m.a);
-	m.ms += STEPS / 4;
+	m.ms += STEPS / 10;
+	free_all(&m, 1, STEPS + 1, HEAP_FREE_FINALIZING);
 	model_end(&m);
+	assert_true(likelihood(&m, &m.a) == 0);
+	heap__free(m.heap);
+}
+
+/* How long the interpreter takes to clear up says nothing; a process that runs on does. */
+static void the_run_ends_when_the_interpreter_clears_up(void **state)
+{
+	struct model m = model_of();
+
+	for (int i = 0; i < STEPS; i++)
+		step(&m, &m.a);
+	model_exact(&m, &m.b, 1 << 20, 1);
+	model_free(&m, 1 << 20, HEAP_FREE_FINALIZING);
+	m.ms += STEPS;
+	model_free(&m, 1 << 21, HEAP_FREE_FINALIZING);
+	model_end(&m);
+	assert_true(likelihood(&m, &m.a) >= LEAK_LIKELY);
+	m.space = 2;
+	model_exact(&m, &m.b, 1, 1);
 	assert_true(likelihood(&m, &m.a) == 0);
 	heap__free(m.heap);
 }
@@ -207,6 +227,7 @@ int main(void)
 		cmocka_unit_test(a_result_that_the_program_gives_back_is_none),
 		cmocka_unit_test(a_result_that_lives_to_the_end_is_none),
 		cmocka_unit_test(a_result_that_is_used_for_a_while_is_none),
+		cmocka_unit_test(the_run_ends_when_the_interpreter_clears_up),
 		cmocka_unit_test(steps_of_growth_are_none),
 		cmocka_unit_test(too_little_is_none),
 		cmocka_unit_test(a_list_that_grows_by_realloc_is_one_block),

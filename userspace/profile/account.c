@@ -88,7 +88,7 @@ void cohorts_gone(struct heap *h, struct account *a, uint64_t birth_ns, uint64_t
 	c->count[at] -= whole && c->count[at];
 }
 
-/* What the intervals of a run that ends at end_ns left, and how many did. */
+/* What the intervals of a program that ends at end_ns left, and how many did. */
 struct left {
 	uint64_t bytes, samples;
 	uint32_t first, n, grew;
@@ -98,14 +98,14 @@ struct left {
 static struct left cohorts_left(struct cohorts *c, uint64_t end_ns)
 {
 	struct left l = {};
-	bool third = false, fourth = false; /* quarters of the last half */
-	uint32_t last;
+	uint32_t last, tail;
 
 	while (end_ns / c->width_ns >= COHORTS)
 		cohorts_widen(c);
 	last = end_ns / c->width_ns;
 	while (l.first < last && !c->born[l.first])
 		l.first++;
+	tail = last / 16 ? last - last / 16 : last ? last - 1 : 0;
 	l.n = last - l.first;
 	for (uint32_t i = l.first; i < last; i++) {
 		l.bytes += c->born[i] - c->gone[i];
@@ -115,14 +115,12 @@ static struct left cohorts_left(struct cohorts *c, uint64_t end_ns)
 		uint64_t bytes = c->born[i] - c->gone[i];
 
 		l.grew += bytes && (double)bytes * l.n * 8 >= (double)l.bytes;
-		third |= bytes && i >= last - last / 4 && i < last - last / 8;
-		fourth |= bytes && i >= last - last / 8;
+		l.to_the_end |= bytes && i >= tail;
 	}
-	l.to_the_end = third && fourth;
 	return l;
 }
 
-static void measure_growth(const struct account *a, uint64_t end_ns, struct heap_measures *out)
+static void measure_growth(const struct heap *h, const struct account *a, uint64_t end_ns, struct heap_measures *out)
 {
 	struct cohorts c;
 	struct left l;
@@ -130,6 +128,9 @@ static void measure_growth(const struct account *a, uint64_t end_ns, struct heap
 
 	if (!a->cohorts)
 		return;
+	/* the program has ended when the last interpreter begins to clear up */
+	if (h->clearing && h->clearing_ns >= h->program_ns)
+		end_ns = h->clearing_ns;
 	c = *a->cohorts;
 	l = cohorts_left(&c, end_ns);
 	if (l.bytes < LEAK_BYTES || l.samples < LEAK_SAMPLES || l.n < LEAK_INTERVALS || !l.to_the_end || l.grew * 8 < l.n * 7)
@@ -183,7 +184,7 @@ void heap_measure(const struct heap *h, uint32_t id, uint64_t end_ns, struct hea
 		out->average_bytes = out->peak_bytes;
 	out->average_error = (a->error_integral + root(a->live_var) * rest) / end;
 	out->copied_per_s = a->copied / (end / 1e9);
-	measure_growth(a, end, out);
+	measure_growth(h, a, end, out);
 }
 
 uint64_t heap_at_peak(const struct heap *h, const struct heap_hold *hold)

@@ -144,6 +144,7 @@ void heap__alloc(struct heap *h, const struct event_heap *e, const struct heap_p
 	if (space == HEAP_NONE)
 		return;
 	space_settle(h, space);
+	space_note(h, space, false);
 	space_evict(h, space, e->address);
 	h->samples++;
 	t = thread_get(h, &e->head);
@@ -188,7 +189,7 @@ void heap__dealloc(struct heap *h, const struct event_heap_free *e)
 		return;
 	}
 	space_settle(h, space);
-	h->spaces[space].finalizing |= finalizing;
+	space_note(h, space, finalizing);
 	if (!map64_remove(&h->spaces[space].blocks, e->address, &index)) {
 		h->unknown_frees++;
 		return;

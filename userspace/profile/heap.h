@@ -31,10 +31,11 @@
  * much of that the program itself freed (not the interpreter that clears up at its end). What is left of each interval at
  * the end is what it left behind. A place *grows to the end* if
  *   - at least LEAK_BYTES in LEAK_SAMPLES blocks are left, over at least LEAK_INTERVALS intervals from its first allocation on;
- *   - both halves of the last quarter left something behind (the very last interval does not count: its blocks are just young);
- *   - all intervals but one of eight left something, that is at least an eighth of the average.
- * A cache that is filled once leaves nothing in the last quarter, one that is bounded has freed what is old, and what a function
- * gives back when it returns is not left. Likelihood is (g + 1) / (n + 2), g of n intervals having left something, times
+ *   - all intervals but one of eight left something, that is at least an eighth of the average;
+ *   - so did the last sixteenth of the run. The very last interval does not count: its blocks are just young.
+ * The run ends here when the interpreter (of several, the last) begins to clear up.
+ * A cache that is filled once leaves nothing later, one that is bounded has freed what is old, what a function
+ * gives back when it returns is not left, and a result that is used for a while stops growing. Likelihood is (g + 1) / (n + 2), g of n intervals having left something, times
  * 0.9 if nothing shows that the memory is lost rather than needed: it is not lost for certain if the process ended
  * before the interpreter could clear up, or if it was that which freed it (a list that is the program's result looks so). It is
  * taken for lost when the interpreter has cleared up and it still was not freed, and in a process that runs on when
@@ -151,6 +152,9 @@ struct heap {
 	struct heap_place peak_place; /* what brought the footprint to the latest */
 	double time_integral; /* of footprint x time, for the growth rate: byte ns^2 */
 	uint64_t cohort_ns; /* width of an interval */
+	bool clearing;      /* an interpreter has begun to clear up; when the latest did */
+	uint64_t clearing_ns;
+	uint64_t program_ns; /* the latest record of a space whose interpreter has not */
 	struct block *blocks;
 	uint32_t n_blocks, cap_blocks, free_block; /* free ones are linked by .partner */
 	uint64_t serial;
@@ -229,6 +233,8 @@ uint32_t space_get(struct heap *heap, uint32_t id, bool make);
 void space_settle(struct heap *heap, uint32_t space);
 /* An address is given out again, or moved to: the free of a block there was lost. */
 void space_evict(struct heap *heap, uint32_t space, uint64_t address);
+/* A record of the space, finalizing: of an interpreter that clears up. */
+void space_note(struct heap *heap, uint32_t space, bool finalizing);
 /* The space gets a block that no space has, at an address where it has none; the block ends when there is no memory. false: no memory, or no block. */
 bool space_put(struct heap *heap, uint32_t space, uint64_t address, uint32_t block);
 /* The space no longer has a block, which ends if none does. */

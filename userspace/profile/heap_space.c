@@ -27,6 +27,18 @@ uint32_t space_get(struct heap *h, uint32_t id, bool make)
 	return h->n_spaces++;
 }
 
+void space_note(struct heap *h, uint32_t space, bool finalizing)
+{
+	struct heap_space *s = &h->spaces[space];
+
+	if (finalizing && !s->finalizing) {
+		s->finalizing = h->clearing = true;
+		h->clearing_ns = h->now_ns;
+	}
+	if (!s->finalizing)
+		h->program_ns = h->now_ns;
+}
+
 void space_evict(struct heap *h, uint32_t space, uint64_t address)
 {
 	uint32_t index;
