@@ -16,6 +16,7 @@
 
 #include "preload/heap_probe.h"
 #include "preload/record.h"
+#include "preload/sampler.h"
 #include "util/map64.h"
 
 #define PHASES 16
@@ -46,7 +47,7 @@ struct replay_state {
 	struct map64 by_address;
 	struct replay_block *blocks;
 	size_t n, room;
-	struct { uint64_t tid; uint32_t block; } pending[64]; /* newest sample of a thread: live with its size only */
+	struct { uint64_t tid; uint32_t block[SAMPLER_CLASSES][2]; } pending[64]; /* the two newest samples of a thread and class: live with their size only */
 	unsigned phase;
 };
 
@@ -63,16 +64,20 @@ static inline void replay_live(struct replay_state *s, struct replay_block *b, d
 		s->r->peak = s->r->live;
 }
 
-static inline void replay_settle(struct replay_state *s, uint64_t tid, uint32_t next)
+/* The last but one of its thread and class before next counts in full. */
+static inline void replay_settle(struct replay_state *s, uint64_t tid, unsigned class, uint32_t next)
 {
+	uint32_t before;
 	size_t i = 0;
 
 	while (i < 63 && s->pending[i].tid && s->pending[i].tid != tid)
 		i++;
-	if (s->pending[i].tid == tid && s->pending[i].block && s->blocks[s->pending[i].block].weight)
-		replay_live(s, &s->blocks[s->pending[i].block], s->blocks[s->pending[i].block].weight);
+	before = s->pending[i].block[class][1];
+	if (before && s->blocks[before].weight)
+		replay_live(s, &s->blocks[before], s->blocks[before].weight);
 	s->pending[i].tid = tid;
-	s->pending[i].block = next;
+	s->pending[i].block[class][1] = s->pending[i].block[class][0];
+	s->pending[i].block[class][0] = next;
 }
 
 static inline void replay_alloc(struct replay_state *s, const struct record *rec)
@@ -94,7 +99,7 @@ static inline void replay_alloc(struct replay_state *s, const struct record *rec
 	s->r->twice += map64_get(&s->by_address, rec->args[0], &old);
 	map64_put(&s->by_address, rec->args[0], s->n);
 	s->blocks[s->n] = (struct replay_block){ .size = rec->args[1], .weight = rec->args[2], .phase = s->phase, .tid = rec->tid };
-	replay_settle(s, rec->tid, s->n);
+	replay_settle(s, rec->tid, sampler_class(rec->args[1]), s->n);
 	replay_live(s, &s->blocks[s->n], rec->args[1] < rec->args[2] ? rec->args[1] : rec->args[2]);
 	s->n++;
 }
@@ -159,9 +164,9 @@ static inline int replay_file(const char *name, struct replay *r)
 			s.phase = rec.args[0] % PHASES;
 	}
 	fclose(file);
-	for (size_t i = 0; i < 64; i++)
-		if (s.pending[i].tid)
-			replay_settle(&s, s.pending[i].tid, 0);
+	for (size_t i = 0; i < 2 * 64 * SAMPLER_CLASSES; i++)
+		if (s.pending[i / 2 / SAMPLER_CLASSES].tid)
+			replay_settle(&s, s.pending[i / 2 / SAMPLER_CLASSES].tid, i / 2 % SAMPLER_CLASSES, 0);
 	map64_release(&s.by_address);
 	free(s.blocks);
 	return 0;

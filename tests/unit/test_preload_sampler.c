@@ -38,7 +38,7 @@ static void test_classes(void **state)
 {
 	unsigned before = 0;
 
-	for (uint64_t size = 0; size < 100000; size++) {
+	for (uint64_t size = 0; size < 300000; size++) {
 		unsigned class = sampler_class(size);
 
 		assert_true(class == before || class == before + 1);

@@ -46,7 +46,6 @@ static void cohorts_widen(struct cohorts *c)
 
 		c->born[i] = two ? c->born[2 * i] + c->born[2 * i + 1] : 0;
 		c->gone[i] = two ? c->gone[2 * i] + c->gone[2 * i + 1] : 0;
-		c->count[i] = two ? c->count[2 * i] + c->count[2 * i + 1] : 0;
 	}
 	c->width_ns *= 2;
 }
@@ -66,31 +65,27 @@ static struct cohorts *cohorts_of(struct heap *h, struct account *a)
 	return a->cohorts;
 }
 
-void cohorts_born(struct heap *h, struct account *a, uint64_t birth_ns, uint64_t bytes, bool whole)
+void cohorts_born(struct heap *h, struct account *a, uint64_t birth_ns, uint64_t bytes)
 {
 	struct cohorts *c = cohorts_of(h, a);
 
-	if (!c)
-		return;
-	c->born[birth_ns / c->width_ns] += bytes;
-	c->count[birth_ns / c->width_ns] += whole;
+	if (c)
+		c->born[birth_ns / c->width_ns] += bytes;
 }
 
-void cohorts_gone(struct heap *h, struct account *a, uint64_t birth_ns, uint64_t bytes, bool whole)
+void cohorts_gone(struct heap *h, struct account *a, uint64_t birth_ns, uint64_t bytes)
 {
 	struct cohorts *c = cohorts_of(h, a);
 	uint64_t at = c ? birth_ns / c->width_ns : 0;
 
 	/* memory may have been short when it was born */
-	if (!c || c->gone[at] + bytes > c->born[at])
-		return;
-	c->gone[at] += bytes;
-	c->count[at] -= whole && c->count[at];
+	if (c && c->gone[at] + bytes <= c->born[at])
+		c->gone[at] += bytes;
 }
 
 /* What the intervals of a program that ends at end_ns left, and how many did. */
 struct left {
-	uint64_t bytes, samples;
+	uint64_t bytes;
 	uint32_t first, n, grew;
 	bool to_the_end;
 };
@@ -107,10 +102,8 @@ static struct left cohorts_left(struct cohorts *c, uint64_t end_ns)
 		l.first++;
 	tail = last / 16 ? last - last / 16 : last ? last - 1 : 0;
 	l.n = last - l.first;
-	for (uint32_t i = l.first; i < last; i++) {
+	for (uint32_t i = l.first; i < last; i++)
 		l.bytes += c->born[i] - c->gone[i];
-		l.samples += c->count[i];
-	}
 	for (uint32_t i = l.first; i < last; i++) {
 		uint64_t bytes = c->born[i] - c->gone[i];
 
@@ -133,7 +126,7 @@ static void measure_growth(const struct heap *h, const struct account *a, uint64
 		end_ns = h->clearing_ns;
 	c = *a->cohorts;
 	l = cohorts_left(&c, end_ns);
-	if (l.bytes < LEAK_BYTES || l.samples < LEAK_SAMPLES || l.n < LEAK_INTERVALS || !l.to_the_end || l.grew * 8 < l.n * 7)
+	if (l.bytes < LEAK_BYTES || l.n < LEAK_INTERVALS || !l.to_the_end || l.grew * 8 < l.n * 7)
 		return;
 	since_ns = (double)end_ns - (double)l.first * c.width_ns;
 	out->left_bytes = l.bytes;

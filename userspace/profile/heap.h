@@ -30,7 +30,7 @@
  * LEAKS. Time since the run's start is cut into up to 64 intervals, and each account knows how much was born in each, and how
  * much of that the program itself freed (not the interpreter that clears up at its end). What is left of each interval at
  * the end is what it left behind. A place *grows to the end* if
- *   - at least LEAK_BYTES in LEAK_SAMPLES blocks are left, over at least LEAK_INTERVALS intervals from its first allocation on;
+ *   - at least LEAK_BYTES are left, over at least LEAK_INTERVALS intervals from its first allocation on;
  *   - all intervals but one of eight left something, that is at least an eighth of the average;
  *   - so did the last sixteenth of the run. The very last interval does not count: its blocks are just young.
  * The run ends here when the interpreter (of several, the last) begins to clear up.
@@ -57,8 +57,7 @@
 /* Freed by the thread that allocated it, before its so-many-th allocation after that: temporary. */
 #define HEAP_TEMPORARY 8
 
-#define LEAK_INTERVALS 8
-#define LEAK_SAMPLES 8
+#define LEAK_INTERVALS 16
 #define LEAK_BYTES (1 << 20)
 #define COHORTS 64
 
@@ -68,7 +67,6 @@
 /* Births and deaths by interval; see LEAKS. */
 struct cohorts {
 	uint64_t born[COHORTS], gone[COHORTS]; /* bytes; gone: of those born in the interval */
-	uint32_t count[COHORTS];               /* samples left */
 	uint64_t width_ns;
 };
 
@@ -200,9 +198,8 @@ double heap_growth_rate(const struct heap *heap, uint64_t end_ns);
 /* account.c. Call touch before a change of .live, and changed after it. */
 void account_touch(struct heap *heap, struct account *account);
 void account_changed(struct heap *heap, struct account *account);
-/* whole: a block comes or goes with it, not a piece of one. */
-void cohorts_born(struct heap *heap, struct account *account, uint64_t birth_ns, uint64_t bytes, bool whole);
-void cohorts_gone(struct heap *heap, struct account *account, uint64_t birth_ns, uint64_t bytes, bool whole);
+void cohorts_born(struct heap *heap, struct account *account, uint64_t birth_ns, uint64_t bytes);
+void cohorts_gone(struct heap *heap, struct account *account, uint64_t birth_ns, uint64_t bytes);
 
 /* heap_block.c */
 #define HEAP_LEVELS 3 /* accounts that a record is charged to: the whole, a line, a function */

@@ -110,7 +110,7 @@ uint32_t block_new(struct heap *h, const struct block *description)
 		uint32_t id = place_account(&b->place, level);
 
 		if (id < h->n_accounts)
-			cohorts_born(h, &h->accounts[id], b->birth_ns, b->weight, true);
+			cohorts_born(h, &h->accounts[id], b->birth_ns, b->weight);
 	}
 	return index;
 }
@@ -137,9 +137,9 @@ void block_resize(struct heap *h, uint32_t index, uint64_t weight)
 		if (id >= h->n_accounts)
 			continue;
 		if (weight > before)
-			cohorts_born(h, &h->accounts[id], b->birth_ns, weight - before, false);
+			cohorts_born(h, &h->accounts[id], b->birth_ns, weight - before);
 		else
-			cohorts_gone(h, &h->accounts[id], b->birth_ns, before - weight, false);
+			cohorts_gone(h, &h->accounts[id], b->birth_ns, before - weight);
 	}
 }
 
@@ -156,7 +156,7 @@ void block_end(struct heap *h, uint32_t index, enum block_end how)
 		if (id >= h->n_accounts)
 			continue;
 		if (how == BLOCK_FREED)
-			cohorts_gone(h, a, b->birth_ns, b->weight, true);
+			cohorts_gone(h, a, b->birth_ns, b->weight);
 		a->ended += how >= BLOCK_HELD ? held : 0;
 		a->survived += how == BLOCK_SURVIVED ? b->weight : 0;
 	}
