@@ -38,7 +38,7 @@ UNIT := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c tests/go
 FUZZ := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
 .PHONY: all
-all: $(BUILD)/fixingahole
+all: $(BUILD)/fixingahole $(BUILD)/libfixingahole-heap.so
 
 $(BUILD)/fixingahole: $(OBJECTS)
 	$(call say,LINK,$@)
@@ -54,6 +54,34 @@ $(BUILD)/%.S.o: %.S
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -c -o $@ $<
 $(BUILD)/userspace/target/hook_data.S.o: $(wildcard userspace/target/hook/*.py)
+
+# preload/: what a launched target loads before libc. A second build of it, for tests, records in place of the probes.
+PRELOAD_SOURCES := $(sort $(wildcard preload/*.c))
+PRELOAD_DEPENDS := $(PRELOAD_SOURCES) preload/probes.S $(wildcard preload/*.h tests/preload/*.h)
+PRELOAD_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter -fno-strict-aliasing -I. -Itests -O2 -g -fPIC \
+	-ftls-model=initial-exec -fvisibility=hidden -fno-plt -fno-builtin -fcf-protection=none
+PRELOAD_LDFLAGS := -shared -Wl,-z,now -Wl,-soname,libfixingahole-heap.so
+
+$(BUILD)/libfixingahole-heap.so: $(PRELOAD_DEPENDS)
+	$(call say,PRELOAD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(PRELOAD_CFLAGS) $(PRELOAD_LDFLAGS) -o $@ $(PRELOAD_SOURCES) preload/probes.S
+
+$(BUILD)/tests/libfixingahole-heap-test.so: $(PRELOAD_DEPENDS) tests/preload/record.c
+	$(call say,PRELOAD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(PRELOAD_CFLAGS) $(PRELOAD_LDFLAGS) -o $@ $(PRELOAD_SOURCES) tests/preload/record.c
+
+# its parts that are no allocator's functions, for unit tests
+PRELOAD_PARTS := $(patsubst %,$(BUILD)/preload-parts/%.o,preload/lock.c preload/marks.c preload/sampler.c preload/slots.c)
+$(BUILD)/preload-parts/%.c.o: %.c
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+$(BUILD)/tests/unit/test_preload_%: tests/unit/test_preload_%.c $(PRELOAD_PARTS) $(LIBRARY) $(BUILD)/tests/libfixingahole-heap-test.so $(BUILD)/libfixingahole-heap.so
+	$(call say,TEST,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) -Itests -DBUILD_DIR='"$(abspath $(BUILD))"' $(CFLAGS) $(LDFLAGS) -o $@ $< $(PRELOAD_PARTS) $(LIBRARY) $(LDLIBS) -lcmocka -lpthread
 
 # bpf/: every event source is an object of its own, linked into one, with one skeleton
 $(BUILD)/%.bpf.o: %.bpf.c
@@ -119,8 +147,9 @@ bench:
 	$(Q)$(PYTHON3) tests/bench/bench.py $(BENCH)
 
 .PHONY: install
-install: $(BUILD)/fixingahole
+install: $(BUILD)/fixingahole $(BUILD)/libfixingahole-heap.so
 	install -Dm755 $(BUILD)/fixingahole $(DESTDIR)$(PREFIX)/bin/fixingahole
+	install -Dm755 $(BUILD)/libfixingahole-heap.so $(DESTDIR)$(PREFIX)/lib/fixingahole/libfixingahole-heap.so
 	install -Dm644 man/fixingahole.1 $(DESTDIR)$(PREFIX)/share/man/man1/fixingahole.1
 	install -Dm644 completions/fixingahole.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/fixingahole
 	install -Dm644 completions/_fixingahole $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_fixingahole
@@ -128,7 +157,7 @@ install: $(BUILD)/fixingahole
 
 .PHONY: uninstall
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/fixingahole share/man/man1/fixingahole.1 share/bash-completion/completions/fixingahole share/zsh/site-functions/_fixingahole share/fish/vendor_completions.d/fixingahole.fish)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/fixingahole lib/fixingahole/libfixingahole-heap.so share/man/man1/fixingahole.1 share/bash-completion/completions/fixingahole share/zsh/site-functions/_fixingahole share/fish/vendor_completions.d/fixingahole.fish)
 
 .PHONY: clean
 clean:

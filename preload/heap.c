@@ -20,7 +20,7 @@
 
 __thread struct heap_thread heap_thread;
 struct sampler_rate heap_rate = {
-	.stride = SAMPLER_STRIDE_DEFAULT,
+	.stride = { [0 ... SAMPLER_CLASSES - 1] = SAMPLER_STRIDE_DEFAULT },
 	.floor = SAMPLER_STRIDE_DEFAULT,
 	.budget = SAMPLER_RATE_DEFAULT,
 	.saved = SAMPLER_RATE_DEFAULT,
@@ -87,7 +87,7 @@ static void totals_note(struct heap_thread *t, const struct sampler *s, uint64_t
 
 static void totals_tell(bool final)
 {
-	heap_totals.stride = __atomic_load_n(&heap_rate.stride, __ATOMIC_RELAXED);
+	heap_totals.stride = sampler_rate_stride(&heap_rate);
 	heap_totals.final = final;
 	fixingahole_heap_totals(&heap_totals);
 }

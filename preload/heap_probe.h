@@ -33,11 +33,12 @@
  *     pointer is valid during the call, and the struct lives as long as the library.
  *
  * How to sum live memory. weight is right for what was *allocated*. While the program
- * allocates fast, the stride grows, and one small block of a loop may stand for many MB
- * that never lived at the same time. So: let a block with weight > size count as live
- * with .size only, until its thread's next sample (of any kind) arrives; from then on
- * with .weight. A block that dies earlier never was more than its own size. What is
- * left out is at most the blocks of the last stride of each thread.
+ * allocates fast, the stride of such sizes grows, and one block of a loop may stand for many MB
+ * that never lived at the same time. So: let a block with weight > size and
+ * weight > HEAP_LIVE_AT_ONCE count as live with .size only, until its thread has sent two more samples of the same class of sizes
+ * (sampler_class() in preload/sampler.h), that is, has allocated a whole stride; from then on with
+ * .weight. A block that dies earlier never was more than its own size. What is
+ * left out is at most the last two strides of each thread and class.
  *
  * Temporary blocks: the thread that frees passes its own position and count. If it is the
  * thread that allocated, the difference of the marks is the number of allocations between
@@ -75,7 +76,7 @@ struct heap_totals {
 	__u64 untracked; /* samples not taken: inside a signal handler that interrupted us, or no room */
 	__u64 untracked_bytes; /* the weight of those */
 	__u64 missed_frees; /* frees of sampled blocks that could not be reported: inside such a handler */
-	__u64 stride;    /* now */
+	__u64 stride;    /* now; the largest, if sizes differ */
 	__u32 python;    /* enum heap_python */
 	__u32 final;     /* 1: the process exits */
 };
@@ -89,6 +90,8 @@ enum heap_python {
 };
 
 #define HEAP_TOTALS_VERSION 1
+
+#define HEAP_LIVE_AT_ONCE (1 << 20) /* a smaller weight is live at once: it cannot distort a peak much */
 
 /* Environment: bytes per sample (a power of two, default 131072), samples per second at most
  * (default 2000; 0: no limit). */

@@ -102,7 +102,7 @@ static void page_count(const void *p, int change)
 
 bool marks_have(const void *p)
 {
-	return marks_maybe(p) && table_find(__atomic_load_n(&current, __ATOMIC_ACQUIRE), (uintptr_t)p);
+	return marks_maybe(p) && (uintptr_t)p > GONE && table_find(__atomic_load_n(&current, __ATOMIC_ACQUIRE), (uintptr_t)p);
 }
 
 bool marks_insert(const void *p, const struct mark *mark)

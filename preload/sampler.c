@@ -13,7 +13,29 @@ void sampler_rate_init(struct sampler_rate *rate, uint64_t stride, uint64_t budg
 	if (stride > SAMPLER_STRIDE_MAX)
 		stride = SAMPLER_STRIDE_MAX;
 	stride = 1ULL << (63 - __builtin_clzll(stride));
-	*rate = (struct sampler_rate){ .stride = stride, .floor = stride, .budget = budget, .saved = budget };
+	*rate = (struct sampler_rate){ .floor = stride, .budget = budget, .saved = budget };
+	for (unsigned i = 0; i < SAMPLER_CLASSES; i++)
+		rate->stride[i] = stride;
+}
+
+static uint64_t get(const uint64_t *p)
+{
+	return __atomic_load_n(p, __ATOMIC_RELAXED);
+}
+
+static void set(uint64_t *p, uint64_t value)
+{
+	__atomic_store_n(p, value, __ATOMIC_RELAXED);
+}
+
+uint64_t sampler_rate_stride(const struct sampler_rate *rate)
+{
+	uint64_t largest = 0;
+
+	for (unsigned i = 0; i < SAMPLER_CLASSES; i++)
+		if (get(&rate->stride[i]) > largest)
+			largest = get(&rate->stride[i]);
+	return largest;
 }
 
 uint64_t sampler_random(uint64_t *state)
@@ -27,43 +49,76 @@ uint64_t sampler_random(uint64_t *state)
 	return x * 0x2545f4914f6cdd1dULL;
 }
 
-void sampler_rate_note(struct sampler_rate *rate, uint64_t n, uint64_t now_ns)
+/* Too many events: the classes that make the most of them get twice the stride. */
+static void strides_raise(struct sampler_rate *rate)
+{
+	uint64_t most = 0;
+
+	for (unsigned i = 0; i < SAMPLER_CLASSES; i++)
+		if (get(&rate->class_events[i]) > most)
+			most = get(&rate->class_events[i]);
+	for (unsigned i = 0; i < SAMPLER_CLASSES; i++)
+		if (get(&rate->class_events[i]) * 2 > most && get(&rate->stride[i]) < SAMPLER_STRIDE_MAX)
+			set(&rate->stride[i], get(&rate->stride[i]) * 2);
+}
+
+/* Room for some events more: the largest strides are halved as long as it lasts. Half the stride is at most twice the events. */
+static void strides_lower(struct sampler_rate *rate, uint64_t room)
+{
+	uint64_t events[SAMPLER_CLASSES];
+
+	for (unsigned i = 0; i < SAMPLER_CLASSES; i++)
+		events[i] = get(&rate->class_events[i]);
+	for (;;) {
+		unsigned pick = 0;
+
+		for (unsigned i = 1; i < SAMPLER_CLASSES; i++)
+			if (get(&rate->stride[i]) > get(&rate->stride[pick]))
+				pick = i;
+		if (get(&rate->stride[pick]) <= rate->floor || events[pick] > room)
+			return;
+		room -= events[pick];
+		events[pick] *= 2;
+		set(&rate->stride[pick], get(&rate->stride[pick]) / 2);
+	}
+}
+
+void sampler_rate_note(struct sampler_rate *rate, unsigned class, uint64_t n, uint64_t now_ns)
 {
 	uint64_t events = __atomic_add_fetch(&rate->events, n, __ATOMIC_RELAXED);
-	uint64_t start = __atomic_load_n(&rate->start_ns, __ATOMIC_RELAXED);
-	uint64_t stride = __atomic_load_n(&rate->stride, __ATOMIC_RELAXED);
+	uint64_t start = get(&rate->start_ns), saved = get(&rate->saved);
 	uint64_t elapsed = now_ns > start ? now_ns - start : 0;
-	uint64_t allowed, saved;
+	uint64_t allowed;
 
 	if (!rate->budget)
 		return;
+	__atomic_add_fetch(&rate->class_events[class], n, __ATOMIC_RELAXED);
 	if (elapsed > 3600 * SECOND_NS)
 		elapsed = 3600 * SECOND_NS;
 	allowed = rate->budget * (elapsed > WINDOW_NS ? elapsed : WINDOW_NS) / SECOND_NS + 1;
-	saved = __atomic_load_n(&rate->saved, __ATOMIC_RELAXED);
 	if (events <= allowed + saved && elapsed <= WINDOW_NS)
 		return;
 	/* one thread closes the window */
 	if (!__atomic_compare_exchange_n(&rate->start_ns, &start, now_ns, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		return;
-	__atomic_store_n(&rate->events, 0, __ATOMIC_RELAXED);
 	if (events > allowed + saved) {
 		saved = 0;
-		if (stride < SAMPLER_STRIDE_MAX)
-			stride *= 2;
+		strides_raise(rate);
 	} else {
 		saved = saved + allowed - events;
-		/* half the stride is at most twice the events; stay clear of the limit */
-		for (events = events * 5 / 2; stride > rate->floor && events <= allowed; events *= 2)
-			stride /= 2;
+		/* stay clear of the limit */
+		if (events < allowed * 4 / 5)
+			strides_lower(rate, allowed * 4 / 5 - events);
 	}
-	__atomic_store_n(&rate->saved, saved < rate->budget ? saved : rate->budget, __ATOMIC_RELAXED);
-	__atomic_store_n(&rate->stride, stride, __ATOMIC_RELAXED);
+	set(&rate->saved, saved < rate->budget ? saved : rate->budget);
+	set(&rate->events, 0);
+	for (unsigned i = 0; i < SAMPLER_CLASSES; i++)
+		set(&rate->class_events[i], 0);
 }
 
-static void stratum_begin(struct sampler *s, const struct sampler_rate *rate, uint64_t *random)
+static void stratum_begin(struct sampler *s, uint64_t stride, uint64_t *random)
 {
-	s->stride = __atomic_load_n(&rate->stride, __ATOMIC_RELAXED);
+	s->stride = stride;
 	s->point = sampler_random(random) >> 8 & (s->stride - 1);
 	s->pos = 0;
 }
@@ -81,25 +136,26 @@ static void stop_set(struct sampler *s)
 }
 
 /* Begins a new stratum here if the rate asks for another stride. */
-static void stride_look(struct sampler *s, struct sampler_rate *rate, uint64_t events, uint64_t *random, uint64_t (*clock)(void))
+static void stride_look(struct sampler *s, struct sampler_rate *rate, unsigned class, uint64_t events, uint64_t *random, uint64_t (*clock)(void))
 {
-	sampler_rate_note(rate, events, clock());
-	if (__atomic_load_n(&rate->stride, __ATOMIC_RELAXED) != s->stride)
-		stratum_begin(s, rate, random);
+	sampler_rate_note(rate, class, events, clock());
+	if (get(&rate->stride[class]) != s->stride)
+		stratum_begin(s, get(&rate->stride[class]), random);
 }
 
 struct sample sampler_take(struct sampler *s, uint64_t size, struct sampler_rate *rate, uint64_t *random, uint64_t (*clock)(void))
 {
+	unsigned class = sampler_class(size);
 	uint64_t begin, borders = 0;
 	struct sample sample = { 0 };
 
 	if (!s->stride)
-		stratum_begin(s, rate, random);
+		stratum_begin(s, get(&rate->stride[class]), random);
 	begin = s->pos + sampler_passed(s);
 	s->count = 0;
 	s->pos = begin;
 	if (size > s->stride) {
-		stride_look(s, rate, 1, random, clock);
+		stride_look(s, rate, class, 1, random, clock);
 		stop_set(s);
 		return (struct sample){ .weight = size, .count_q8 = SAMPLER_COUNT_ONE };
 	}
@@ -114,11 +170,11 @@ struct sample sampler_take(struct sampler *s, uint64_t size, struct sampler_rate
 		uint64_t over = s->pos - s->stride;
 
 		borders++;
-		stratum_begin(s, rate, random);
+		stratum_begin(s, get(&rate->stride[class]), random);
 		s->pos = over;
 	}
 	if (borders || begin / SAMPLER_CHECKPOINT != s->pos / SAMPLER_CHECKPOINT)
-		stride_look(s, rate, borders, random, clock);
+		stride_look(s, rate, class, borders, random, clock);
 	stop_set(s);
 	if (sample.weight)
 		sample.count_q8 = size ? (sample.weight << 8) / size : 0;

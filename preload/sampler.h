@@ -22,8 +22,9 @@
  * kilobyte to keep and one integer to drop would leave it to chance, stratum by stratum, which
  * of the two is seen: at a stride of 128 KiB that alone made 1 % in a line that holds 59 MB.
  *
- * The stride adapts to the rate: strata begun + large blocks, per second. It takes
- * effect where a new stratum starts: at a border, or by ending the current stratum
+ * The strides adapt to the rate: strata begun + large blocks, per second. Each class has its own,
+ * and those that make the most events pay: a loop over temporary arrays leaves small blocks
+ * as they are. A new stride takes effect where a new stratum starts: at a border, or by ending the current stratum
  * early at a large block or at a checkpoint (multiples of SAMPLER_CHECKPOINT within the
  * stratum). All of these places, and the rate itself, depend on the sizes and on
  * the clock, not on where the point is. That matters: were the stratum ended
@@ -54,16 +55,6 @@
 #define SAMPLER_CHECKPOINT (256ULL << 10)
 #define SAMPLER_COUNT_ONE 256u
 
-/* The rate of a process. Shared between threads, relaxed: an update lost is a later change. */
-struct sampler_rate {
-	uint64_t stride;  /* for strata that begin now */
-	uint64_t floor;
-	uint64_t budget;  /* per second; 0: none */
-	uint64_t start_ns; /* of the window */
-	uint64_t events;  /* in the window */
-	uint64_t saved;   /* events not spent in earlier windows */
-};
-
 /* One line of blocks. All zero is a valid, fresh one. */
 struct sampler {
 	uint64_t left;   /* bytes to the next stop */
@@ -76,9 +67,9 @@ struct sampler {
 };
 
 #define SAMPLER_SMALL 512u
-#define SAMPLER_CLASSES 40u
+#define SAMPLER_CLASSES 64u
 
-/* The line for blocks of a size: steps of 32 bytes up to 512, then powers of two. */
+/* The line for blocks of a size: steps of 32 bytes up to 512, then 4 per doubling up to 128 KiB, then powers of two. */
 static inline unsigned sampler_class(uint64_t size)
 {
 	unsigned log;
@@ -86,8 +77,21 @@ static inline unsigned sampler_class(uint64_t size)
 	if (__builtin_expect(size < SAMPLER_SMALL, 1))
 		return size / 32;
 	log = 63 - __builtin_clzll(size);
-	return log < 32 ? 7 + log : SAMPLER_CLASSES - 1;
+	if (log < 17)
+		return 16 + (log - 9) * 4 + (size >> (log - 2) & 3);
+	return log < 32 ? 48 + log - 17 : SAMPLER_CLASSES - 1;
 }
+
+/* The rates of a process. Shared between threads, relaxed: an update lost is a later change. */
+struct sampler_rate {
+	uint64_t stride[SAMPLER_CLASSES]; /* for strata that begin now */
+	uint64_t class_events[SAMPLER_CLASSES]; /* in the window */
+	uint64_t floor;
+	uint64_t budget;   /* events per second; 0: no limit */
+	uint64_t start_ns; /* of the window */
+	uint64_t events;   /* in the window */
+	uint64_t saved;    /* events not spent in earlier windows */
+};
 
 #define SAMPLER_NO_POINT UINT64_MAX
 
@@ -98,8 +102,11 @@ struct sample {
 
 void sampler_rate_init(struct sampler_rate *rate, uint64_t stride, uint64_t budget);
 
-/* Notes n events at time now_ns and adapts the stride. */
-void sampler_rate_note(struct sampler_rate *rate, uint64_t n, uint64_t now_ns);
+/* Notes n events of a class at time now_ns and adapts the strides. */
+void sampler_rate_note(struct sampler_rate *rate, unsigned class, uint64_t n, uint64_t now_ns);
+
+/* The largest stride of now. */
+uint64_t sampler_rate_stride(const struct sampler_rate *rate);
 
 /* The next number of a thread's generator; *state must not be 0. */
 uint64_t sampler_random(uint64_t *state);

@@ -100,7 +100,7 @@ static inline void replay_alloc(struct replay_state *s, const struct record *rec
 	map64_put(&s->by_address, rec->args[0], s->n);
 	s->blocks[s->n] = (struct replay_block){ .size = rec->args[1], .weight = rec->args[2], .phase = s->phase, .tid = rec->tid };
 	replay_settle(s, rec->tid, sampler_class(rec->args[1]), s->n);
-	replay_live(s, &s->blocks[s->n], rec->args[1] < rec->args[2] ? rec->args[1] : rec->args[2]);
+	replay_live(s, &s->blocks[s->n], rec->args[2] > HEAP_LIVE_AT_ONCE && rec->args[1] < rec->args[2] ? rec->args[1] : rec->args[2]);
 	s->n++;
 }
 

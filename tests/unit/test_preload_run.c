@@ -66,8 +66,8 @@ static void test_accuracy(void **state)
 		    "for i in range(5000): e = bytearray(1000000)\n"
 		    "phase(6)\n"
 		    "for i in range(1000000): f = float(i + 300)\n"
-		    "phase(7); g = {i: {i: None} for i in range(20000)}\n"
-		    "phase(8); h = sys.getsizeof(g) + sum(map(sys.getsizeof, g.values())) + 16 * len(g) + sum(28 for k in g)\n"
+		    "phase(7); g = {i: {i: None} for i in range(100000)}\n"
+		    "phase(8); h = sys.getsizeof(g) + sum(map(sys.getsizeof, g.values())) + sum(28 for k in g)\n"
 		    "os.write(_fd, struct.pack('IIQ16Q', 100, os.getpid(), 0, 0, *[0] * 15))\n"
 		    "print(h, file=open('/tmp/fixingahole-heap-truth', 'w'))\n",
 		    NULL, &r);
