@@ -70,20 +70,6 @@ static void describe_end(struct strings *strings, struct profile *profile, const
 	profile->ended_how = strings__intern(strings, text);
 }
 
-/* Exact time on CPU less what the samples add up to: of threads that ended before or between their ticks. */
-static uint64_t unsampled_ns(const struct profile *p)
-{
-	uint64_t run = 0, sampled = 0;
-
-	for (size_t i = 0; i < p->n_processes; i++) {
-		if (!p->processes[i].end_ns)
-			continue;
-		run += p->processes[i].run_ns;
-		sampled += times_cpu(&p->processes[i].times);
-	}
-	return run > sampled ? run - sampled : 0;
-}
-
 static void fill_facts(struct session *s, struct strings *strings, struct profile *p, const struct run_result *r)
 {
 	const struct config *c = s->config;
@@ -110,7 +96,6 @@ static void fill_facts(struct session *s, struct strings *strings, struct profil
 	p->losses[LOSS_DROPPED_RECORDS] += r->losses.dropped;
 	p->losses[LOSS_BAD_RECORDS] += r->losses.bad;
 	p->losses[LOSS_MISSED_TICKS] += r->losses.busy;
-	p->unsampled_ns = unsampled_ns(p);
 	describe_end(strings, p, r);
 	prepare_logs(&s->prep, p);
 }

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two functions with the same loop, one of them behind a helper call: shares.py [--share 25] [--seconds 10].
+"""Two functions with the same loop, one of them behind a helper call: shares.py [--share 25] [--seconds 10] [--round N].
 
---share is what `direct` gets, in percent of all iterations. The truth also holds what each took by the thread's own clock.
+--share is what `direct` gets, in percent of all iterations. --round makes every round of both N iterations long, so that
+the program repeats itself and may keep step with a timer; otherwise rounds have random lengths. The truth also holds what each took by the thread's own clock.
 """
 
 import argparse
@@ -34,10 +35,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--share", type=int, default=25)
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--round", type=int, default=0)
     options = parser.parse_args()
-    # Rounds of random length, so many that they do not come again: a pattern could beat with the profiler's timer.
     generator = random.Random(7)
-    rounds = [generator.randrange(50, 250) for _ in range(40000)]
+    rounds = [options.round // 100] if options.round else [generator.randrange(50, 250) for _ in range(1000)]
     spent = {"direct": 0.0, "indirect": 0.0}
     iterations = {"direct": 0, "indirect": 0}
     end = thread_time() + options.seconds

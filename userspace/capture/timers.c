@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capture/timers.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Periods as parts of the nominal one: no simple ratios, and the mean of the rates is the nominal rate. */
+static const double PERIODS[TASK_TIMERS] = { 1.0113, 0.8879, 1.1237 };
+
+static int open_timer(pid_t pid, int cpu, uint64_t period_ns)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.sample_period = period_ns,
+		.disabled = 1,
+		.inherit = cpu < 0,
+		.exclude_idle = cpu >= 0,
+	};
+	int fd = syscall(SYS_perf_event_open, &attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* A timer with the program on it, disabled. */
+static int add(int *timer, int *link, int program, pid_t pid, int cpu, uint64_t period_ns)
+{
+	*timer = open_timer(pid, cpu, period_ns);
+	if (*timer < 0)
+		return *timer;
+	*link = bpf_link_create(program, *timer, BPF_PERF_EVENT, NULL);
+	return *link < 0 ? *link : 0;
+}
+
+static int add_cpus(struct timers *t, int program, uint64_t period_ns)
+{
+	int n = sysconf(_SC_NPROCESSORS_CONF), err;
+
+	t->cpus = calloc(n, sizeof(*t->cpus));
+	t->cpu_links = calloc(n, sizeof(*t->cpu_links));
+	if (!t->cpus || !t->cpu_links)
+		return -ENOMEM;
+	for (int cpu = 0; cpu < n; cpu++) {
+		int at = t->n_cpus++;
+
+		t->cpus[at] = t->cpu_links[at] = -1;
+		err = add(&t->cpus[at], &t->cpu_links[at], program, -1, cpu, period_ns);
+		if (err == -ENODEV) /* it is offline */
+			t->n_cpus--;
+		else if (err)
+			return err;
+	}
+	return 0;
+}
+
+int timers__open(struct timers *t, pid_t pid, int rate_hz, int program, bool plain)
+{
+	uint64_t period_ns = 1000000000ULL / rate_hz;
+	int err = 0;
+
+	for (int i = 0; i < (plain ? 1 : TASK_TIMERS) && !err; i++)
+		err = add(&t->task[i], &t->task_links[i], program, pid, -1, plain ? period_ns : (uint64_t)(period_ns * PERIODS[i]));
+	if (!err && !plain)
+		err = add_cpus(t, program, period_ns);
+	if (!err && ioctl(t->task[0], PERF_EVENT_IOC_ENABLE, 0))
+		err = -errno;
+	return err;
+}
+
+void timers__shift(struct timers *t)
+{
+	int next = (t->current + 1 + random() % (TASK_TIMERS - 1)) % TASK_TIMERS;
+
+	if (t->all_cpus || t->task[next] < 0)
+		return;
+	ioctl(t->task[t->current], PERF_EVENT_IOC_DISABLE, 0);
+	ioctl(t->task[next], PERF_EVENT_IOC_ENABLE, 0);
+	t->current = next;
+}
+
+bool timers__all_cpus(struct timers *t, bool on)
+{
+	if (!t->n_cpus || t->all_cpus == on)
+		return false;
+	t->all_cpus = on;
+	ioctl(t->task[t->current], on ? PERF_EVENT_IOC_DISABLE : PERF_EVENT_IOC_ENABLE, 0);
+	for (int i = 0; i < t->n_cpus; i++)
+		ioctl(t->cpus[i], on ? PERF_EVENT_IOC_ENABLE : PERF_EVENT_IOC_DISABLE, 0);
+	return true;
+}
+
+static void close_pair(int link, int timer)
+{
+	if (link >= 0)
+		close(link);
+	if (timer >= 0)
+		close(timer);
+}
+
+void timers__close(struct timers *t)
+{
+	for (int i = 0; i < TASK_TIMERS; i++)
+		close_pair(t->task_links[i], t->task[i]);
+	for (int i = 0; i < t->n_cpus; i++)
+		close_pair(t->cpu_links[i], t->cpus[i]);
+	free(t->cpus);
+	free(t->cpu_links);
+	*t = (struct timers)TIMERS_INIT;
+}
