@@ -60,9 +60,23 @@ static int summarize(const struct config *config)
 	return err ? exit_failed(-EIO, problem) : 0;
 }
 
+static void tell_stats(const struct stats_seen *seen, const char *path)
+{
+	char of[600] = "";
+
+	if (seen->programs > 1)
+		snprintf(of, sizeof(of), " of %zu scripts", seen->programs);
+	else if (*seen->program)
+		snprintf(of, sizeof(of), " of '%s'", seen->program);
+	if (seen->skipped)
+		log_warning("%zu unreadable .json file%s skipped", seen->skipped, seen->skipped > 1 ? "s" : "");
+	log_notice("%zu run%s%s: statistics in '%s'", seen->runs, seen->runs > 1 ? "s" : "", of, path);
+}
+
 static int stats(const struct config *config)
 {
-	const struct stats_options options = { .root = config->root, .metadata = config->metadata, .sort = config->sort };
+	struct stats_seen seen;
+	const struct stats_options options = { .root = config->root, .metadata = config->metadata, .sort = config->sort, .seen = &seen };
 	_cleanup_free_ char *text = NULL, *path = NULL;
 	char problem[512];
 	size_t size;
@@ -80,7 +94,7 @@ static int stats(const struct config *config)
 		log_error("cannot write '%s': %s", path, strerror(errno));
 		return 1;
 	}
-	log_notice("statistics in '%s'", path);
+	tell_stats(&seen, path);
 	return 0;
 }
 

@@ -213,6 +213,7 @@ def test_repeat_and_stats(project):
     assert order == sorted(order, reverse=True)
     again = project.run("stats", result.folder, "-o", "mine.json")
     assert again.returncode == 0, again.text()
+    assert again.stderr == "fixingahole: 3 runs of 'shares.py': statistics in '%s/mine.json'\n" % os.path.abspath(result.folder), again.text()
     assert json.loads(result.read("mine.json"))["shares.py:indirect"] == entry
 
 
