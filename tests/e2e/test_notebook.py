@@ -46,7 +46,7 @@ def test_notebook(project, python):
 
 
 def test_refused_magics(project):
-    for bad in ("!rm -rf /tmp/x", "%run other.py", "%%bash\necho x", "files = !ls", "x = %who"):
+    for bad in ("!rm -rf /tmp/x", "%run other.py", "%%bash\necho x", "files = !ls", "x = %who", "x = await f()"):
         project.write("bad.ipynb", notebook(("code", "print('first')"), ("markdown", "x"), ("code", bad if bad.startswith("%%") else "y = 1\n" + bad)))
         result = project.profile("bad.ipynb")
         assert result.returncode in (1, 2), (bad, result.text())
