@@ -59,10 +59,8 @@ static int summarize(const struct config *config)
 	char problem[512];
 	int err = report_summarize(stdout, config->input, &options, problem);
 
-	if (!err && fflush(stdout)) {
-		snprintf(problem, sizeof(problem), "cannot write the summary: %s", strerror(errno));
-		err = -EIO;
-	}
+	if (err && !*problem)
+		snprintf(problem, sizeof(problem), "cannot write the summary: %s", strerror(-err));
 	return err ? exit_failed(-EIO, problem) : 0;
 }
 
@@ -104,6 +102,13 @@ static int stats(const struct config *config)
 	return 0;
 }
 
+static int printed(int err)
+{
+	if (err)
+		log_error("cannot write to standard output: %s", strerror(-err));
+	return err ? 1 : 0;
+}
+
 static int run(const struct config *config, const struct identity *identity)
 {
 	switch (config->command) {
@@ -114,9 +119,9 @@ static int run(const struct config *config, const struct identity *identity)
 	case COMMAND_STATS:
 		return stats(config);
 	case COMMAND_VERSION:
-		return config_print_version(stdout, config) ? 1 : 0;
+		return printed(config_print_version(stdout, config));
 	case COMMAND_HELP:
-		return help_print(stdout, config->help_topic) ? 1 : 0;
+		return printed(help_print(stdout, config->help_topic));
 	}
 	return 1;
 }

@@ -228,6 +228,16 @@ def test_stats_in_git(project):
     assert metadata["commit"].startswith(commit[:7]) and metadata["branch"] == "trunk"
 
 
+def test_full_output(project):
+    """What cannot be printed is said in one line."""
+    profile = project.write("profile.json", '{"files": {}, "elapsed_time_sec": 1}')
+    for words in (["--help"], ["--version"], ["summarize", profile]):
+        with open("/dev/full", "w") as full:
+            process = project.start(*words, stdout=full)
+            code, _, stderr = project.finish(process)
+        assert code == 1 and re.fullmatch(r"fixingahole: cannot write .*: No space left on device\n", stderr), (words, code, stderr)
+
+
 def test_summarize(project):
     result = project.profile("shares.py", "--seconds", "1").check()
     summary = project.run("summarize", result.path("profile_results.json"))

@@ -118,7 +118,8 @@ static int add_file(struct stats *stats, const char *path, const char *name, cha
 	int err = stored__load(&stored, path, reason);
 
 	if (err == -EINVAL && has_prefix(name, "profile_results")) {
-		set_problem(problem, "'%s': %s", path, reason);
+		memcpy(problem, reason, sizeof(reason));
+		name_problem(problem, path);
 		return err;
 	}
 	if (err == -EINVAL)

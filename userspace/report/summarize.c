@@ -72,9 +72,12 @@ int report_summarize(FILE *out, const char *json_path, const struct report_optio
 	err = stored__load(&stored, json_path, problem);
 	if (err == -ENOMEM)
 		return err;
-	if (err < 0)
+	if (err < 0) {
+		name_problem(problem, json_path);
 		return -EINVAL;
+	}
 	err = print(out, &stored, json_path, options, problem);
 	stored__release(&stored);
+	name_problem(problem, json_path);
 	return err < 0 ? err : stream_result(out);
 }
