@@ -4,14 +4,15 @@
 #include "capture/capture.h"
 #include "util/log.h"
 
-#define SLEEP_MIN_NS 15000000ULL
-#define SLEEP_MAX_NS 45000000ULL
+#define SLEEP_MIN_NS 6000000ULL
+#define SLEEP_MAX_NS 18000000ULL
+#define IDLE_SLEEP_NS 30000000ULL /* more, while nothing happens */
 /* Periods between two changes of the timer, at least; and the part of our time that changing may take. */
-#define SHIFT_PERIODS 4
+#define SHIFT_PERIODS 8
 #define SHIFT_COST 200
 /* Missed time is judged in windows of this length: over 2 % of it, timers on all CPUs; below 0.5 % in a calm one, back. */
 #define WINDOW_NS 250000000ULL
-#define CALM_WINDOW_NS 2000000000ULL
+#define CALM_WINDOW_NS 1000000000ULL
 #define MANY_PART 50
 #define FEW_PART 200
 
@@ -62,17 +63,17 @@ void pacing_step(struct pacing *p, uint64_t now)
 	judge(p, now);
 	if (now < p->shift_ns)
 		return;
-	capture__shift(p->capture);
+	capture__shift(p->capture, now);
 	cost = now_ns() - now;
 	rest = SHIFT_PERIODS * p->period_ns;
 	p->shift_ns = now + (rest > cost * SHIFT_COST ? rest : cost * SHIFT_COST);
 }
 
-uint64_t pacing_sleep_ns(struct pacing *p)
+uint64_t pacing_sleep_ns(struct pacing *p, bool idle)
 {
 	/* xorshift */
 	p->random ^= p->random << 13;
 	p->random ^= p->random >> 7;
 	p->random ^= p->random << 17;
-	return SLEEP_MIN_NS + p->random % (SLEEP_MAX_NS - SLEEP_MIN_NS);
+	return (idle ? IDLE_SLEEP_NS : 0) + SLEEP_MIN_NS + p->random % (SLEEP_MAX_NS - SLEEP_MIN_NS);
 }

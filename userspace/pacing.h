@@ -6,6 +6,7 @@
 #ifndef FIXINGAHOLE_PACING_H
 #define FIXINGAHOLE_PACING_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
@@ -25,7 +26,7 @@ void pacing_init(struct pacing *pacing, struct capture *capture, int rate_hz, ui
 /* A thread ended that had run for run_ns. */
 void pacing_thread_exit(struct pacing *pacing, uint64_t run_ns);
 void pacing_step(struct pacing *pacing, uint64_t now);
-/* How long to sleep before the next step: random, so that the steps keep no time with anything. */
-uint64_t pacing_sleep_ns(struct pacing *pacing);
+/* How long to sleep before the next step: random, so that the steps keep no time with anything. idle: there were no records. */
+uint64_t pacing_sleep_ns(struct pacing *pacing, bool idle);
 
 #endif

@@ -18,7 +18,7 @@
 #include "util/log.h"
 
 /* Without a call for it, the ring buffer is not emptied more often than this. */
-#define DRAIN_MIN_NS 12000000ULL
+#define DRAIN_MIN_NS 25000000ULL
 /* Told to stop: this long the target may take to end by itself. */
 #define GRACE_NS 5000000000ULL
 /* A SIGINT that a program sent to us alone is passed on after this time. */
@@ -72,6 +72,7 @@ struct run {
 	uint64_t start_ns;
 	uint64_t stop_ns;   /* told to stop at; 0: not */
 	bool passed_on;
+	bool idle;          /* the last drain found nothing */
 };
 
 static void enqueue(struct run *run, const struct event_header *record)
@@ -131,7 +132,7 @@ static void on_record(void *context, const struct event_header *record)
 
 static void drain(struct run *run)
 {
-	capture__drain(run->options->capture, on_record, run);
+	run->idle = capture__drain(run->options->capture, on_record, run) == 0;
 	for (size_t at = 0; at < run->used;) {
 		const struct event_header *record = (const void *)(run->queue + at);
 
@@ -175,7 +176,7 @@ static bool handle_signals(struct run *run, uint64_t now)
 static struct timespec sleep_time(struct run *run, uint64_t now)
 {
 	int ms = interps__poll(run->interps, now);
-	uint64_t ns = pacing_sleep_ns(&run->pacing);
+	uint64_t ns = pacing_sleep_ns(&run->pacing, run->idle);
 
 	if (ms >= 0 && ms * 1000000ULL < ns)
 		ns = ms * 1000000ULL;
@@ -202,9 +203,9 @@ static void follow(struct run *run)
 		now = now_ns(CLOCK_MONOTONIC);
 		if (ready > 0 || now - drained >= DRAIN_MIN_NS) {
 			drain(run);
-			pacing_step(&run->pacing, now);
 			drained = now;
 		}
+		pacing_step(&run->pacing, now);
 		if (handle_signals(run, now))
 			break;
 		spinner_update(&spinner, now - run->start_ns, builder__samples(o->builder));

@@ -166,9 +166,9 @@ int capture__follow(struct capture *c, pid_t pid, char problem[512])
 	return err ? describe(problem, err, "put a timer on the target") : 0;
 }
 
-void capture__shift(struct capture *c)
+void capture__shift(struct capture *c, uint64_t now_ns)
 {
-	timers__shift(&c->timers);
+	timers__shift(&c->timers, now_ns);
 }
 
 bool capture__all_cpus(struct capture *c, bool on)

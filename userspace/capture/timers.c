@@ -10,8 +10,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Periods as parts of the nominal one: no simple ratios, and the mean of the rates is the nominal rate. */
-static const double PERIODS[TASK_TIMERS] = { 1.0113, 0.8879, 1.1237 };
+/* Rates are random, from this part of the nominal one to as much above it. */
+#define RATE_MIN 0.7
+
+static uint64_t random_period(double rate_hz)
+{
+	double part = RATE_MIN + 2 * (1 - RATE_MIN) * ((double)random() / RAND_MAX);
+
+	return 1e9 / (rate_hz * part);
+}
 
 static int open_timer(pid_t pid, int cpu, uint64_t period_ns)
 {
@@ -65,8 +72,9 @@ int timers__open(struct timers *t, pid_t pid, int rate_hz, int program, bool pla
 	uint64_t period_ns = 1000000000ULL / rate_hz;
 	int err = 0;
 
+	t->rate_hz = rate_hz;
 	for (int i = 0; i < (plain ? 1 : TASK_TIMERS) && !err; i++)
-		err = add(&t->task[i], &t->task_links[i], program, pid, -1, plain ? period_ns : (uint64_t)(period_ns * PERIODS[i]));
+		err = add(&t->task[i], &t->task_links[i], program, pid, -1, plain ? period_ns : random_period(rate_hz));
 	if (!err && !plain)
 		err = add_cpus(t, program, period_ns);
 	if (!err && ioctl(t->task[0], PERF_EVENT_IOC_ENABLE, 0))
@@ -74,12 +82,27 @@ int timers__open(struct timers *t, pid_t pid, int rate_hz, int program, bool pla
 	return err;
 }
 
-void timers__shift(struct timers *t)
+void timers__shift(struct timers *t, uint64_t now_ns)
 {
 	int next = (t->current + 1 + random() % (TASK_TIMERS - 1)) % TASK_TIMERS;
+	uint64_t since_ns = now_ns - t->shifted_ns, period_ns;
+	double rate_hz = t->rate_hz;
 
-	if (t->all_cpus || t->task[next] < 0)
+	t->shifted_ns = now_ns;
+	if (t->task[next] < 0)
 		return;
+	/* a change of period breaks off the current one: half a tick is lost each time, on average */
+	if (since_ns)
+		rate_hz += 0.5e9 / since_ns;
+	if (t->all_cpus) {
+		for (int i = 0; i < t->n_cpus; i++) {
+			period_ns = random_period(rate_hz);
+			ioctl(t->cpus[i], PERF_EVENT_IOC_PERIOD, &period_ns);
+		}
+		return;
+	}
+	period_ns = random_period(rate_hz);
+	ioctl(t->task[next], PERF_EVENT_IOC_PERIOD, &period_ns);
 	ioctl(t->task[t->current], PERF_EVENT_IOC_DISABLE, 0);
 	ioctl(t->task[next], PERF_EVENT_IOC_ENABLE, 0);
 	t->current = next;
