@@ -74,6 +74,8 @@ static void tell_stats(const struct stats_seen *seen, const char *path)
 		snprintf(of, sizeof(of), " of '%s'", seen->program);
 	if (seen->skipped)
 		log_warning("%zu unreadable .json file%s skipped", seen->skipped, seen->skipped > 1 ? "s" : "");
+	if (seen->programs > 1)
+		log_warning("a function counts as zero in the runs of other scripts: name one script's folder to keep them apart");
 	log_notice("%zu run%s%s: statistics in '%s'", seen->runs, seen->runs > 1 ? "s" : "", of, path);
 }
 

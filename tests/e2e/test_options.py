@@ -215,6 +215,11 @@ def test_repeat_and_stats(project):
     assert again.returncode == 0, again.text()
     assert again.stderr == "fixingahole: 3 runs of 'shares.py': statistics in '%s/mine.json'\n" % os.path.abspath(result.folder), again.text()
     assert json.loads(result.read("mine.json"))["shares.py:indirect"] == entry
+    project.write("performance/other/profile_results.json", '{"files": {}, "elapsed_time_sec": 1, "program": "/other.py"}')
+    project.write("performance/other/broken.json", "{")
+    several = project.run("stats", project.path("performance"))
+    assert several.returncode == 0 and "4 runs of 2 scripts: " in several.stderr, several.text()
+    assert "1 unreadable .json file skipped" in several.stderr and "counts as zero" in several.stderr, several.text()
 
 
 def test_stats_in_git(project):

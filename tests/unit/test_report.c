@@ -367,6 +367,10 @@ static void test_nothing_measured(void **state)
 		assert_lacks(text, "nan");
 		assert_lacks(text, "inf ");
 	}
+	free(summary);
+	profile.cpu_samples = 1;
+	summary = written(report_summary, &profile, &plain);
+	assert_contains(summary, "Only 1 CPU sample: the shares");
 }
 
 /* A notebook: its own path, and cell:line wherever a line is named. */
