@@ -60,6 +60,14 @@ def test_broken_notebook(project):
     assert result.returncode in (1, 2) and "broken.ipynb" in result.stderr, result.text()
 
 
+def test_imports(project):
+    """A module beside the notebook is found, as in IPython, from wherever it is profiled."""
+    project.write("books/helper.py", "def answer():\n    return 42\n")
+    project.write("books/import.ipynb", notebook(("code", "import helper"), ("code", "print(helper.answer())")))
+    result = project.profile("books/import.ipynb").check()
+    assert result.stdout.startswith("42\n"), result.text()
+
+
 def test_display(project):
     project.write("show.ipynb", notebook(("code", "display('shown')\n'a last expression'")))
     result = project.profile("show.ipynb").check()

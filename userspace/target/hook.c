@@ -40,20 +40,26 @@ static void write_literal(FILE *stream, const char *text, size_t size)
 	fputc('\'', stream);
 }
 
+static void write_text(FILE *stream, const char *text)
+{
+	if (text)
+		write_literal(stream, text, strlen(text));
+	else
+		fputs("None", stream);
+}
+
 static void write_constants(FILE *stream, const struct identity *id, const struct hook_options *options)
 {
 	const char *pythonpath = environment_get(id->environment, "PYTHONPATH");
 
 	fputs("PYTHONPATH = ", stream);
-	if (pythonpath)
-		write_literal(stream, pythonpath, strlen(pythonpath));
-	else
-		fputs("None", stream);
+	write_text(stream, pythonpath);
 	fputs("\nLOGS = ", stream);
-	write_literal(stream, options->logs_path, strlen(options->logs_path));
-	fprintf(stream, "\nLEVEL = %d\nWANTED = {'logging'%s%s}\nNOTEBOOK = %s\nPARTS = {", options->log_level,
-		options->no_matplotlib ? ", 'matplotlib.pyplot'" : "", options->no_plotly ? ", 'plotly.io._renderers', 'plotly.offline.offline'" : "",
-		options->notebook ? "True" : "False");
+	write_text(stream, options->logs_path);
+	fprintf(stream, "\nLEVEL = %d\nWANTED = {'logging'%s%s}\nNOTEBOOK = ", options->log_level,
+		options->no_matplotlib ? ", 'matplotlib.pyplot'" : "", options->no_plotly ? ", 'plotly.io._renderers', 'plotly.offline.offline'" : "");
+	write_text(stream, options->notebook_dir);
+	fputs("\nPARTS = {", stream);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
 		fprintf(stream, "%s'%s': ", i ? ", " : "", parts[i].name);
 		write_literal(stream, parts[i].start, (size_t)(parts[i].end - parts[i].start));
