@@ -371,6 +371,12 @@ static void test_nothing_measured(void **state)
 	profile.cpu_samples = 1;
 	summary = written(report_summary, &profile, &plain);
 	assert_contains(summary, "Only 1 CPU sample: the shares");
+	/* stacks, but of no function that is listed: no gap where they would be */
+	free(summary);
+	profile.stacks = advanced_stacks;
+	profile.n_stacks = COUNT(advanced_stacks);
+	summary = written(report_summary, &profile, &plain);
+	assert_contains(summary, "=====\n\n\nSamples: ");
 }
 
 /* A notebook: its own path, and cell:line wherever a line is named. */

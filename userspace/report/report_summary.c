@@ -192,7 +192,7 @@ int report_summary(FILE *out, const struct profile *profile, const struct report
 	}
 	if (err == 0) {
 		fputs("\n\n", out);
-		if (options->trace && profile->n_stacks) {
+		if (options->trace && profile->n_stacks && summary__top(&summary, options)) {
 			err = summary__print_stacks(out, &summary, options);
 			fputs("\n\n", out);
 		}

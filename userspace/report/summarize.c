@@ -55,7 +55,7 @@ static int print(FILE *out, struct stored *stored, const char *path, const struc
 		fputs("\n\n", out);
 		err = summary__print(out, &summary, options);
 	}
-	if (err == 0 && options->trace && stored->n_stacks) {
+	if (err == 0 && options->trace && stored->n_stacks && summary__top(&summary, options)) {
 		fputs("\n\n", out);
 		err = summary__print_stacks(out, &summary, options);
 	}
