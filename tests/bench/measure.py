@@ -26,7 +26,7 @@ LIMIT = 90  # seconds of a run
 def filled(path):
     if os.path.isdir(path):
         return any(files for _, _, files in os.walk(path))
-    return os.path.exists(path) and os.path.getsize(path) > 0
+    return os.path.exists(path) and os.path.getsize(path) > 16  # more than empty braces
 
 
 def end(pid, pid_file):

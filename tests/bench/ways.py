@@ -31,13 +31,17 @@ def commands(environment, binary, peers):
 
         return make
 
-    def module(name, *options, separator=()):
-        def make(command, folder):
-            out = os.path.join(folder, name)
-            python, script, *arguments = command
-            return [python, "-m", name, "run", *(option.replace("OUT", out) for option in options), script, *separator, *arguments], {}, out
+    def scalene(command, folder):
+        python, driver, script, *arguments = command
+        out = os.path.join(folder, "scalene.json")
+        # By itself it would look at the driver's lines alone, and at nothing in site-packages.
+        options = ["--cpu-only", "--profile-all", "--profile-only", os.path.dirname(script), "-o", out]
+        return [python, "-m", "scalene", "run", *options, driver, "---", script, *arguments], {}, out
 
-        return make
+    def memray(command, folder):
+        python, *script = command
+        out = os.path.join(folder, "memray")
+        return [python, "-m", "memray", "run", "-q", "-f", "-o", out, *script], {}, out
 
     ways = {"alone": alone}
     if binary:
@@ -50,7 +54,7 @@ def commands(environment, binary, peers):
         if "austin" in peers:
             ways["austin %d" % rate] = peer("austin", "-i", "%dus" % (1000000 // rate), "-o", "OUT")
     if "scalene" in peers:
-        ways["scalene"] = module("scalene", "--cpu-only", "-o", "OUT", separator=["---"])
+        ways["scalene"] = scalene
     if "memray" in peers:
-        ways["memray"] = module("memray", "-q", "-f", "-o", "OUT")
+        ways["memray"] = memray
     return ways
