@@ -11,6 +11,10 @@ __u32 last_space = 0;
 
 extern __u64 all_cpus_period_ns; /* of the CPU timers */
 
+/* The target's first thread, set by userspace; whether another task stands for it now; live threads besides it. */
+__u32 first_gone = 0;
+__s32 first_tid = 0, other_threads = 0;
+
 static __always_inline u32 new_space(void)
 {
 	return __sync_fetch_and_add(&last_space, 1) + 1;
@@ -33,7 +37,10 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 
 	if (!bpf_task_storage_get(&threads, parent, 0, 0))
 		return 0;
-	if (!thread_new(child) || child->pid != child->tgid)
+	if (!thread_new(child))
+		return 0;
+	__sync_fetch_and_add(&other_threads, 1);
+	if (child->pid != child->tgid)
 		return 0;
 	to = bpf_task_storage_get(&procs, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!to) {
@@ -69,6 +76,8 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 		COUNT(no_storage);
 		return 0;
 	}
+	if (old_pid != task->pid)
+		first_gone = 1;
 	event.old_space = p->space;
 	p->space = new_space();
 	/* the held child's time until its first exec is ours, not the target's */
@@ -103,6 +112,10 @@ int BPF_PROG(on_exit, struct task_struct *task)
 
 	if (!t || !p)
 		return 0;
+	if (task->pid == first_tid)
+		first_gone = 1;
+	else
+		__sync_fetch_and_add(&other_threads, -1);
 	head_fill(&thread.head, EVENT_THREAD_EXIT, sizeof(thread), task, p->space);
 	/* sum_exec_runtime may lag behind by a tick, which is all that a short thread has run */
 	run = task->se.sum_exec_runtime;

@@ -161,6 +161,7 @@ int capture__follow(struct capture *c, pid_t pid, char problem[512])
 		err = bpf_map_update_elem(bpf_map__fd(c->skeleton->maps.threads), &pidfd, empty, BPF_ANY);
 		if (err)
 			return describe(problem, err, "follow the target process");
+		c->skeleton->bss->first_tid = pid;
 	}
 	err = timers__open(&c->timers, pid, c->options.rate_hz, bpf_program__fd(program), c->options.empty);
 	return err ? describe(problem, err, "put a timer on the target") : 0;
@@ -168,7 +169,9 @@ int capture__follow(struct capture *c, pid_t pid, char problem[512])
 
 void capture__shift(struct capture *c, uint64_t now_ns)
 {
-	timers__shift(&c->timers, now_ns);
+	const struct fixingahole_bpf__bss *state = c->skeleton->bss;
+
+	timers__shift(&c->timers, now_ns, !state->first_gone && !state->other_threads);
 }
 
 bool capture__all_cpus(struct capture *c, bool on)

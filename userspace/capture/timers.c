@@ -82,7 +82,7 @@ int timers__open(struct timers *t, pid_t pid, int rate_hz, int program, bool pla
 	return err;
 }
 
-void timers__shift(struct timers *t, uint64_t now_ns)
+void timers__shift(struct timers *t, uint64_t now_ns, bool alone)
 {
 	int next = (t->current + 1 + random() % (TASK_TIMERS - 1)) % TASK_TIMERS;
 	uint64_t since_ns = now_ns - t->shifted_ns, period_ns;
@@ -102,7 +102,9 @@ void timers__shift(struct timers *t, uint64_t now_ns)
 		return;
 	}
 	period_ns = random_period(rate_hz);
-	ioctl(t->task[next], PERF_EVENT_IOC_PERIOD, &period_ns);
+	ioctl(t->task[alone ? t->current : next], PERF_EVENT_IOC_PERIOD, &period_ns);
+	if (alone)
+		return;
 	ioctl(t->task[t->current], PERF_EVENT_IOC_DISABLE, 0);
 	ioctl(t->task[next], PERF_EVENT_IOC_ENABLE, 0);
 	t->current = next;

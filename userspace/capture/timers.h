@@ -37,8 +37,11 @@ struct timers {
  * plain: just one timer of the exact period on `pid`. 0 or -errno; close in any case.
  */
 int timers__open(struct timers *timers, pid_t pid, int rate_hz, int program, bool plain);
-/* Goes over to another timer of the target, with another period. now: CLOCK_MONOTONIC. */
-void timers__shift(struct timers *timers, uint64_t now_ns);
+/*
+ * Goes over to another timer of the target, with another period. now: CLOCK_MONOTONIC. alone: there is no thread but the
+ * first, which a new period for its timer does as well for, at a third of the interrupts.
+ */
+void timers__shift(struct timers *timers, uint64_t now_ns, bool alone);
 /* Enables the timers of all CPUs and disables the target's, or the other way round. False: it stays as it is. */
 bool timers__all_cpus(struct timers *timers, bool on);
 void timers__close(struct timers *timers);
