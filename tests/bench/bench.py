@@ -2,7 +2,7 @@
 """
 What profiling costs, side by side with others. As root: bench.py [--quick] [--programs A,B] [--peers A,B] [--rounds N] [--fixingahole PATH].
 
-Each round runs every way of profiling in random order with a run of the program alone before and after each;
+Each round runs every way of profiling in random order with a run of the program alone before and after each (peers by threes);
 a way's ratio is its time to the mean of those two, so that slow drift of the machine falls out. The time is the
 program's own (begin to end of its work, without the interpreter's start), by the wall clock; `cpu` is the same by
 its CPU clock, which other load disturbs less. Beside `ours` stands `timer`: the same timer with an empty BPF program,
@@ -83,11 +83,11 @@ def parse():
     parser.add_argument("--programs", help="comma-separated: %s" % ", ".join(PYPERFORMANCE + OWN))
     parser.add_argument("--peers", help="comma-separated, or none: %s" % ", ".join(PEERS))
     parser.add_argument("--rounds", type=int, help="default 7; peers take part in the first %d" % PEER_ROUNDS)
-    parser.add_argument("--seconds", type=float, help="of one run alone, default 1")
+    parser.add_argument("--seconds", type=float, help="of one run alone, default 0.8; one loop of some programs takes longer")
     parser.add_argument("--fixingahole", metavar="PATH", default=os.environ.get("FIXINGAHOLE", os.path.join(REPOSITORY, "build/fixingahole")), help="the profiler, default build/fixingahole")
     options = parser.parse_args()
     options.rounds = options.rounds or (3 if options.quick else 7)
-    options.seconds = options.seconds or (0.5 if options.quick else 1.0)
+    options.seconds = options.seconds or (0.5 if options.quick else 0.8)
     split = lambda text: [word for word in text.split(",") if word and word != "none"]
     programs = split(options.programs) if options.programs else (QUICK if options.quick else PYPERFORMANCE + OWN)
     peers = split(options.peers) if options.peers is not None else (["py-spy"] if options.quick else PEERS)

@@ -173,13 +173,16 @@ def calibrate(environment, script, seconds):
         loops *= 3
 
 
-def order(ways):
-    """Random, but the timer and ours next to each other: they are compared."""
-    groups = [[way] for way in ways if way not in OURS[:2]] + [[way for way in OURS[:2] if way in ways]]
-    for group in groups:
-        random.shuffle(group)
+def batches(ways):
+    """[[way]] in random order, with a run alone to come between any two batches. The timer and ours are next to each other, since they
+    are compared; peers go by threes, which saves time."""
+    peers = [way for way in ways if way not in OURS]
+    random.shuffle(peers)
+    both = [[way] for way in OURS[:2] if way in ways]
+    random.shuffle(both)
+    groups = [both] + [[[way]] for way in OURS[2:] if way in ways] + [[peers[n : n + 3]] for n in range(0, len(peers), 3)]
     random.shuffle(groups)
-    return [way for group in groups for way in group]
+    return [batch for group in groups for batch in group]
 
 
 class Pair:
@@ -200,17 +203,19 @@ def measure(environment, ways, script, loops, rounds, progress=lambda: None):
         pairs = {}
         before = Run(alone, environment, script, loops)
         alone_runs.append(before)
-        for way in order([way for way in ways if way != "alone" and (n < PEER_ROUNDS or way in OURS)]):
-            if way in problems:
-                continue
-            run = Run(ways[way], environment, script, loops)
+        for batch in batches([way for way in ways if way != "alone" and way not in problems and (n < PEER_ROUNDS or way in OURS)]):
+            runs = {}
+            for way in batch:
+                runs[way] = Run(ways[way], environment, script, loops)
+                progress()
             after = Run(alone, environment, script, loops)
             alone_runs.append(after)
-            if run.problem or before.problem or after.problem:
-                problems[way] = run.problem or "alone: %s" % (before.problem or after.problem)
-            else:
-                pairs[way] = Pair(run, before, after)
+            for way, run in runs.items():
+                problem = run.problem or before.problem or after.problem
+                if problem:
+                    problems[way] = problem
+                else:
+                    pairs[way] = Pair(run, before, after)
             before = after
-            progress()
         results.append(pairs)
     return results, [run for run in alone_runs if not run.problem], problems
