@@ -96,11 +96,10 @@ class Run:
 
 
 class Watch:
-    """Reads the kernel's BPF statistics of the programs that appear while a run goes on, and the target's CPU time with them."""
+    """Reads the kernel's BPF statistics of the profiler's programs while a run goes on, and the target's CPU time with them."""
 
     def __init__(self, process, pid_file):
         self.process, self.pid_file = process, pid_file
-        self.before = {program["id"] for program in self.list()}
         self.programs, self.target_cpu = {}, 0.0
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.loop)
@@ -114,6 +113,18 @@ class Watch:
         except ValueError:
             return []
 
+    def ids(self):
+        """Of the programs that the profiler holds; bpftool does not always tell whose they are."""
+        found = set()
+        try:
+            folder = "/proc/%d/fdinfo" % self.process.pid
+            for name in os.listdir(folder):
+                with open(os.path.join(folder, name)) as f:
+                    found.update(int(line.split()[1]) for line in f if line.startswith("prog_id:"))
+        except OSError:
+            pass  # it ended meanwhile
+        return found
+
     def cpu(self):
         try:
             with open(self.pid_file) as f:
@@ -126,11 +137,9 @@ class Watch:
 
     def loop(self):
         while not self.ended.wait(0.2):
-            cpu = self.cpu()
-            seen = {}
+            cpu, ids, seen = self.cpu(), self.ids(), {}
             for program in self.list():
-                holders = [holder["pid"] for holder in program.get("pids", [])]  # not every bpftool tells
-                if program["id"] not in self.before and program.get("run_cnt") and (not holders or self.process.pid in holders):
+                if program["id"] in ids and program.get("run_cnt"):
                     count, ns = seen.get(program.get("name"), (0, 0))
                     seen[program.get("name")] = count + program["run_cnt"], ns + program["run_time_ns"]
             if cpu and seen:
