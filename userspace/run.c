@@ -29,12 +29,15 @@ static volatile sig_atomic_t signal_interrupts, signal_sent, signal_terminate;
 
 static void on_signal(int number, siginfo_t *info, void *context)
 {
+	bool sent = info->si_code == SI_USER || info->si_code == SI_QUEUE;
+
 	if (number == SIGINT) {
 		signal_interrupts++;
-		signal_sent += info->si_code == SI_USER || info->si_code == SI_QUEUE;
-	} else {
+		signal_sent += sent;
+	} else if (number != SIGQUIT || sent) {
 		signal_terminate = number;
 	}
+	/* else Ctrl-\: the script got it as well, and what it does about it decides */
 }
 
 void run_catch_signals(void)
@@ -49,6 +52,8 @@ void run_catch_signals(void)
 		sigaction(SIGINT, &action, NULL);
 	if (!sigaction(SIGHUP, NULL, &old) && old.sa_handler != SIG_IGN)
 		sigaction(SIGHUP, &action, NULL);
+	if (!sigaction(SIGQUIT, NULL, &old) && old.sa_handler != SIG_IGN)
+		sigaction(SIGQUIT, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -208,7 +213,8 @@ static void follow(struct run *run)
 		pacing_step(&run->pacing, now);
 		if (handle_signals(run, now))
 			break;
-		spinner_update(&spinner, now - run->start_ns, builder__samples(o->builder));
+		if (!run->result->interrupted)
+			spinner_update(&spinner, now - run->start_ns, builder__samples(o->builder));
 		if (live_ns && now >= next_live) {
 			o->live(o->live_context, now - run->start_ns);
 			next_live += live_ns;

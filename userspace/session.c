@@ -161,6 +161,8 @@ static int show_summary(struct session *s, const struct profile *profile)
 		return 0;
 	options.color = isatty(STDOUT_FILENO) && !(no_color && *no_color);
 	options.width = isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ? size.ws_col : 0;
+	/* the script may have left its last line open */
+	fputc('\n', stdout);
 	err = report_summary(stdout, profile, &options);
 	if (fflush(stdout) || err)
 		return err ? err : -errno;
@@ -199,6 +201,8 @@ static int finish(struct session *s, struct strings *strings, struct builder *bu
 	/* each file is opened with the user's rights by outputs__write() */
 	err = write_files(s, profile, run);
 	shown = show_summary(s, profile);
+	if (shown && shown != -EPIPE)
+		log_error("cannot write the summary: %s", strerror(-shown));
 	if (!err && !s->config->quiet && shown != -EPIPE)
 		log_notice("reports in '%s'", outputs__path(s->prep.outputs));
 	profile__free(profile);
@@ -275,8 +279,22 @@ static int write_stats(FILE *out, const void *arg)
 	return err;
 }
 
+/* Each run reads the same input. A pipe can be read only once. */
+static void rewind_input(int run, off_t start)
+{
+	struct stat st;
+
+	if (!run)
+		return;
+	if (start >= 0)
+		lseek(STDIN_FILENO, start, SEEK_SET);
+	else if (run == 1 && !fstat(STDIN_FILENO, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)))
+		log_warning("with --repeat, only the first run gets what is piped into it; give it a file");
+}
+
 static int run_all(struct session *s, struct launch **launches)
 {
+	off_t input = lseek(STDIN_FILENO, 0, SEEK_CUR);
 	int exit_status = 0, err = 0, run;
 
 	for (run = 0; run < s->config->repeat && !err; run++) {
@@ -291,6 +309,7 @@ static int run_all(struct session *s, struct launch **launches)
 			}
 			launch = own;
 		}
+		rewind_input(run, input);
 		err = prepare_run(&s->prep, s->config, s->identity);
 		if (!err)
 			err = run_once(s, launch, run, &exit_status);

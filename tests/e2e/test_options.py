@@ -223,6 +223,18 @@ def test_repeat_and_stats(project):
     assert "1 unreadable .json file skipped" in several.stderr and "counts as zero" in several.stderr, several.text()
 
 
+def test_repeat_reads_again(project):
+    """Every run gets the whole of an input file; of a pipe only the first does, which is said."""
+    script = project.write("count.py", "import sys\nprint('got', len(sys.stdin.read()))\n")
+    command = ["profile", "-q", "-r", "2", "--python", "/usr/bin/python3", script]
+    with open(project.write("data", "x" * 1000)) as file:
+        os.lseek(file.fileno(), 100, os.SEEK_SET)
+        code, stdout, stderr = project.finish(project.start(*command, stdin=file))
+    assert code == 0 and stdout == "got 900\ngot 900\n" and "--repeat" not in stderr, (code, stdout, stderr)
+    piped = project.run(*command, stdin="x" * 50)
+    assert piped.stdout == "got 50\ngot 0\n" and "only the first run" in piped.stderr, piped.text()
+
+
 def test_stats_in_git(project):
     result = project.profile("hello.py").check()
     for command in (["init", "-q", "-b", "trunk"], ["add", "hello.py"], ["-c", "user.name=x", "-c", "user.email=x@example.org", "commit", "-q", "-m", "x"]):
@@ -242,6 +254,10 @@ def test_full_output(project):
             process = project.start(*words, stdout=full)
             code, _, stderr = project.finish(process)
         assert code == 1 and re.fullmatch(r"fixingahole: cannot write .*: No space left on device\n", stderr), (words, code, stderr)
+    silent = project.write("silent.py", "")
+    with open("/dev/full", "w") as full:
+        code, _, stderr = project.finish(project.start("profile", "--python", "/usr/bin/python3", silent, stdout=full))
+    assert code == 1 and "cannot write the summary: No space left on device" in stderr, (code, stderr)
 
 
 def test_summarize(project):
