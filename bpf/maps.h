@@ -69,6 +69,7 @@ struct proc_state {
 	u32 dead;
 	s64 rss_last[4];   /* pages, per mm counter */
 	s64 rss_pending;   /* grown since the last record, pages */
+	s64 rss_grown;     /* all growth, pages */
 	u32 rss_known;
 	u32 pad;
 	struct walk_process python; /* .layout 0: not known */
