@@ -46,7 +46,25 @@ static int add(int *timer, int *link, int program, pid_t pid, int cpu, uint64_t 
 	return *link < 0 ? *link : 0;
 }
 
-static int add_cpus(struct timers *t, int program, uint64_t period_ns)
+static void close_pair(int link, int timer)
+{
+	if (link >= 0)
+		close(link);
+	if (timer >= 0)
+		close(timer);
+}
+
+static void close_cpus(struct timers *t)
+{
+	for (int i = 0; i < t->n_cpus; i++)
+		close_pair(t->cpu_links[i], t->cpus[i]);
+	free(t->cpus);
+	free(t->cpu_links);
+	t->cpus = t->cpu_links = NULL;
+	t->n_cpus = 0;
+}
+
+static int open_cpus(struct timers *t)
 {
 	int n = sysconf(_SC_NPROCESSORS_CONF), err;
 
@@ -58,7 +76,7 @@ static int add_cpus(struct timers *t, int program, uint64_t period_ns)
 		int at = t->n_cpus++;
 
 		t->cpus[at] = t->cpu_links[at] = -1;
-		err = add(&t->cpus[at], &t->cpu_links[at], program, -1, cpu, period_ns);
+		err = add(&t->cpus[at], &t->cpu_links[at], t->program, -1, cpu, random_period(t->rate_hz));
 		if (err == -ENODEV) /* it is offline */
 			t->n_cpus--;
 		else if (err)
@@ -69,73 +87,74 @@ static int add_cpus(struct timers *t, int program, uint64_t period_ns)
 
 int timers__open(struct timers *t, pid_t pid, int rate_hz, int program, bool plain)
 {
-	uint64_t period_ns = 1000000000ULL / rate_hz;
 	int err = 0;
 
 	t->rate_hz = rate_hz;
+	t->program = program;
 	for (int i = 0; i < (plain ? 1 : TASK_TIMERS) && !err; i++)
-		err = add(&t->task[i], &t->task_links[i], program, pid, -1, plain ? period_ns : random_period(rate_hz));
-	if (!err && !plain)
-		err = add_cpus(t, program, period_ns);
+		err = add(&t->task[i], &t->task_links[i], program, pid, -1, plain ? 1000000000ULL / rate_hz : random_period(rate_hz));
 	if (!err && ioctl(t->task[0], PERF_EVENT_IOC_ENABLE, 0))
 		err = -errno;
 	return err;
 }
 
+/* A change of period breaks off the current one: half a tick is lost each time, on average. */
+static double rate_of_shift(const struct timers *t, uint64_t since_ns)
+{
+	return t->rate_hz + (since_ns ? 0.5e9 / since_ns : 0);
+}
+
+static void set_period(int timer, double rate_hz)
+{
+	uint64_t period_ns = random_period(rate_hz);
+
+	ioctl(timer, PERF_EVENT_IOC_PERIOD, &period_ns);
+}
+
 void timers__shift(struct timers *t, uint64_t now_ns, bool alone)
 {
-	int next = (t->current + 1 + random() % (TASK_TIMERS - 1)) % TASK_TIMERS;
-	uint64_t since_ns = now_ns - t->shifted_ns, period_ns;
-	double rate_hz = t->rate_hz;
+	double rate_hz = rate_of_shift(t, now_ns - t->shifted_ns);
 
 	t->shifted_ns = now_ns;
-	if (t->task[next] < 0)
+	if (t->task[!t->current] < 0)
 		return;
-	/* a change of period breaks off the current one: half a tick is lost each time, on average */
-	if (since_ns)
-		rate_hz += 0.5e9 / since_ns;
 	if (t->all_cpus) {
-		for (int i = 0; i < t->n_cpus; i++) {
-			period_ns = random_period(rate_hz);
-			ioctl(t->cpus[i], PERF_EVENT_IOC_PERIOD, &period_ns);
-		}
+		for (int i = 0; i < t->n_cpus; i++)
+			set_period(t->cpus[i], rate_hz);
 		return;
 	}
-	period_ns = random_period(rate_hz);
-	ioctl(t->task[alone ? t->current : next], PERF_EVENT_IOC_PERIOD, &period_ns);
+	set_period(t->task[alone ? t->current : !t->current], rate_hz);
 	if (alone)
 		return;
 	ioctl(t->task[t->current], PERF_EVENT_IOC_DISABLE, 0);
-	ioctl(t->task[next], PERF_EVENT_IOC_ENABLE, 0);
-	t->current = next;
+	t->current = !t->current;
+	ioctl(t->task[t->current], PERF_EVENT_IOC_ENABLE, 0);
 }
 
 bool timers__all_cpus(struct timers *t, bool on)
 {
-	if (!t->n_cpus || t->all_cpus == on)
+	if (t->all_cpus == on || t->failed || t->task[!t->current] < 0)
 		return false;
+	if (on) {
+		t->failed = open_cpus(t) != 0;
+		if (t->failed) {
+			close_cpus(t);
+			return false;
+		}
+	}
 	t->all_cpus = on;
 	ioctl(t->task[t->current], on ? PERF_EVENT_IOC_DISABLE : PERF_EVENT_IOC_ENABLE, 0);
-	for (int i = 0; i < t->n_cpus; i++)
-		ioctl(t->cpus[i], on ? PERF_EVENT_IOC_ENABLE : PERF_EVENT_IOC_DISABLE, 0);
+	for (int i = 0; on && i < t->n_cpus; i++)
+		ioctl(t->cpus[i], PERF_EVENT_IOC_ENABLE, 0);
+	if (!on)
+		close_cpus(t);
 	return true;
-}
-
-static void close_pair(int link, int timer)
-{
-	if (link >= 0)
-		close(link);
-	if (timer >= 0)
-		close(timer);
 }
 
 void timers__close(struct timers *t)
 {
 	for (int i = 0; i < TASK_TIMERS; i++)
 		close_pair(t->task_links[i], t->task[i]);
-	for (int i = 0; i < t->n_cpus; i++)
-		close_pair(t->cpu_links[i], t->cpus[i]);
-	free(t->cpus);
-	free(t->cpu_links);
+	close_cpus(t);
 	*t = (struct timers)TIMERS_INIT;
 }
