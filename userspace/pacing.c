@@ -4,8 +4,8 @@
 #include "capture/capture.h"
 #include "util/log.h"
 
-#define SLEEP_MIN_NS 6000000ULL
-#define SLEEP_MAX_NS 18000000ULL
+#define SLEEP_NS 12000000ULL /* on average; at low rates as many periods as below, up to: */
+#define SLEEP_MOST_NS 40000000ULL
 #define IDLE_SLEEP_NS 30000000ULL /* more, while nothing happens */
 /* Periods between two changes of the timer, at least; and the part of our time that changing may take. */
 #define SHIFT_PERIODS 8
@@ -31,8 +31,11 @@ void pacing_init(struct pacing *p, struct capture *capture, int rate_hz, uint64_
 		.period_ns = 1000000000ULL / rate_hz,
 		.shift_ns = now,
 		.window_ns = now + WINDOW_NS,
+		.sleep_ns = SLEEP_NS,
 		.random = now | 1,
 	};
+	if (p->sleep_ns < SHIFT_PERIODS * p->period_ns)
+		p->sleep_ns = SHIFT_PERIODS * p->period_ns < SLEEP_MOST_NS ? SHIFT_PERIODS * p->period_ns : SLEEP_MOST_NS;
 }
 
 void pacing_thread_exit(struct pacing *p, uint64_t run_ns)
@@ -75,5 +78,5 @@ uint64_t pacing_sleep_ns(struct pacing *p, bool idle)
 	p->random ^= p->random << 13;
 	p->random ^= p->random >> 7;
 	p->random ^= p->random << 17;
-	return (idle ? IDLE_SLEEP_NS : 0) + SLEEP_MIN_NS + p->random % (SLEEP_MAX_NS - SLEEP_MIN_NS);
+	return (idle ? IDLE_SLEEP_NS : 0) + p->sleep_ns / 2 + p->random % p->sleep_ns;
 }

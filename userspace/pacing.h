@@ -18,6 +18,7 @@ struct pacing {
 	uint64_t shift_ns;  /* when to change the timer next */
 	uint64_t window_ns; /* when .missed is judged next */
 	uint64_t missed_ns; /* CPU time since then that timers on threads do not see */
+	uint64_t sleep_ns;  /* mean */
 	uint64_t random;
 };
 
