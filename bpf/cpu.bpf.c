@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
 /*
  * CPU samples: a timer of perf (cpu-clock) that runs while a target thread does.
+ *
+ * Such a timer starts afresh with every thread, so one that ends within a period is never
+ * seen. When many do, userspace lets a timer on every CPU take over, which strikes a
+ * thread at any moment of its life.
  */
 #include "stack.h"
+
+/* Its period, while the timers on all CPUs run; else 0. Set by userspace. */
+__u64 all_cpus_period_ns = 0;
 
 /* It runs, so it counts as running, even if its switch-in was not announced (see wait.bpf.c). */
 static __always_inline void note_running(struct thread_state *t, struct proc_state *p, u64 now)
@@ -21,6 +28,9 @@ static __always_inline void note_running(struct thread_state *t, struct proc_sta
  * The time that this sample stands for: what the thread has run since its last one. That is
  * a period, unless the timer came late (a busy host) or lost time at switches (50,000 of them
  * a second lose a third of it). So the samples of a thread add up to its time on CPU.
+ *
+ * Under the timers on all CPUs the first sample of a thread stands for a whole period, however
+ * short the thread has run: a thread that runs a tenth of a period is struck one time in ten.
  */
 static __always_inline u64 sample_weight(struct thread_state *t, u64 now)
 {
@@ -29,6 +39,8 @@ static __always_inline u64 sample_weight(struct thread_state *t, u64 now)
 	if (run <= t->sampled_run_ns)
 		return 0;
 	weight = run - t->sampled_run_ns;
+	if (all_cpus_period_ns && t->sampled_run_ns == t->run_base_ns)
+		weight = all_cpus_period_ns;
 	t->sampled_run_ns = run;
 	return weight;
 }

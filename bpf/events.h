@@ -176,6 +176,7 @@ struct event_exit {
 struct event_thread_exit {
 	struct event_header head;
 	__u64 run_ns; /* time on CPU, exact */
+	__u64 unsampled_ns; /* of it, what no sample stands for */
 };
 
 /* Which interpreter an address space runs; addresses as in the process. */

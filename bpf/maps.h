@@ -55,7 +55,7 @@ struct thread_state {
 	u64 out_run_ns; /* sum_exec_runtime at the last switch-out */
 	u64 sampled_run_ns; /* of it, up to the last CPU sample: that much has been charged */
 	u64 late_ns;   /* a wait that ended unnoticed and is still to be charged */
-	u64 run_base_ns; /* sum_exec_runtime at the last exec */
+	u64 run_base_ns; /* sum_exec_runtime when it became a target */
 	struct wait_sum sums[SUMS];
 	struct thread_cache cache; /* the walker's */
 };
@@ -69,6 +69,7 @@ struct proc_state {
 	u32 dead;
 	s64 rss_last[4];   /* pages, per mm counter */
 	s64 rss_pending;   /* grown since the last record, pages */
+	s64 rss_grown;     /* all growth, pages */
 	u32 rss_known;
 	u32 pad;
 	struct walk_process python; /* .layout 0: not known */

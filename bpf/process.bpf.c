@@ -9,6 +9,12 @@
 /* Address spaces used so far. */
 __u32 last_space = 0;
 
+extern __u64 all_cpus_period_ns; /* of the CPU timers */
+
+/* The target's first thread, set by userspace; whether another task stands for it now; live threads besides it. */
+__u32 first_gone = 0;
+__s32 first_tid = 0, other_threads = 0;
+
 static __always_inline u32 new_space(void)
 {
 	return __sync_fetch_and_add(&last_space, 1) + 1;
@@ -31,7 +37,10 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 
 	if (!bpf_task_storage_get(&threads, parent, 0, 0))
 		return 0;
-	if (!thread_new(child) || child->pid != child->tgid)
+	if (!thread_new(child))
+		return 0;
+	__sync_fetch_and_add(&other_threads, 1);
+	if (child->pid != child->tgid)
 		return 0;
 	to = bpf_task_storage_get(&procs, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!to) {
@@ -67,22 +76,27 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 		COUNT(no_storage);
 		return 0;
 	}
+	if (old_pid != task->pid)
+		first_gone = 1;
 	event.old_space = p->space;
 	p->space = new_space();
+	/* the held child's time until its first exec is ours, not the target's */
+	if (!event.old_space) {
+		t->in_ns = bpf_ktime_get_ns();
+		t->run_base_ns = t->out_run_ns = t->sampled_run_ns = task->se.sum_exec_runtime;
+	}
 	p->running = 1;
 	t->on_cpu = 1;
 	p->python.layout = 0;
 	p->python.tss_known = 0;
 	p->rss_known = 0;
 	p->rss_pending = 0;
+	p->rss_grown = 0;
 	t->cache.tstate = 0;
 	t->cache.next_scan_ns = 0;
 	t->block_id = 0;
 	__builtin_memset(t->place, 0, sizeof(t->place));
 	head_fill(&event.head, EVENT_EXEC, sizeof(event), task, p->space);
-	/* time on CPU counts from here; sum_exec_runtime may lag by a tick, but by the same for all of these */
-	t->in_ns = event.head.time_ns;
-	t->run_base_ns = t->out_run_ns = t->sampled_run_ns = task->se.sum_exec_runtime;
 	bpf_probe_read_kernel_str(event.path, sizeof(event.path), bprm->filename);
 	send(&event, sizeof(event), true);
 	return 0;
@@ -95,11 +109,22 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	struct proc_state *p = proc_of(task);
 	struct event_thread_exit thread = {};
 	struct event_exit event = {};
+	u64 run;
 
 	if (!t || !p)
 		return 0;
+	if (task->pid == first_tid)
+		first_gone = 1;
+	else
+		__sync_fetch_and_add(&other_threads, -1);
 	head_fill(&thread.head, EVENT_THREAD_EXIT, sizeof(thread), task, p->space);
-	thread.run_ns = task->se.sum_exec_runtime - t->run_base_ns;
+	/* sum_exec_runtime may lag behind by a tick, which is all that a short thread has run */
+	run = task->se.sum_exec_runtime;
+	if (t->on_cpu && t->out_run_ns + (thread.head.time_ns - t->in_ns) > run)
+		run = t->out_run_ns + (thread.head.time_ns - t->in_ns);
+	thread.run_ns = run - t->run_base_ns;
+	if (!all_cpus_period_ns && run > t->sampled_run_ns)
+		thread.unsampled_ns = run - t->sampled_run_ns;
 	send(&thread, sizeof(thread), false);
 	if (task->signal->live.counter > 0)
 		return 0;

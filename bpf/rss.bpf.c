@@ -2,7 +2,8 @@
 /*
  * Physical memory. The kernel announces each change of a process's page counters
  * (kmem:rss_stat); growth is added up, and the thread whose page made a batch full
- * is walked: its line is charged with the batch.
+ * is walked: its line is charged with the batch, a thousandth of what the process has grown
+ * by so far, so that one that gives back and takes again all the time pays little.
  *
  * The counters are per-CPU since 6.2, so what is read here lags by up to 32 pages
  * per CPU, and catches up: no page is lost or counted twice.
@@ -72,7 +73,8 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 	if (grown < 0)
 		return 0;
 	p->rss_pending += grown;
-	batch = (p->rss_last[0] + p->rss_last[1] + p->rss_last[3]) >> 10;
+	p->rss_grown += grown;
+	batch = p->rss_grown >> 10;
 	batch = batch < PAGES_BATCH_MIN ? PAGES_BATCH_MIN : batch > PAGES_BATCH_MAX ? PAGES_BATCH_MAX : batch;
 	if (p->rss_pending < batch)
 		return 0;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/config.h"
@@ -44,25 +45,44 @@ out:
 
 static int summarize(const struct config *config)
 {
+	const char *no_color = getenv("NO_COLOR");
+	bool terminal = isatty(STDOUT_FILENO);
+	struct winsize size;
 	const struct report_options options = {
 		.absolute = config->duration == DURATION_ABSOLUTE,
 		.trace = config->trace,
 		.top_n = config->top_n,
 		.threshold_percent = config->threshold_percent,
+		.color = terminal && !(no_color && *no_color),
+		.width = terminal && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ? size.ws_col : 0,
 	};
 	char problem[512];
 	int err = report_summarize(stdout, config->input, &options, problem);
 
-	if (!err && fflush(stdout)) {
-		snprintf(problem, sizeof(problem), "cannot write the summary: %s", strerror(errno));
-		err = -EIO;
-	}
+	if (err && !*problem)
+		snprintf(problem, sizeof(problem), "cannot write the summary: %s", strerror(-err));
 	return err ? exit_failed(-EIO, problem) : 0;
+}
+
+static void tell_stats(const struct stats_seen *seen, const char *path)
+{
+	char of[600] = "";
+
+	if (seen->programs > 1)
+		snprintf(of, sizeof(of), " of %zu scripts", seen->programs);
+	else if (*seen->program)
+		snprintf(of, sizeof(of), " of '%s'", seen->program);
+	if (seen->skipped)
+		log_warning("%zu unreadable .json file%s skipped", seen->skipped, seen->skipped > 1 ? "s" : "");
+	if (seen->programs > 1)
+		log_warning("a function counts as zero in the runs of other scripts: name one script's folder to keep them apart");
+	log_notice("%zu run%s%s: statistics in '%s'", seen->runs, seen->runs > 1 ? "s" : "", of, path);
 }
 
 static int stats(const struct config *config)
 {
-	const struct stats_options options = { .root = config->root, .metadata = config->metadata, .sort = config->sort };
+	struct stats_seen seen;
+	const struct stats_options options = { .root = config->root, .metadata = config->metadata, .sort = config->sort, .seen = &seen };
 	_cleanup_free_ char *text = NULL, *path = NULL;
 	char problem[512];
 	size_t size;
@@ -80,8 +100,15 @@ static int stats(const struct config *config)
 		log_error("cannot write '%s': %s", path, strerror(errno));
 		return 1;
 	}
-	log_notice("statistics in '%s'", path);
+	tell_stats(&seen, path);
 	return 0;
+}
+
+static int printed(int err)
+{
+	if (err)
+		log_error("cannot write to standard output: %s", strerror(-err));
+	return err ? 1 : 0;
 }
 
 static int run(const struct config *config, const struct identity *identity)
@@ -94,9 +121,9 @@ static int run(const struct config *config, const struct identity *identity)
 	case COMMAND_STATS:
 		return stats(config);
 	case COMMAND_VERSION:
-		return config_print_version(stdout, config) ? 1 : 0;
+		return printed(config_print_version(stdout, config));
 	case COMMAND_HELP:
-		return help_print(stdout, config->help_topic) ? 1 : 0;
+		return printed(help_print(stdout, config->help_topic));
 	}
 	return 1;
 }

@@ -216,7 +216,7 @@ int prepare_run(struct preparation *prep, const struct config *c, const struct i
 		.log_level = c->log_level,
 		.no_matplotlib = c->no_plots_matplotlib,
 		.no_plotly = c->no_plots_plotly,
-		.notebook = prep->is_notebook,
+		.notebook_dir = prep->is_notebook ? prep->entrypoint_dir : NULL,
 	};
 	struct strv argv = {};
 	int err = hook__create(id, &hook, &prep->hook_directory);

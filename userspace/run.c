@@ -12,12 +12,13 @@
 #include <unistd.h>
 
 #include "interps.h"
+#include "pacing.h"
 #include "spinner.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
-/* The ring buffer is emptied this often. */
-#define DRAIN_MS 50
+/* Without a call for it, the ring buffer is not emptied more often than this. */
+#define DRAIN_MIN_NS 25000000ULL
 /* Told to stop: this long the target may take to end by itself. */
 #define GRACE_NS 5000000000ULL
 /* A SIGINT that a program sent to us alone is passed on after this time. */
@@ -28,12 +29,15 @@ static volatile sig_atomic_t signal_interrupts, signal_sent, signal_terminate;
 
 static void on_signal(int number, siginfo_t *info, void *context)
 {
+	bool sent = info->si_code == SI_USER || info->si_code == SI_QUEUE;
+
 	if (number == SIGINT) {
 		signal_interrupts++;
-		signal_sent += info->si_code == SI_USER || info->si_code == SI_QUEUE;
-	} else {
+		signal_sent += sent;
+	} else if (number != SIGQUIT || sent) {
 		signal_terminate = number;
 	}
+	/* else Ctrl-\: the script got it as well, and what it does about it decides */
 }
 
 void run_catch_signals(void)
@@ -48,6 +52,8 @@ void run_catch_signals(void)
 		sigaction(SIGINT, &action, NULL);
 	if (!sigaction(SIGHUP, NULL, &old) && old.sa_handler != SIG_IGN)
 		sigaction(SIGHUP, &action, NULL);
+	if (!sigaction(SIGQUIT, NULL, &old) && old.sa_handler != SIG_IGN)
+		sigaction(SIGQUIT, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -63,6 +69,7 @@ struct run {
 	const struct run_options *options;
 	struct run_result *result;
 	struct interps *interps;
+	struct pacing pacing;
 	/* records of this drain that wait until all names in it are known */
 	char *queue;
 	size_t used, capacity;
@@ -70,6 +77,7 @@ struct run {
 	uint64_t start_ns;
 	uint64_t stop_ns;   /* told to stop at; 0: not */
 	bool passed_on;
+	bool idle;          /* the last drain found nothing */
 };
 
 static void enqueue(struct run *run, const struct event_header *record)
@@ -117,6 +125,10 @@ static void on_record(void *context, const struct event_header *record)
 		interps__exit(run->interps, record->pid);
 		enqueue(run, record);
 		break;
+	case EVENT_THREAD_EXIT:
+		pacing_thread_exit(&run->pacing, ((const struct event_thread_exit *)record)->run_ns);
+		enqueue(run, record);
+		break;
 	default:
 		enqueue(run, record);
 	}
@@ -125,7 +137,7 @@ static void on_record(void *context, const struct event_header *record)
 
 static void drain(struct run *run)
 {
-	capture__drain(run->options->capture, on_record, run);
+	run->idle = capture__drain(run->options->capture, on_record, run) == 0;
 	for (size_t at = 0; at < run->used;) {
 		const struct event_header *record = (const void *)(run->queue + at);
 
@@ -166,11 +178,14 @@ static bool handle_signals(struct run *run, uint64_t now)
 	return signal_interrupts >= 3 && now - run->stop_ns > GRACE_NS;
 }
 
-static int poll_ms(struct run *run, uint64_t now)
+static struct timespec sleep_time(struct run *run, uint64_t now)
 {
 	int ms = interps__poll(run->interps, now);
+	uint64_t ns = pacing_sleep_ns(&run->pacing, run->idle);
 
-	return ms < 0 || ms > DRAIN_MS ? DRAIN_MS : ms;
+	if (ms >= 0 && ms * 1000000ULL < ns)
+		ns = ms * 1000000ULL;
+	return (struct timespec){ .tv_nsec = ns };
 }
 
 static void follow(struct run *run)
@@ -178,22 +193,28 @@ static void follow(struct run *run)
 	const struct run_options *o = run->options;
 	uint64_t live_ns = o->config->live_s * 1e9, next_live = run->start_ns + live_ns, now = run->start_ns, drained = 0;
 	struct spinner spinner;
+	struct timespec sleep;
 	/* the end of the script wakes us as well */
 	_cleanup_close_ int pidfd = syscall(SYS_pidfd_open, launch__pid(o->launch), 0);
 	struct pollfd fds[] = { { .fd = capture__fd(o->capture), .events = POLLIN }, { .fd = pidfd, .events = POLLIN } };
 
 	spinner_init(&spinner, !o->config->quiet && !o->config->live_s, launch__pid(o->launch));
+	pacing_init(&run->pacing, o->capture, o->config->rate_hz, now);
 	while (!(run->result->ended = launch__poll(o->launch, &run->result->status, &run->result->usage) != 0)) {
-		int ready = poll(fds, 2, poll_ms(run, now));
+		int ready;
 
+		sleep = sleep_time(run, now);
+		ready = ppoll(fds, 2, &sleep, NULL);
 		now = now_ns(CLOCK_MONOTONIC);
-		if (ready > 0 || now - drained >= DRAIN_MS * 1000000ULL / 2) {
+		if (ready > 0 || now - drained >= DRAIN_MIN_NS) {
 			drain(run);
 			drained = now;
 		}
+		pacing_step(&run->pacing, now);
 		if (handle_signals(run, now))
 			break;
-		spinner_update(&spinner, now - run->start_ns, builder__samples(o->builder));
+		if (!run->result->interrupted)
+			spinner_update(&spinner, now - run->start_ns, builder__samples(o->builder));
 		if (live_ns && now >= next_live) {
 			o->live(o->live_context, now - run->start_ns);
 			next_live += live_ns;

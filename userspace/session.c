@@ -70,20 +70,6 @@ static void describe_end(struct strings *strings, struct profile *profile, const
 	profile->ended_how = strings__intern(strings, text);
 }
 
-/* Exact time on CPU less what the samples add up to: of threads that ended before or between their ticks. */
-static uint64_t unsampled_ns(const struct profile *p)
-{
-	uint64_t run = 0, sampled = 0;
-
-	for (size_t i = 0; i < p->n_processes; i++) {
-		if (!p->processes[i].end_ns)
-			continue;
-		run += p->processes[i].run_ns;
-		sampled += times_cpu(&p->processes[i].times);
-	}
-	return run > sampled ? run - sampled : 0;
-}
-
 static void fill_facts(struct session *s, struct strings *strings, struct profile *p, const struct run_result *r)
 {
 	const struct config *c = s->config;
@@ -110,7 +96,6 @@ static void fill_facts(struct session *s, struct strings *strings, struct profil
 	p->losses[LOSS_DROPPED_RECORDS] += r->losses.dropped;
 	p->losses[LOSS_BAD_RECORDS] += r->losses.bad;
 	p->losses[LOSS_MISSED_TICKS] += r->losses.busy;
-	p->unsampled_ns = unsampled_ns(p);
 	describe_end(strings, p, r);
 	prepare_logs(&s->prep, p);
 }
@@ -176,6 +161,8 @@ static int show_summary(struct session *s, const struct profile *profile)
 		return 0;
 	options.color = isatty(STDOUT_FILENO) && !(no_color && *no_color);
 	options.width = isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ? size.ws_col : 0;
+	/* the script may have left its last line open */
+	fputc('\n', stdout);
 	err = report_summary(stdout, profile, &options);
 	if (fflush(stdout) || err)
 		return err ? err : -errno;
@@ -214,6 +201,8 @@ static int finish(struct session *s, struct strings *strings, struct builder *bu
 	/* each file is opened with the user's rights by outputs__write() */
 	err = write_files(s, profile, run);
 	shown = show_summary(s, profile);
+	if (shown && shown != -EPIPE)
+		log_error("cannot write the summary: %s", strerror(-shown));
 	if (!err && !s->config->quiet && shown != -EPIPE)
 		log_notice("reports in '%s'", outputs__path(s->prep.outputs));
 	profile__free(profile);
@@ -290,8 +279,22 @@ static int write_stats(FILE *out, const void *arg)
 	return err;
 }
 
+/* Each run reads the same input. A pipe can be read only once. */
+static void rewind_input(int run, off_t start)
+{
+	struct stat st;
+
+	if (!run)
+		return;
+	if (start >= 0)
+		lseek(STDIN_FILENO, start, SEEK_SET);
+	else if (run == 1 && !fstat(STDIN_FILENO, &st) && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)))
+		log_warning("with --repeat, only the first run gets what is piped into it; give it a file");
+}
+
 static int run_all(struct session *s, struct launch **launches)
 {
+	off_t input = lseek(STDIN_FILENO, 0, SEEK_CUR);
 	int exit_status = 0, err = 0, run;
 
 	for (run = 0; run < s->config->repeat && !err; run++) {
@@ -306,6 +309,7 @@ static int run_all(struct session *s, struct launch **launches)
 			}
 			launch = own;
 		}
+		rewind_input(run, input);
 		err = prepare_run(&s->prep, s->config, s->identity);
 		if (!err)
 			err = run_once(s, launch, run, &exit_status);

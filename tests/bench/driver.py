@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """driver.py SCRIPT LOOPS RECORD [ARGUMENT...]: runs a benchmark script as __main__, and writes to RECORD when it began and ended
-(monotonic clock, which all processes share), what CPU time that took, and which process it was."""
+(monotonic clock, which all processes share), what CPU time that took, and how often it was switched away from."""
 
 import json
 import os
+import resource
 import runpy
 import sys
 import time
+
+
+def switches():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_nvcsw + usage.ru_nivcsw
 
 
 def main():
@@ -17,11 +23,12 @@ def main():
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "fake"))
     sys.path.insert(0, os.path.dirname(script))
     sys.argv = [script] + sys.argv[4:]
+    before = switches()
     begin, cpu = time.monotonic(), time.process_time()
     runpy.run_path(script, run_name="__main__")
     cpu, end = time.process_time() - cpu, time.monotonic()
     with open(record, "w") as f:
-        json.dump({"begin": begin, "end": end, "cpu": cpu}, f)
+        json.dump({"begin": begin, "end": end, "cpu": cpu, "switches": switches() - before}, f)
 
 
 main()

@@ -17,6 +17,15 @@ def test_shares(project, python, full, share):
     assert_shares({name: functions[name].cpu for name in truth}, truth, points=1.5)
 
 
+@pytest.mark.parametrize("length", [1000, 2000])
+def test_shares_of_a_program_that_repeats_itself(project, python, full, length):
+    """Rounds of a whole number of timer periods must not keep step with it."""
+    result = project.profile("shares.py", "--share", 25, "--round-us", length, "--seconds", 10 if full else 3, python=python).check()
+    functions = result.functions("shares.py")
+    truth = result.truth["seconds"]
+    assert_shares({name: functions[name].cpu for name in truth}, truth, points=1.5)
+
+
 def test_columns(project, python, full):
     """Python, builtin, numpy, kernel, sleep: each line's seconds, each in its own column."""
     result = project.profile("columns.py", 2 if full else 1, python=python).check()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tolerance import assert_seconds
+from tolerance import assert_seconds, assert_shares
 
 
 @pytest.mark.parametrize("way", ["fork", "mp_fork", "mp_spawn", "subprocess", "exec"])
@@ -34,6 +34,16 @@ def test_threads(project, python):
     result = project.profile("threads.py", "200", "100000", python=python).check()
     assert_seconds(result.functions("threads.py")["work"].cpu, result.truth["seconds"], "work")
     assert result.details["processes"][0]["threads"] == result.truth["threads"]
+
+
+def test_short_threads(project, python):
+    """Threads that end within a period of the timer get their time and their shares."""
+    result = project.profile("short_threads.py", 3, python=python).check()
+    functions, truth = result.functions("short_threads.py"), result.truth["seconds"]
+    seen = {name: functions[name].cpu for name in truth}
+    assert_shares(seen, truth, points=1.5)
+    assert_seconds(sum(seen.values()), sum(truth.values()), "both", relative=0.1)
+    assert result.details["unsampled_s"] <= 0.05
 
 
 def test_deep(project, python):

@@ -46,7 +46,7 @@ def test_notebook(project, python):
 
 
 def test_refused_magics(project):
-    for bad in ("!rm -rf /tmp/x", "%run other.py", "%%bash\necho x", "files = !ls", "x = %who"):
+    for bad in ("!rm -rf /tmp/x", "%run other.py", "%%bash\necho x", "files = !ls", "x = %who", "x = await f()"):
         project.write("bad.ipynb", notebook(("code", "print('first')"), ("markdown", "x"), ("code", bad if bad.startswith("%%") else "y = 1\n" + bad)))
         result = project.profile("bad.ipynb")
         assert result.returncode in (1, 2), (bad, result.text())
@@ -58,6 +58,14 @@ def test_broken_notebook(project):
     project.write("broken.ipynb", '{"cells": [')
     result = project.profile("broken.ipynb")
     assert result.returncode in (1, 2) and "broken.ipynb" in result.stderr, result.text()
+
+
+def test_imports(project):
+    """A module beside the notebook is found, as in IPython, from wherever it is profiled."""
+    project.write("books/helper.py", "def answer():\n    return 42\n")
+    project.write("books/import.ipynb", notebook(("code", "import helper"), ("code", "print(helper.answer())")))
+    result = project.profile("books/import.ipynb").check()
+    assert result.stdout.startswith("42\n"), result.text()
 
 
 def test_display(project):

@@ -201,19 +201,38 @@ def test_repeat_and_stats(project):
         document = json.loads(result.read(run + ".json"))
         assert not schema.problems(document)
         function = [row for file in document["files"].values() for row in file["functions"] if row["line"] == "indirect"][0]
-        users.append((function["n_cpu_percent_python"] + function["n_cpu_percent_c"]) / 100 * document["elapsed_time_sec"])
+        whole = json.loads(result.read(run.replace("results", "details") + ".json"))["whole"]
+        users.append((function["n_cpu_percent_python"] + function["n_cpu_percent_c"]) / 100 * sum(whole.values()))
     stats = json.loads(result.read("function_stats.json"))
     entry = stats["shares.py:indirect"]
     assert entry["count"] == 3
     assert entry["user"]["avg"] == pytest.approx(statistics.mean(users), rel=0.02)
-    assert entry["user"]["std"] == pytest.approx(statistics.stdev(users), rel=0.1, abs=0.002)
+    assert entry["user"]["std"] == pytest.approx(statistics.stdev(users), rel=0.02, abs=0.0001)
     assert set(entry) == {"user", "system", "memory", "count"}
     assert "utc_time" in stats["metadata"]
     order = [value["user"]["avg"] for name, value in stats.items() if name != "metadata"]
     assert order == sorted(order, reverse=True)
     again = project.run("stats", result.folder, "-o", "mine.json")
     assert again.returncode == 0, again.text()
+    assert again.stderr == "fixingahole: 3 runs of 'shares.py': statistics in '%s/mine.json'\n" % os.path.abspath(result.folder), again.text()
     assert json.loads(result.read("mine.json"))["shares.py:indirect"] == entry
+    project.write("performance/other/profile_results.json", '{"files": {}, "elapsed_time_sec": 1, "program": "/other.py"}')
+    project.write("performance/other/broken.json", "{")
+    several = project.run("stats", project.path("performance"))
+    assert several.returncode == 0 and "4 runs of 2 scripts: " in several.stderr, several.text()
+    assert "1 unreadable .json file skipped" in several.stderr and "counts as zero" in several.stderr, several.text()
+
+
+def test_repeat_reads_again(project):
+    """Every run gets the whole of an input file; of a pipe only the first does, which is said."""
+    script = project.write("count.py", "import sys\nprint('got', len(sys.stdin.read()))\n")
+    command = ["profile", "-q", "-r", "2", "--python", "/usr/bin/python3", script]
+    with open(project.write("data", "x" * 1000)) as file:
+        os.lseek(file.fileno(), 100, os.SEEK_SET)
+        code, stdout, stderr = project.finish(project.start(*command, stdin=file))
+    assert code == 0 and stdout == "got 900\ngot 900\n" and "--repeat" not in stderr, (code, stdout, stderr)
+    piped = project.run(*command, stdin="x" * 50)
+    assert piped.stdout == "got 50\ngot 0\n" and "only the first run" in piped.stderr, piped.text()
 
 
 def test_stats_in_git(project):
@@ -225,6 +244,20 @@ def test_stats_in_git(project):
     assert run.returncode == 0, run.text()
     metadata = json.loads(result.read("mine.json"))["metadata"]
     assert metadata["commit"].startswith(commit[:7]) and metadata["branch"] == "trunk"
+
+
+def test_full_output(project):
+    """What cannot be printed is said in one line."""
+    profile = project.write("profile.json", '{"files": {}, "elapsed_time_sec": 1}')
+    for words in (["--help"], ["--version"], ["summarize", profile]):
+        with open("/dev/full", "w") as full:
+            process = project.start(*words, stdout=full)
+            code, _, stderr = project.finish(process)
+        assert code == 1 and re.fullmatch(r"fixingahole: cannot write .*: No space left on device\n", stderr), (words, code, stderr)
+    silent = project.write("silent.py", "")
+    with open("/dev/full", "w") as full:
+        code, _, stderr = project.finish(project.start("profile", "--python", "/usr/bin/python3", silent, stdout=full))
+    assert code == 1 and "cannot write the summary: No space left on device" in stderr, (code, stderr)
 
 
 def test_summarize(project):

@@ -3,7 +3,9 @@
 
 import json
 import os
+import pty
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -91,6 +93,26 @@ def test_interrupt(project):
     assert "KeyboardInterrupt" in stderr
     assert "Finished in" in stdout
     assert os.path.getsize(os.path.join(project.folders()[-1], "profile_results.json")) > 100
+
+
+def test_quit(project):
+    """Ctrl-\\ on a terminal ends the script, not the report."""
+    script = project.write("loop.py", "import time\nopen('ready', 'w').close()\nwhile True:\n    time.sleep(0.01)\n")
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(project.folder)
+        os.execve(project.binary, [project.binary, "profile", "--python", "/usr/bin/python3", script], project.environment())
+    wait_for(lambda: os.path.exists(project.path("ready")), "the script")
+    os.write(terminal, b"\x1c")
+    said = b""
+    try:
+        while True:
+            said += os.read(terminal, 65536)
+    except OSError:  # the other end is closed
+        pass
+    status = os.waitpid(pid, 0)[1]
+    assert os.WIFEXITED(status) and os.WEXITSTATUS(status) == 128 + signal.SIGQUIT, (status, said)
+    assert b"ended by signal 3" in said and b"Finished in" in said, said
 
 
 def test_interrupt_survived(project):
@@ -209,3 +231,20 @@ def test_missing_interpreter(project):
     assert result.returncode in (1, 2)
     assert "/nowhere/python3" in result.stderr and len(result.stderr.splitlines()) <= 2
     assert result.folder is None
+
+
+def test_leftovers_of_killed_profilers_go(project):
+    """A profiler killed before its script started leaves a folder, which the next one removes; others' folders stay."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    folders = ["/dev/shm/fixingahole-%d-e2etst" % pid for pid in (dead.pid, os.getpid())]
+    try:
+        for folder in folders:
+            os.mkdir(folder)
+            open(folder + "/sitecustomize.py", "w").close()
+            os.utime(folder, (0, 0))
+        project.profile("hello.py").check()
+        assert [os.path.exists(folder) for folder in folders] == [False, True]
+    finally:
+        for folder in folders:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -54,7 +54,7 @@ class Box:
         env.update(more)
         return env
 
-    def hook(self, pythonpath=None, level=20, matplotlib=False, plotly=False, notebook=False, logs=None):
+    def hook(self, pythonpath=None, level=20, matplotlib=False, plotly=False, notebook=None, logs=None):
         """As hook.c writes it; tests/unit/test_script.c checks that."""
         directory = pathlib.Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
         texts = {}
@@ -63,7 +63,7 @@ class Box:
                 texts[name] = file.read()
         wanted = {"logging"} | ({"matplotlib.pyplot"} if matplotlib else set()) | ({"plotly.io._renderers", "plotly.offline.offline"} if plotly else set())
         values = (("PYTHONPATH", None if pythonpath is None else os.fsencode(pythonpath)), ("LOGS", os.fsencode(logs or str(self.logs))),
-                  ("LEVEL", level), ("WANTED", wanted), ("NOTEBOOK", notebook), ("PARTS", {name: texts[name] for name in texts if name != "sitecustomize"}))
+                  ("LEVEL", level), ("WANTED", wanted), ("NOTEBOOK", notebook and os.fsencode(notebook)), ("PARTS", {name: texts[name] for name in texts if name != "sitecustomize"}))
         constants = "".join("%s = %r\n" % pair for pair in values)
         (directory / "sitecustomize.py").write_bytes(constants.encode("ascii") + texts["sitecustomize"])
         (directory / "__pycache__").write_text("")
@@ -376,9 +376,19 @@ def test_shadowed_logging(box, python):
 
 def test_display(box, python):
     script = box.put("x.py", "display('a', 1, kind='x')\ntry:\n    get_ipython\nexcept NameError:\n    print('none')\n")
-    done = box.run(python, script, hook=box.hook(notebook=True))
+    done = box.run(python, script, hook=box.hook(notebook=str(box.folder)))
     assert done.stdout == b"a 1\nnone\n"
     assert box.run(python, script, hook=box.hook()).returncode == 1
+
+
+def test_notebooks_folder(box, python):
+    """Modules beside the notebook are found, those beside the copy that runs (where the log is, too) are not."""
+    box.put("books/beside.py", "print('beside the notebook')\n")
+    box.put("beside.py", "print('beside the copy')\n")
+    box.put("copy.py", "print('in place of the library')\n")
+    script = box.put("x.py", "import sys\nfinders = len(sys.meta_path)\nimport beside, copy\nprint(sys.path[0], finders - len(sys.meta_path), hasattr(copy, 'deepcopy'))\n")
+    done = box.run(python, script, hook=box.hook(notebook=str(box.folder / "books")))
+    assert done.stdout.decode() == "beside the notebook\n%s/books 1 True\n" % box.folder, done.stderr
 
 
 MATPLOTLIB = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo: a little of everything that a numerical script does. About ten seconds on a slow machine; `advanced.py 0.2` does a fifth."""
+"""The demo: a little of everything that a numerical script does. About ten seconds; `advanced.py 0.2` does a fifth."""
 
 import json
 import logging
@@ -90,12 +90,12 @@ def data_serialization(records):
 
 def main(scale=1.0):
     results = {
-        "matrices": [matrix_operations(int(size * scale ** 0.4)) for size in (200, 400, 600)],
-        "monte carlo": monte_carlo_simulation(int(8e6 * scale)),
-        "statistics": statistical_analysis(int(5e6 * scale)),
-        "fourier": fourier_analysis(int(6e6 * scale)),
-        "recursion": recursive_computation(int(30 + 5 * np.log10(scale))),
-        "serialization": [data_serialization(int(2500 * scale)) for _ in range(3)],
+        "matrices": [matrix_operations(int(size * scale ** 0.4)) for size in (250, 500, 750)],
+        "monte carlo": monte_carlo_simulation(int(15e6 * scale)),
+        "statistics": statistical_analysis(int(9e6 * scale)),
+        "fourier": fourier_analysis(int(11e6 * scale)),
+        "recursion": recursive_computation(int(34 + 5 * np.log10(scale))),
+        "serialization": [data_serialization(int(6000 * scale)) for _ in range(3)],
     }
     print(json.dumps(results, indent=2, sort_keys=True))
 

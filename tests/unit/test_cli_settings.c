@@ -197,14 +197,14 @@ static void test_wrong_values_name_their_source(void **state)
 
 	cli_make("plain", "");
 	cli_refused("--version", ENVIRONMENT("FIXINGAHOLE_ROOT=nowhere"), "FIXINGAHOLE_ROOT: no such directory: 'nowhere'");
-	cli_refused("--version", ENVIRONMENT("FIXINGAHOLE_ROOT=plain"), "FIXINGAHOLE_ROOT: no such directory: 'plain'");
+	cli_refused("--version", ENVIRONMENT("FIXINGAHOLE_ROOT=plain"), "FIXINGAHOLE_ROOT: not a directory: 'plain'");
 	cli_refused("--version", ENVIRONMENT("FIXINGAHOLE_ROOT="), "FIXINGAHOLE_ROOT: must not be empty");
-	cli_refused("--version", ENVIRONMENT("FIXINGAHOLE_OUTPUT=plain"), "FIXINGAHOLE_OUTPUT: no such directory");
+	cli_refused("--version", ENVIRONMENT("FIXINGAHOLE_OUTPUT=plain"), "FIXINGAHOLE_OUTPUT: not a directory: 'plain'");
 	cli_refused("--version", ENVIRONMENT("FIXINGAHOLE_OUTPUT=plain/x"), "FIXINGAHOLE_OUTPUT: no such directory");
-	cli_refused("--version", ENVIRONMENT("FIXINGAHOLE_IGNORE=sub:plain"), "FIXINGAHOLE_IGNORE: no such directory: 'plain'");
+	cli_refused("--version", ENVIRONMENT("FIXINGAHOLE_IGNORE=sub:plain"), "FIXINGAHOLE_IGNORE: not a directory: 'plain'");
 	cli_refused("--version", ENVIRONMENT("FIXINGAHOLE_DURATION=abs"), "FIXINGAHOLE_DURATION: must be 'relative' or 'absolute', not 'abs'");
-	cli_refused("profile sub/deep/a.py -o plain", NONE, "--output-directory: no such directory: 'plain'");
-	cli_refused("profile sub/deep/a.py -i plain", NONE, "--ignore: no such directory: 'plain'");
+	cli_refused("profile sub/deep/a.py -o plain", NONE, "--output-directory: not a directory: 'plain'");
+	cli_refused("profile sub/deep/a.py -i plain", NONE, "--ignore: not a directory: 'plain'");
 
 	cli_make("pyproject.toml", "[tool.fixingahole]\n\nduration = 'abs'\n");
 	snprintf(said, sizeof(said), "%s, line 3: duration: must be", cli_path("pyproject.toml"));

@@ -210,9 +210,31 @@ static void test_python_stays(void **state)
 	untouched("# what?\nx = 1  # really?");
 	untouched("print('what?')");
 	untouched("x %= 3\nx = a % b\ny = a != b\nz = x == (1) != 2");
-	untouched("f(x='%d' % 1, y={'a': [1]})\nawait g()");
+	untouched("f(x='%d' % 1, y={'a': [1]})\ng()");
 	untouched("x = 'it''s'\ny = \"'\"");
 	untouched("s = \"'''\"\nt = 1");
+}
+
+/* A script has no event loop that could run these; those inside functions are none of our business. */
+static void test_await(void **state)
+{
+	refuses("import x\nawait g()", "cell 1, line 2: 'await g()' awaits outside of a function");
+	refuses("y = f(1, await g())", "cell 1, line 1: 'y = f(1, await g())' awaits");
+	refuses("y = [\n  1,\n  await g()]", "cell 1, line 3: 'await g()]' awaits");
+	refuses("async with a as b:\n    pass", "cell 1, line 1: 'async with a as b:' awaits");
+	refuses("if x:\n\tasync for a in b: pass", "cell 1, line 2: 'async for a in b: pass' awaits");
+	refuses("x = [a async for a in b]", "cell 1, line 1: 'x = [a async for a in b]' awaits");
+	refuses("f({a async for a in b})", "cell 1, line 1: 'f({a async for a in b})' awaits");
+	refuses("%time await g()", "cell 1, line 1: '%time await g()' awaits");
+	refuses("async def f():\n    await g()\nawait f()", "cell 1, line 3: 'await f()' awaits");
+	refuses("if x:\n    async def f(): await g()\n    await f()", "cell 1, line 3: 'await f()' awaits");
+	refuses("def f(): pass\nx = 1; await y", "cell 1, line 2: 'x = 1; await y' awaits");
+	untouched("async def f(a,\nb=1):\n    await g()\n# comment\n    async with a:\n\n        return [x async for x in y]\nx = f(1)");
+	untouched("class A:\n\tasync  def f(self):\n\t\tawait g()\n\tdef h(self):\n\t\tasync def i(): await j()\n\t\tawait x");
+	untouched("async def f():\n    s = '''\nx\n'''\n    await g(\n1)");
+	untouched("g = (a async for a in b)\nh = f([1], (a async\n  for a in b))");
+	untouched("x = 'await y'  # await\nawaited = asynchronous = 1\nx.awaits(a_await)");
+	accepts("async def f():\n    %time await g()", "async def f():\n    await g()\n");
 }
 
 /* A string that does not end is Python's to complain about, and hides nothing that follows. */
@@ -248,6 +270,7 @@ int main(void)
 		cmocka_unit_test(test_notices),
 		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_python_stays),
+		cmocka_unit_test(test_await),
 		cmocka_unit_test(test_unfinished_string),
 		cmocka_unit_test(test_future),
 	};

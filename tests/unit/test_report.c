@@ -167,6 +167,21 @@ static void test_summary_absolute(void **state)
 	assert_contains(text, "\nserialize, (7.000s)\n");
 }
 
+/* Rules, and the dots of the tree, end where the terminal does. */
+static void test_summary_narrow(void **state)
+{
+	struct profile profile = advanced_profile();
+	struct report_options options = plain;
+	_cleanup_free_ char *text = NULL;
+
+	options.width = 37;
+	text = written(report_summary, &profile, &options);
+	assert_contains(text, "\nProfile Summary\n=====================================\n");
+	assert_contains(text, "\nTop 2 Functions by RSS:\n-------------------------------------\n");
+	assert_contains(text, "\n      ├─ serialize....75.20% ( 77 MB)\n      └─ fourier......16.12% (610 MB)\n\n\n=====================================\n");
+	assert_contains(text, "\nStack Trace Summary\n=====================================\n");
+}
+
 /* Waits that would read "0.00 s" are no rows, and where nothing else is left there is no heading. */
 static void test_short_waits(void **state)
 {
@@ -286,6 +301,27 @@ static void test_results_absolute_and_narrow(void **state)
 	assert_contains(text, "  serialize (line 12): 4.000s Python, 2.500s native, 0.500s system, 77 MB RSS\n");
 }
 
+/* What is worth a cell, but less than 0.01 s, is not "0.00s". */
+static void test_results_absolute_and_short(void **state)
+{
+	struct profile profile = advanced_profile();
+	struct report_options options = plain;
+	struct profile_line lines[] = {
+		{.lineno = 1, .m = {.times = {.python_ns = 5 * MS, .native_ns = 4 * MS, .waiting_ns = 4 * MS}}},
+		{.lineno = 2, .m = {.times = {.native_ns = 3 * MS}}},
+	};
+	struct profile_file file = {.path = "/r/x.py", .display = "/r/x.py", .m = {.times = {.python_ns = 100 * MS}}, .lines = lines, .n_lines = 2};
+	_cleanup_free_ char *text = NULL;
+
+	options.absolute = true;
+	profile.files = &file;
+	profile.n_files = 1;
+	profile.whole = (struct times){.python_ns = 400 * MS};
+	text = written(report_results, &profile, &options);
+	assert_contains(text, "    1 │ 0.01s │  <5ms │ <5ms  │       │");
+	assert_lacks(text, "\n    2 ");
+}
+
 /* A file without its text, and small files together: nothing gets lost from 100 %. */
 static void test_results_rest(void **state)
 {
@@ -331,6 +367,16 @@ static void test_nothing_measured(void **state)
 		assert_lacks(text, "nan");
 		assert_lacks(text, "inf ");
 	}
+	free(summary);
+	profile.cpu_samples = 1;
+	summary = written(report_summary, &profile, &plain);
+	assert_contains(summary, "Only 1 CPU sample: the shares");
+	/* stacks, but of no function that is listed: no gap where they would be */
+	free(summary);
+	profile.stacks = advanced_stacks;
+	profile.n_stacks = COUNT(advanced_stacks);
+	summary = written(report_summary, &profile, &plain);
+	assert_contains(summary, "=====\n\n\nSamples: ");
 }
 
 /* A notebook: its own path, and cell:line wherever a line is named. */
@@ -477,11 +523,13 @@ int main(void)
 		cmocka_unit_test(test_summary_absolute),
 		cmocka_unit_test(test_short_waits),
 		cmocka_unit_test(test_summed_over_processes),
+		cmocka_unit_test(test_summary_narrow),
 		cmocka_unit_test(test_summary_color),
 		cmocka_unit_test(test_summary_limits),
 		cmocka_unit_test(test_how_it_ended),
 		cmocka_unit_test(test_results),
 		cmocka_unit_test(test_results_absolute_and_narrow),
+		cmocka_unit_test(test_results_absolute_and_short),
 		cmocka_unit_test(test_results_rest),
 		cmocka_unit_test(test_nothing_measured),
 		cmocka_unit_test(test_notebook),

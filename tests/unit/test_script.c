@@ -257,7 +257,7 @@ static void test_hook(void **state)
 	struct fixture *f = *state;
 	struct hook_options options = { .logs_path = "/a 'b'\n\\\xff.log", .log_level = 20, .no_plotly = true };
 	static const char wanted[] = "PYTHONPATH = b'/x:/\\x27y'\nLOGS = b'/a \\x27b\\x27\\x0a\\x5c\\xff.log'\nLEVEL = 20\n"
-				     "WANTED = {'logging', 'plotly.io._renderers', 'plotly.offline.offline'}\nNOTEBOOK = False\nPARTS = {'watch': b'# SPDX";
+				     "WANTED = {'logging', 'plotly.io._renderers', 'plotly.offline.offline'}\nNOTEBOOK = None\nPARTS = {'watch': b'# SPDX";
 	char path[PATH_MAX], text[512] = {}, *directory;
 	struct stat st;
 	int fd;

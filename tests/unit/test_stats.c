@@ -122,6 +122,31 @@ static void test_one_run_and_order(void **state)
 	cJSON_Delete(json);
 }
 
+#define PROGRAM(path) "{\"elapsed_time_sec\": 1, \"files\": {}, \"program\": \"" path "\"}"
+
+/* What the user is told: how many runs of what, and what could not be read. */
+static void test_seen(void **state)
+{
+	struct stats_seen seen;
+	struct stats_options options = {.root = root, .seen = &seen};
+
+	put("profile_results.json", PROGRAM("/w/re\\u001bport.py"));
+	put("profile_results_1.json", PROGRAM("/w/re\\u001bport.py"));
+	put("other.json", "{\"a\": 1}");
+	put("broken.json", "{");
+	put("half.json", "{\"elapsed_time_sec\": 1, \"files\": []");
+	cJSON_Delete(stats(&options));
+	assert_int_equal(seen.runs, 2);
+	assert_int_equal(seen.programs, 1);
+	assert_string_equal(seen.program, "re\\x1bport.py");
+	assert_int_equal(seen.skipped, 2);
+	put("mine.json", PROGRAM("/w/elsewhere/re\\u001bport.py"));
+	cJSON_Delete(stats(&options));
+	assert_int_equal(seen.runs, 3);
+	assert_int_equal(seen.programs, 2);
+	assert_string_equal(seen.program, "");
+}
+
 static void test_refusals(void **state)
 {
 	struct stats_options options = {.root = root};
@@ -254,8 +279,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_runs, setup, teardown),
-cmocka_unit_test_setup_teardown(test_whole_from_details, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_whole_from_details, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_one_run_and_order, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_seen, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_refusals, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_metadata, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_metadata_of_a_user, setup, teardown),

@@ -54,6 +54,7 @@ static void refuse(const char *json, const char *expected)
 	assert_null(strchr(problem, '\n'));
 	if (!strstr(problem, expected))
 		fail_msg("'%s' is missing in '%s'", expected, problem);
+	assert_non_null(strstr(problem, path));
 }
 
 /* What we write can be read back, and says the same. */

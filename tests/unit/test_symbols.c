@@ -14,14 +14,14 @@
 #define CODE 0x1000
 
 /* Stands for the process: what it was asked, and what it answers. */
-static struct { int calls, result; uint32_t fingerprint; const char *name; } process;
+static struct { int calls, result; pid_t only; uint32_t fingerprint; const char *name; } process;
 
 static int read_process(pid_t pid, const struct py_layout *layout, uint64_t address, uint32_t fingerprint, struct code_object *out)
 {
 	process.calls++;
 	process.fingerprint = fingerprint;
-	if (process.result)
-		return process.result;
+	if (process.result || (process.only && process.only != pid))
+		return process.result ? process.result : -ESRCH;
 	*out = (struct code_object){ .name = strdup(process.name), .filename = strdup(FILE_NAME), .linetable = malloc(2), .linetable_size = 2, .firstlineno = 30, .fingerprint = fingerprint };
 	out->linetable[0] = 0;
 	out->linetable[1] = 5;
@@ -180,6 +180,27 @@ static void what_the_walker_did_not_send_is_read_from_the_process(void **state)
 	replay_release(&r);
 }
 
+static void a_child_that_is_gone_is_named_from_its_parent(void **state)
+{
+	struct replay r;
+	struct maker m = start(&r, read_process), child = m;
+	uint32_t line;
+
+	maker_fork(&child, m.pid + 1, m.space + 1);
+	process.name = "from the parent";
+	process.only = m.pid;
+	maker_code(&child, CODE, MAKER_FINGERPRINT, 3);
+	assert_string_equal(look(&child, CODE, 0, &line)->function, "from the parent");
+	assert_int_equal(process.calls, 2);
+	/* a program of its own has nothing of it */
+	child.space++;
+	maker_exec(&child, child.space - 1, "/bin/python3");
+	maker_interp(&child);
+	assert_null(look(&child, CODE + 1, 0, &line));
+	assert_int_equal(process.calls, 3);
+	replay_release(&r);
+}
+
 static void a_process_that_does_not_answer_is_asked_once(void **state)
 {
 	struct replay r;
@@ -308,6 +329,7 @@ int main(void)
 		cmocka_unit_test(equal_functions_are_one_symbol),
 		cmocka_unit_test(many_symbols_and_spaces_are_found_again),
 		cmocka_unit_test(what_the_walker_did_not_send_is_read_from_the_process),
+		cmocka_unit_test(a_child_that_is_gone_is_named_from_its_parent),
 		cmocka_unit_test(a_process_that_does_not_answer_is_asked_once),
 		cmocka_unit_test(names_of_every_width_become_utf8),
 		cmocka_unit_test(time_is_split_by_the_innermost_address),

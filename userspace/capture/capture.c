@@ -4,7 +4,6 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
-#include <linux/perf_event.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "bpf/shared.h"
+#include "capture/timers.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -27,7 +27,7 @@ struct capture {
 	struct fixingahole_bpf *skeleton;
 	struct ring_buffer *ring;
 	struct capture_options options;
-	struct bpf_link *timer;
+	struct timers timers;
 	struct py_layout layouts[PY_MAX_LAYOUTS];
 	unsigned int n_layouts;
 	uint64_t bad;
@@ -136,6 +136,7 @@ int capture__open(struct capture **out, const struct capture_options *options, c
 	if (!c)
 		return -ENOMEM;
 	c->options = *options;
+	c->timers = (struct timers)TIMERS_INIT;
 	err = load(c, problem);
 	if (err) {
 		capture__free(c);
@@ -145,28 +146,12 @@ int capture__open(struct capture **out, const struct capture_options *options, c
 	return 0;
 }
 
-static int open_timer(pid_t pid, int rate_hz)
-{
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_SOFTWARE,
-		.size = sizeof(attr),
-		.config = PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = 1000000000ULL / rate_hz,
-		.disabled = 1,
-		.inherit = 1,
-		.enable_on_exec = 1,
-	};
-	int fd = syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
 int capture__follow(struct capture *c, pid_t pid, char problem[512])
 {
 	struct bpf_program *program = c->options.empty ? c->skeleton->progs.cpu_empty : c->skeleton->progs.cpu_sample;
 	_cleanup_free_ void *empty = NULL;
 	_cleanup_close_ int pidfd = -1;
-	int timer, err;
+	int err;
 
 	if (!c->options.empty) {
 		pidfd = syscall(SYS_pidfd_open, pid, 0);
@@ -176,17 +161,25 @@ int capture__follow(struct capture *c, pid_t pid, char problem[512])
 		err = bpf_map_update_elem(bpf_map__fd(c->skeleton->maps.threads), &pidfd, empty, BPF_ANY);
 		if (err)
 			return describe(problem, err, "follow the target process");
+		c->skeleton->bss->first_tid = pid;
 	}
-	timer = open_timer(pid, c->options.rate_hz);
-	if (timer < 0)
-		return describe(problem, timer, "open a timer on the target");
-	c->timer = bpf_program__attach_perf_event(program, timer);
-	if (!c->timer) {
-		err = -errno;
-		close(timer);
-		return describe(problem, err, "attach to the target's timer");
-	}
-	return 0;
+	err = timers__open(&c->timers, pid, c->options.rate_hz, bpf_program__fd(program), c->options.empty);
+	return err ? describe(problem, err, "put a timer on the target") : 0;
+}
+
+void capture__shift(struct capture *c, uint64_t now_ns)
+{
+	const struct fixingahole_bpf__bss *state = c->skeleton->bss;
+
+	timers__shift(&c->timers, now_ns, !state->first_gone && !state->other_threads);
+}
+
+bool capture__all_cpus(struct capture *c, bool on)
+{
+	if (!timers__all_cpus(&c->timers, on))
+		return false;
+	c->skeleton->bss->all_cpus_period_ns = on ? 1000000000ULL / c->options.rate_hz : 0;
+	return true;
 }
 
 static int layout_index(struct capture *c, const struct py_layout *layout)
@@ -274,7 +267,7 @@ void capture__free(struct capture *c)
 {
 	if (!c)
 		return;
-	bpf_link__destroy(c->timer);
+	timers__close(&c->timers);
 	ring_buffer__free(c->ring);
 	fixingahole_bpf__destroy(c->skeleton);
 	free(c);

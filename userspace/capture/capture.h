@@ -33,6 +33,10 @@ struct capture_losses {
 int capture__open(struct capture **out, const struct capture_options *options, char problem[512]);
 /* Makes `pid`, which waits for its exec, the target: it, its threads and its descendants are seen from exec on. */
 int capture__follow(struct capture *capture, pid_t pid, char problem[512]);
+/* Takes CPU samples by another of the target's timers (see timers.h). now_ns: CLOCK_MONOTONIC. */
+void capture__shift(struct capture *capture, uint64_t now_ns);
+/* Takes CPU samples by a timer on every CPU, or by the target's own again. False: it stays as it is. */
+bool capture__all_cpus(struct capture *capture, bool on);
 /* Tells the walker how to read address space `space` of `pid`. -ENOSPC: too many different interpreters. */
 int capture__set_interp(struct capture *capture, pid_t pid, uint32_t space, const struct interp_binary *binary, uint64_t bias);
 /* The process is gone: forget what was set. */

@@ -108,6 +108,14 @@ static void print_overview(FILE *out)
 	      "\nThe options of a command: fixingahole COMMAND --help\n", out);
 }
 
+static int flushed(FILE *out)
+{
+	errno = 0;
+	if (!fflush(out) && !ferror(out))
+		return 0;
+	return errno ? -errno : -EIO;
+}
+
 int help_print(FILE *out, const char *topic)
 {
 	const struct command_spec *spec = topic ? command_find(topic) : NULL;
@@ -126,7 +134,7 @@ int help_print(FILE *out, const char *topic)
 		if (spec->command == COMMAND_PROFILE)
 			print_settings(out);
 	}
-	return fflush(out) || ferror(out) ? -EIO : 0;
+	return flushed(out);
 }
 
 int config_print_version(FILE *out, const struct config *config)
@@ -139,5 +147,5 @@ int config_print_version(FILE *out, const struct config *config)
 	if (!config->n_ignore)
 		fprintf(out, "ignore    nothing (%s)\n", config->ignore_source);
 	fprintf(out, "duration  %s (%s)\n", config->duration == DURATION_ABSOLUTE ? "absolute" : "relative", config->duration_source);
-	return fflush(out) || ferror(out) ? -EIO : 0;
+	return flushed(out);
 }

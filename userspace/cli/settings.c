@@ -227,8 +227,12 @@ static int resolve_directory(const struct setting *setting, const char *base, co
 		return -ENOMEM;
 	if (strlen(path) >= PATH_MAX)
 		return wrong(setting, "the path is too long:", value);
-	if (stat(path, &st) == 0 ? !S_ISDIR(st.st_mode) : must_exist || errno == ENOTDIR)
-		return wrong(setting, "no such directory:", value);
+	if (stat(path, &st) < 0) {
+		if (must_exist || errno == ENOTDIR)
+			return wrong(setting, "no such directory:", value);
+	} else if (!S_ISDIR(st.st_mode)) {
+		return wrong(setting, "not a directory:", value);
+	}
 	*directory = steal_ptr(path);
 	return 0;
 }

@@ -373,6 +373,7 @@ void builder__record(struct builder *b, const struct event_header *record)
 		if (p) {
 			p->threads++;
 			p->run_ns += ((const struct event_thread_exit *)record)->run_ns;
+			b->unsampled_ns += ((const struct event_thread_exit *)record)->unsampled_ns;
 		}
 		break;
 	}

@@ -125,7 +125,7 @@ struct builder {
 	struct heap_index heap_index;
 	uint64_t start_ns, end_ns;
 	struct times whole;
-	uint64_t cpu_samples, waits;
+	uint64_t cpu_samples, waits, unsampled_ns;
 	uint64_t losses[LOSS_COUNT];
 	uint64_t unknown_frames, python_frames;
 	const char **notices;

@@ -36,7 +36,8 @@ void print_losses(FILE *out, const struct profile *profile)
 		profile->rate_hz, (unsigned long long)profile->waits, (unsigned long long)profile->unknown_frames,
 		(unsigned long long)profile->python_frames, unknown);
 	if (profile->cpu_samples < FEW_SAMPLES)
-		fprintf(out, "Only %llu CPU samples: the shares of CPU time are rough.\n", (unsigned long long)profile->cpu_samples);
+		fprintf(out, "Only %llu CPU sample%s: the shares of CPU time are rough.\n", (unsigned long long)profile->cpu_samples,
+			profile->cpu_samples == 1 ? "" : "s");
 	print_reasons(out, profile);
 	if (profile->heap)
 		print_heap_losses(out, profile->heap);

@@ -36,11 +36,20 @@ int report_live(FILE *out, const struct profile *profile, const struct report_op
 /* `summarize JSON`: the summary of a stored profile_results.json (of ours or the reference's). On bad input one line in problem, -EINVAL. */
 int report_summarize(FILE *out, const char *json_path, const struct report_options *options, char problem[512]);
 
+/* What was read for the statistics. */
+struct stats_seen {
+	size_t runs;
+	size_t programs;  /* how many different scripts or modules were run */
+	size_t skipped;   /* .json files of other names that cannot be read, or hold a profile that cannot be used */
+	char program[512]; /* the only one's name, without its folders; "" if it is not known. Fit for a terminal */
+};
+
 /* `stats DIR` and --repeat: function_stats.json over every profile_results*.json below dir. */
 struct stats_options {
 	const char *root;
 	bool metadata; /* git repo, branch, commit, dirty files, UTC time */
 	bool sort;     /* by user average, largest first */
+	struct stats_seen *seen; /* filled in, unless NULL */
 };
 int report_stats(FILE *out, const char *dir, const struct stats_options *options, char problem[512]);
 

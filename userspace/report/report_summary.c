@@ -209,7 +209,7 @@ int report_summary(FILE *out, const struct profile *profile, const struct report
 			err = print_heap_peak(out, profile, options);
 	}
 	if (err == 0) {
-		if (options->trace && profile->n_stacks) {
+		if (options->trace && profile->n_stacks && summary__top(&summary, options)) {
 			err = summary__print_stacks(out, &summary, options);
 			fputs("\n\n", out);
 		}

@@ -96,7 +96,7 @@ static void print_time_cell(const struct table *table, uint64_t ns, bool only_to
 	if (share >= SHARE_SHOWN && !table->options->absolute)
 		snprintf(text, sizeof(text), "%.0f%%", share * 100);
 	else if ((share >= SHARE_SHOWN || (only_together && share > 0)) && table->options->absolute)
-		snprintf(text, sizeof(text), seconds(ns) < 99.95 ? "%.2fs" : "%.0fs", seconds(ns));
+		snprintf(text, sizeof(text), ns < 5000000 ? "<5ms" : seconds(ns) < 99.95 ? "%.2fs" : "%.0fs", seconds(ns));
 	else if (only_together && share > 0)
 		snprintf(text, sizeof(text), "<1%%");
 	fprintf(table->out, "│%*s%*s", system ? 5 : 6, text, system ? 2 : 1, "");

@@ -36,6 +36,8 @@ struct stats {
 	struct strings *strings;
 	struct occurrence *occurrences;
 	size_t n, capacity, runs;
+	const char **programs; /* of each run, interned */
+	size_t skipped;
 	struct function_stats *functions;
 	size_t n_functions;
 };
@@ -49,8 +51,22 @@ static const char *function_key(struct stats *stats, const struct stored_functio
 	return strings__intern(stats->strings, key);
 }
 
+static int add_program(struct stats *stats, const struct stored *stored)
+{
+	const cJSON *program = cJSON_GetObjectItemCaseSensitive(stored->json, "program");
+	const char **grown = reallocarray(stats->programs, stats->runs + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	stats->programs = grown;
+	grown[stats->runs] = strings__intern(stats->strings, cJSON_IsString(program) ? program->valuestring : "");
+	return grown[stats->runs] ? 0 : -ENOMEM;
+}
+
 static int add_run(struct stats *stats, const struct stored *stored, double whole_s)
 {
+	if (add_program(stats, stored) < 0)
+		return -ENOMEM;
 	if (stats->n + stored->n_functions > stats->capacity) {
 		size_t capacity = (stats->n + stored->n_functions) * 2;
 		struct occurrence *grown = reallocarray(stats->occurrences, capacity, sizeof(*grown));
@@ -102,9 +118,12 @@ static int add_file(struct stats *stats, const char *path, const char *name, cha
 	int err = stored__load(&stored, path, reason);
 
 	if (err == -EINVAL && has_prefix(name, "profile_results")) {
-		set_problem(problem, "'%s': %s", path, reason);
+		memcpy(problem, reason, sizeof(reason));
+		name_problem(problem, path);
 		return err;
 	}
+	if (err == -EINVAL)
+		stats->skipped++;
 	if (err < 0) /* some other JSON that happens to lie here */
 		return err == -ENOMEM ? err : 0;
 	err = add_run(stats, &stored, stored__whole_s(&stored, path));
@@ -290,6 +309,17 @@ static int write_all(FILE *out, struct stats *stats)
 	return err < 0 ? err : json_finish(&json);
 }
 
+/* Sorts the programs. */
+static void tell_seen(struct stats *stats, struct stats_seen *seen)
+{
+	*seen = (struct stats_seen){.runs = stats->runs, .skipped = stats->skipped};
+	qsort(stats->programs, stats->runs, sizeof(*stats->programs), by_pointer);
+	for (size_t i = 0; i < stats->runs; i++)
+		seen->programs += !i || stats->programs[i] != stats->programs[i - 1];
+	if (seen->programs == 1)
+		set_problem(seen->program, "%s", path_base(stats->programs[0]));
+}
+
 int report_stats(FILE *out, const char *dir, const struct stats_options *options, char problem[512])
 {
 	struct stats stats = {.options = options, .strings = strings__new()};
@@ -302,7 +332,10 @@ int report_stats(FILE *out, const char *dir, const struct stats_options *options
 		err = summarize_all(&stats);
 	if (err == 0)
 		err = write_all(out, &stats);
+	if (err == 0 && options->seen)
+		tell_seen(&stats, options->seen);
 	strings__free(stats.strings);
+	free(stats.programs);
 	free(stats.occurrences);
 	free(stats.functions);
 	return err;

@@ -40,6 +40,16 @@ void set_problem(char problem[512], const char *format, ...)
 	problem[size] = '\0';
 }
 
+void name_problem(char problem[512], const char *path)
+{
+	char reason[512];
+
+	if (!*problem || strstr(problem, path))
+		return;
+	memcpy(reason, problem, sizeof(reason));
+	set_problem(problem, "'%s': %s", path, reason);
+}
+
 static int read_file(const char *path, char **text, size_t *size, char problem[512])
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

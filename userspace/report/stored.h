@@ -47,6 +47,8 @@ void stored__release(struct stored *stored);
  */
 double stored__whole_s(const struct stored *stored, const char *path);
 
+/* Puts the file's name before a problem that does not tell it. */
+void name_problem(char problem[512], const char *path);
 /* One line, whatever the arguments hold. */
 __attribute__((format(printf, 2, 3))) void set_problem(char problem[512], const char *format, ...);
 

@@ -55,7 +55,7 @@ static int print(FILE *out, struct stored *stored, const char *path, const struc
 		fputs("\n\n", out);
 		err = summary__print(out, &summary, options);
 	}
-	if (err == 0 && options->trace && stored->n_stacks) {
+	if (err == 0 && options->trace && stored->n_stacks && summary__top(&summary, options)) {
 		fputs("\n\n", out);
 		err = summary__print_stacks(out, &summary, options);
 	}
@@ -72,9 +72,12 @@ int report_summarize(FILE *out, const char *json_path, const struct report_optio
 	err = stored__load(&stored, json_path, problem);
 	if (err == -ENOMEM)
 		return err;
-	if (err < 0)
+	if (err < 0) {
+		name_problem(problem, json_path);
 		return -EINVAL;
+	}
 	err = print(out, &stored, json_path, options, problem);
 	stored__release(&stored);
+	name_problem(problem, json_path);
 	return err < 0 ? err : stream_result(out);
 }

@@ -178,6 +178,8 @@ int summary__print(FILE *out, struct summary *summary, const struct report_optio
 		return err < 0 ? err : -ENOMEM;
 	if (name_columns + tail_columns > rule)
 		rule = name_columns + tail_columns;
+	if (options->width > 0 && rule > options->width)
+		rule = options->width;
 
 	paint(out, options->color, PAINT_BOLD);
 	fputs("Profile Summary", out);

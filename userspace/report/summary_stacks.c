@@ -429,7 +429,7 @@ int summary__print_stacks(FILE *out, const struct summary *summary, const struct
 		.by_name = calloc(summary->n_functions + 1, sizeof(*report.by_name)),
 		.first = calloc(summary->n_functions + 1, sizeof(*report.first)),
 	};
-	int err = -ENOMEM;
+	int err = -ENOMEM, rule;
 
 	report.out = open_memstream(&body, &size);
 	if (report.out && report.by_name && report.first)
@@ -439,14 +439,17 @@ int summary__print_stacks(FILE *out, const struct summary *summary, const struct
 	release(&report);
 	if (err < 0 || !report.n_top)
 		return err;
+	rule = report.columns + 5;
+	if (options->width > 0 && rule > options->width)
+		rule = options->width;
 	paint(out, options->color, PAINT_BOLD);
 	fputs("Stack Trace Summary", out);
 	paint(out, options->color, PAINT_NONE);
 	putc('\n', out);
-	text_repeat(out, "=", report.columns + 5);
+	text_repeat(out, "=", rule);
 	putc('\n', out);
 	fwrite(body, 1, size, out);
-	text_repeat(out, "=", report.columns + 5);
+	text_repeat(out, "=", rule);
 	putc('\n', out);
 	return 0;
 }

@@ -10,7 +10,8 @@
 #include "util/cleanup.h"
 
 #define LEVELS_MAX 24     /* deeper folders stay joined in one branch */
-#define VALUE_COLUMN 50   /* where times begin, at least */
+#define VALUE_COLUMN 50   /* where times begin, at least, unless the terminal is narrower */
+#define VALUE_COLUMNS 15  /* "100.00% ( 12 MB)" from there on */
 #define NAME_COLUMNS_MAX 60
 
 /* One function that is shown, and its path in the tree. */
@@ -253,6 +254,8 @@ int summary__print_tree(FILE *out, const struct summary *summary, const struct r
 
 	if (!leaves)
 		return -ENOMEM;
+	if (options->width > 0 && options->width < VALUE_COLUMN + VALUE_COLUMNS)
+		tree.value_column = options->width - VALUE_COLUMNS;
 	for (size_t i = 0; i < summary->n_functions; i++) {
 		const struct summary_function *function = &summary->functions[i];
 

@@ -13,9 +13,12 @@
 /* Lines are remembered for so many code units, at most so many per byte of the line table; what lies beyond is looked up each time. */
 #define LINES_MAX (1U << 20)
 #define LINES_PER_BYTE 8
+/* How far back names are looked for in the processes that one was forked from. */
+#define GENERATIONS_MAX 4
 
 struct space {
 	uint32_t id;
+	uint32_t parent, parent_pid; /* forked from this space of this process; 0: by exec */
 	bool has_interp;
 	struct event_interp interp;
 	const char *interpreter;
@@ -135,6 +138,8 @@ int symbols__fork(struct symbols *s, const struct event_fork *event)
 
 	if (!child)
 		return -ENOMEM;
+	child->parent = event->parent_space;
+	child->parent_pid = event->parent_pid;
 	if (parent && parent->has_interp) {
 		child->interp = parent->interp;
 		child->has_interp = true;
@@ -245,13 +250,31 @@ static void entry_name_from_parts(struct symbols *s, struct code_entry *entry)
 	free(steal_ptr(parts[BLOB_NAME].data));
 }
 
-/* From the process itself: a part was paged out or too large for the walker. */
+/*
+ * From the process itself, or from the one that it was forked from: the child may be gone, and what it shares with its
+ * parent has not changed if the fingerprint is the same.
+ */
+static int read_code(const struct symbols *s, const struct space *space, uint32_t pid, const struct code_entry *entry, struct code_object *code)
+{
+	int err = -ESRCH;
+
+	for (int n = 0; n < GENERATIONS_MAX && s->reader && space && space->has_interp; n++) {
+		err = s->reader(pid, &space->interp.layout, entry->code, entry->fingerprint, code);
+		if (!err || !space->parent)
+			return err;
+		pid = space->parent_pid;
+		space = space_find(s, space->parent);
+	}
+	return err;
+}
+
+/* A part was not in memory, or too large for the walker. */
 static void entry_name_from_process(struct symbols *s, struct space *space, uint32_t pid, struct code_entry *entry)
 {
 	struct code_object code = {};
 
 	entry->failed = true;
-	if (!s->reader || !space->has_interp || s->reader(pid, &space->interp.layout, entry->code, entry->fingerprint, &code))
+	if (read_code(s, space, pid, entry, &code))
 		return;
 	entry->firstlineno = code.firstlineno;
 	entry_set_symbol(s, entry, code.filename, code.name);

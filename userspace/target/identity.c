@@ -382,7 +382,7 @@ int identity__missing_capabilities(char *buffer, size_t size)
 
 int identity__drop_capabilities(void)
 {
-	static const unsigned int keep[] = { CAP_BPF, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_KILL };
+	static const unsigned int keep[] = { CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_KILL };
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
 	uint32_t mask[_LINUX_CAPABILITY_U32S_3] = {};

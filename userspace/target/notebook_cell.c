@@ -134,6 +134,36 @@ static int cell_magic(const struct at *at, enum next *next)
 	return skip(at, length == 4 ? "skipped, its cell runs untimed" : "skipped, its cell runs and its output is shown");
 }
 
+/* IPython runs such cells in its event loop; a script has none. */
+static int refuse_await(const struct at *at)
+{
+	return refuse(at, "awaits outside of a function, which only IPython can: put it into an 'async def' and call asyncio.run() on that");
+}
+
+static bool begins_def(const struct at *at)
+{
+	const char *p = at->code, *end = at->code + at->code_size;
+
+	if (end - p > 6 && !memcmp(p, "async", 5) && is_blank(p[5])) {
+		for (p += 6; p < end && is_blank(*p);)
+			p++;
+	}
+	return end - p > 4 && !memcmp(p, "def", 3) && is_blank(p[3]);
+}
+
+/* A statement begins: does it leave the outermost function, or begin one? */
+static void follow_scope(const struct at *at, struct lex *lex)
+{
+	uint32_t column = 1;
+
+	for (const char *p = at->text; p < at->code; p++)
+		column = *p == '\t' ? ((column - 1) | 7) + 2 : column + 1;
+	if (column <= lex->def_column)
+		lex->def_column = 0;
+	if (!lex->def_column && begins_def(at))
+		lex->def_column = column;
+}
+
 static int timed_statement(const struct at *at, struct lex *lex, const char *statement)
 {
 	size_t size = at->code_size - (size_t)(statement - at->code);
@@ -143,10 +173,12 @@ static int timed_statement(const struct at *at, struct lex *lex, const char *sta
 		return skip(at, "skipped");
 	if (strchr("%!?", *statement))
 		return refuse(at, "holds another magic, which cannot run as Python: remove the line");
+	follow_scope(at, lex);
+	if (lex_line(lex, statement, size).awaits && !lex->def_column)
+		return refuse_await(at);
 	r = notice(at, "runs untimed");
 	fwrite(at->text, 1, (size_t)(at->code - at->text), at->w->out);
 	emit(at->w, "", statement, size);
-	lex_line(lex, statement, size);
 	at->w->code_seen = true;
 	return r;
 }
@@ -213,6 +245,10 @@ static int python_line(const struct at *at, struct lex *lex, enum next *next)
 		fprintf(at->w->future, "%s%.*s", ftell(at->w->future) > 0 ? ", " : "", (int)size, names);
 		return skip(at, "moved to the top");
 	}
+	if (seen.last)
+		follow_scope(at, &after);
+	if (seen.awaits && !after.def_column)
+		return refuse_await(at);
 	if (seen.last && memcmp(at->code, "from __future__ ", at->code_size < 16 ? at->code_size : 16))
 		at->w->code_seen = true;
 	emit(at->w, "", at->text, at->size);
@@ -274,7 +310,8 @@ int cell_write(struct cell_writer *w, uint32_t number, const char *text, size_t 
 			continue;
 		}
 		if (!lex_at_statement(&lex) || !at.code_size) {
-			lex_line(&lex, at.text, at.size);
+			if (lex_line(&lex, at.text, at.size).awaits && !lex.def_column)
+				return refuse_await(&at);
 			emit(w, "", at.text, at.size);
 			continue;
 		}

@@ -47,6 +47,53 @@ static bool is_assignment(const char *line, size_t at)
 	return !at || !strchr("=!<>:+-*/%&|^@~", line[at - 1]);
 }
 
+static bool is_word(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || (unsigned char)c >= 0x80;
+}
+
+/* A name, keyword or number: its length. */
+static size_t word_length(const char *line, size_t length)
+{
+	size_t n = 0;
+
+	while (n < length && is_word(line[n]))
+		n++;
+	return n;
+}
+
+static bool before_def(const char *rest, size_t length)
+{
+	size_t blanks = 0;
+
+	while (blanks < length && (rest[blanks] == ' ' || rest[blanks] == '\t'))
+		blanks++;
+	return word_length(rest + blanks, length - blanks) == 3 && !memcmp(rest + blanks, "def", 3);
+}
+
+static bool is_awaiting(const struct lex *lex, const char *word, size_t n, size_t room)
+{
+	if (n != 5)
+		return false;
+	if (!memcmp(word, "await", 5))
+		return true;
+	return !memcmp(word, "async", 5) && !before_def(word + n, room - n) && !(lex->depth && lex->round & 1);
+}
+
+static void open_bracket(struct lex *lex, char c)
+{
+	lex->depth++;
+	lex->round = lex->round << 1 | (c == '(');
+}
+
+static void close_bracket(struct lex *lex)
+{
+	if (!lex->depth)
+		return;
+	lex->depth--;
+	lex->round >>= 1;
+}
+
 struct lex_line lex_line(struct lex *lex, const char *line, size_t length)
 {
 	struct lex_line seen = {};
@@ -76,14 +123,23 @@ struct lex_line lex_line(struct lex *lex, const char *line, size_t length)
 			lex->continued = true;
 			break;
 		}
+		if (is_word(c)) {
+			size_t n = word_length(line + i, length - i);
+
+			seen.awaits |= is_awaiting(lex, line + i, n, length - i);
+			i += n;
+			last = i - 1;
+			seen.last = line[last];
+			continue;
+		}
 		if ((c == '!' || c == '%') && !lex->depth && seen.last == '=' && is_assignment(line, last)) {
 			seen.assigned_magic = true;
 			seen.assigned = c;
 		}
 		if (strchr("([{", c) && c)
-			lex->depth++;
-		else if (strchr(")]}", c) && c && lex->depth)
-			lex->depth--;
+			open_bracket(lex, c);
+		else if (strchr(")]}", c) && c)
+			close_bracket(lex);
 		seen.last = c;
 		last = i++;
 	}

@@ -8,13 +8,16 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* Where one line leaves the next. All zero at the start of a cell. */
 struct lex {
 	char quote;          /* inside a string that goes on: its quote, else 0 */
 	bool triple;
 	unsigned int depth;  /* open brackets */
+	uint64_t round;      /* a bit for each of them, the innermost is bit 0: is it '('? */
 	bool continued;      /* the line ended with a backslash */
+	uint32_t def_column; /* inside a function: where its `def` stands, from 1; else 0. Kept by the caller */
 };
 
 /* Does the next line begin a statement? */
@@ -24,6 +27,7 @@ struct lex_line {
 	char last;           /* last character of code, comment and blanks left out; 0: none */
 	bool assigned_magic; /* `name = !command` or `name = %magic` outside of brackets */
 	char assigned;       /* '!' or '%' then */
+	bool awaits;         /* `await`, or an `async` that stands before neither `def` nor a generator expression's `for` */
 };
 
 /* Goes over one line (without its newline) and says what was seen. */

@@ -45,7 +45,8 @@ struct hook_options {
 	const char *logs_path;   /* absolute; created at the first record */
 	int log_level;
 	bool no_matplotlib, no_plotly;
-	bool notebook;           /* provide display() where IPython would */
+	const char *notebook_dir; /* NULL: no notebook. Else its folder: imports look there first, not beside the copy that runs
+				   * (which lies beside logs_path); and display() is there, as in IPython */
 };
 /*
  * Writes a sitecustomize into a private temporary directory owned by the user and returns its path

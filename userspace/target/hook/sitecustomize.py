@@ -29,7 +29,7 @@ def _restore(directory):
 
 def _part(name, folder="<fixingahole>"):
     if name not in _spaces:
-        space = {"__name__": "fixingahole", "LOGS": LOGS, "LEVEL": LEVEL, "part": _part}
+        space = {"__name__": "fixingahole", "LOGS": LOGS, "LEVEL": LEVEL, "NOTEBOOK": NOTEBOOK, "part": _part}
         exec(compile(PARTS[name], folder + "/" + name + ".py", "exec"), space)
         _spaces[name] = space
     return _spaces[name]
@@ -67,7 +67,7 @@ try:
     sys.meta_path.insert(0, _Watch())
     for _name in WANTED & set(sys.modules):
         _part("watch")["seen"](sys.meta_path[0], _name, sys.modules[_name])
-    if NOTEBOOK:
+    if NOTEBOOK is not None:
         _part("notebook")
     if LEVEL <= 30:
         # the interpreter shows warnings without anybody being able to look, until this is imported

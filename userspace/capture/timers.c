@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capture/timers.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/perf_event.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Rates are random, from this part of the nominal one to as much above it. */
+#define RATE_MIN 0.7
+
+static uint64_t random_period(double rate_hz)
+{
+	double part = RATE_MIN + 2 * (1 - RATE_MIN) * ((double)random() / RAND_MAX);
+
+	return 1e9 / (rate_hz * part);
+}
+
+static int open_timer(pid_t pid, int cpu, uint64_t period_ns)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.sample_period = period_ns,
+		.disabled = 1,
+		.inherit = cpu < 0,
+		.exclude_idle = cpu >= 0,
+	};
+	int fd = syscall(SYS_perf_event_open, &attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* A timer with the program on it, disabled. */
+static int add(int *timer, int *link, int program, pid_t pid, int cpu, uint64_t period_ns)
+{
+	*timer = open_timer(pid, cpu, period_ns);
+	if (*timer < 0)
+		return *timer;
+	*link = bpf_link_create(program, *timer, BPF_PERF_EVENT, NULL);
+	return *link < 0 ? *link : 0;
+}
+
+static void close_pair(int link, int timer)
+{
+	if (link >= 0)
+		close(link);
+	if (timer >= 0)
+		close(timer);
+}
+
+static void close_cpus(struct timers *t)
+{
+	for (int i = 0; i < t->n_cpus; i++)
+		close_pair(t->cpu_links[i], t->cpus[i]);
+	free(t->cpus);
+	free(t->cpu_links);
+	t->cpus = t->cpu_links = NULL;
+	t->n_cpus = 0;
+}
+
+static int open_cpus(struct timers *t)
+{
+	int n = sysconf(_SC_NPROCESSORS_CONF), err;
+
+	t->cpus = calloc(n, sizeof(*t->cpus));
+	t->cpu_links = calloc(n, sizeof(*t->cpu_links));
+	if (!t->cpus || !t->cpu_links)
+		return -ENOMEM;
+	for (int cpu = 0; cpu < n; cpu++) {
+		int at = t->n_cpus++;
+
+		t->cpus[at] = t->cpu_links[at] = -1;
+		err = add(&t->cpus[at], &t->cpu_links[at], t->program, -1, cpu, random_period(t->rate_hz));
+		if (err == -ENODEV) /* it is offline */
+			t->n_cpus--;
+		else if (err)
+			return err;
+	}
+	return 0;
+}
+
+int timers__open(struct timers *t, pid_t pid, int rate_hz, int program, bool plain)
+{
+	int err = 0;
+
+	t->rate_hz = rate_hz;
+	t->program = program;
+	for (int i = 0; i < (plain ? 1 : TASK_TIMERS) && !err; i++)
+		err = add(&t->task[i], &t->task_links[i], program, pid, -1, plain ? 1000000000ULL / rate_hz : random_period(rate_hz));
+	if (!err && ioctl(t->task[0], PERF_EVENT_IOC_ENABLE, 0))
+		err = -errno;
+	return err;
+}
+
+/* A change of period breaks off the current one: half a tick is lost each time, on average. */
+static double rate_of_shift(const struct timers *t, uint64_t since_ns)
+{
+	return t->rate_hz + (since_ns ? 0.5e9 / since_ns : 0);
+}
+
+static void set_period(int timer, double rate_hz)
+{
+	uint64_t period_ns = random_period(rate_hz);
+
+	ioctl(timer, PERF_EVENT_IOC_PERIOD, &period_ns);
+}
+
+void timers__shift(struct timers *t, uint64_t now_ns, bool alone)
+{
+	double rate_hz = rate_of_shift(t, now_ns - t->shifted_ns);
+
+	t->shifted_ns = now_ns;
+	if (t->task[!t->current] < 0)
+		return;
+	if (t->all_cpus) {
+		for (int i = 0; i < t->n_cpus; i++)
+			set_period(t->cpus[i], rate_hz);
+		return;
+	}
+	set_period(t->task[alone ? t->current : !t->current], rate_hz);
+	if (alone)
+		return;
+	ioctl(t->task[t->current], PERF_EVENT_IOC_DISABLE, 0);
+	t->current = !t->current;
+	ioctl(t->task[t->current], PERF_EVENT_IOC_ENABLE, 0);
+}
+
+bool timers__all_cpus(struct timers *t, bool on)
+{
+	if (t->all_cpus == on || t->failed || t->task[!t->current] < 0)
+		return false;
+	if (on) {
+		t->failed = open_cpus(t) != 0;
+		if (t->failed) {
+			close_cpus(t);
+			return false;
+		}
+	}
+	t->all_cpus = on;
+	ioctl(t->task[t->current], on ? PERF_EVENT_IOC_DISABLE : PERF_EVENT_IOC_ENABLE, 0);
+	for (int i = 0; on && i < t->n_cpus; i++)
+		ioctl(t->cpus[i], PERF_EVENT_IOC_ENABLE, 0);
+	if (!on)
+		close_cpus(t);
+	return true;
+}
+
+void timers__close(struct timers *t)
+{
+	for (int i = 0; i < TASK_TIMERS; i++)
+		close_pair(t->task_links[i], t->task[i]);
+	close_cpus(t);
+	*t = (struct timers)TIMERS_INIT;
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The timers that take CPU samples: perf's cpu-clock, with a BPF program on it.
+ *
+ * A target has two, inherited by all its threads and children. One is enabled at a time; to
+ * go over to the other at a random moment puts the ticks elsewhere. Their periods are random ones around
+ * the nominal: the first thread gets a new one each time, others keep those of their birth. A single
+ * fixed period would keep step with a program that repeats itself, and see the same
+ * few of its places over and over.
+ *
+ * Timers on threads start afresh with each thread. For threads that end within a period
+ * there can be one timer per CPU in their place. Their periods are random, too. They exist only while
+ * they are used: even a disabled one is looked at in every switch to a thread of the target.
+ */
+#ifndef FIXINGAHOLE_TIMERS_H
+#define FIXINGAHOLE_TIMERS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define TASK_TIMERS 2
+
+struct timers {
+	int task[TASK_TIMERS], task_links[TASK_TIMERS]; /* descriptors; -1: none */
+	int *cpus, *cpu_links;
+	int n_cpus;
+	int program; /* descriptor of the BPF program; not ours */
+	unsigned int rate_hz;
+	uint64_t shifted_ns; /* when the timer was changed last */
+	int current;   /* of .task */
+	bool all_cpus; /* those of the CPUs are used now, in place of the target's */
+	bool failed;   /* they could not be opened */
+};
+
+#define TIMERS_INIT { .task = { -1, -1 }, .task_links = { -1, -1 } }
+
+/*
+ * Puts timers with the BPF program of descriptor `program` on `pid`. plain: just one, of the exact period.
+ * 0 or -errno; close in any case.
+ */
+int timers__open(struct timers *timers, pid_t pid, int rate_hz, int program, bool plain);
+/*
+ * Goes over to the other timer of the target, with another period. now: CLOCK_MONOTONIC. alone: there is no thread but the
+ * first, which a new period for its timer does as well for, at a third of the interrupts.
+ */
+void timers__shift(struct timers *timers, uint64_t now_ns, bool alone);
+/* Lets timers on all CPUs take over from the target's, or the other way round. False: it stays as it is. */
+bool timers__all_cpus(struct timers *timers, bool on);
+void timers__close(struct timers *timers);
+
+#endif

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pacing.h"
+
+#include "capture/capture.h"
+#include "util/log.h"
+
+#define SLEEP_NS 12000000ULL /* on average; at low rates as many periods as below, up to: */
+#define SLEEP_MOST_NS 40000000ULL
+#define IDLE_SLEEP_NS 30000000ULL /* more, while nothing happens */
+/* Periods between two changes of the timer, at least; and the part of our time that changing may take. */
+#define SHIFT_PERIODS 8
+#define SHIFT_COST 200
+/* Missed time is judged in windows of this length: over 2 % of it, timers on all CPUs; below 0.5 % in a calm one, back. */
+#define WINDOW_NS 250000000ULL
+#define CALM_WINDOW_NS 1000000000ULL
+#define MANY_PART 50
+#define FEW_PART 200
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+void pacing_init(struct pacing *p, struct capture *capture, int rate_hz, uint64_t now)
+{
+	*p = (struct pacing){
+		.capture = capture,
+		.period_ns = 1000000000ULL / rate_hz,
+		.shift_ns = now,
+		.window_ns = now + WINDOW_NS,
+		.sleep_ns = SLEEP_NS,
+		.random = now | 1,
+	};
+	if (p->sleep_ns < SHIFT_PERIODS * p->period_ns)
+		p->sleep_ns = SHIFT_PERIODS * p->period_ns < SLEEP_MOST_NS ? SHIFT_PERIODS * p->period_ns : SLEEP_MOST_NS;
+}
+
+void pacing_thread_exit(struct pacing *p, uint64_t run_ns)
+{
+	/* a thread's last tick lies half a period before its end, on average; a short one has had none */
+	p->missed_ns += run_ns < p->period_ns ? run_ns : p->period_ns / 2;
+}
+
+static void judge(struct pacing *p, uint64_t now)
+{
+	if (p->missed_ns > WINDOW_NS / MANY_PART) {
+		if (capture__all_cpus(p->capture, true))
+			log_debug("many short threads: sampling with a timer on every CPU");
+		p->window_ns = now + CALM_WINDOW_NS;
+		p->missed_ns = 0;
+	} else if (now >= p->window_ns) {
+		if (p->missed_ns < CALM_WINDOW_NS / FEW_PART && capture__all_cpus(p->capture, false))
+			log_debug("few short threads: sampling with a timer on the target's threads");
+		p->window_ns = now + WINDOW_NS;
+		p->missed_ns = 0;
+	}
+}
+
+void pacing_step(struct pacing *p, uint64_t now)
+{
+	uint64_t cost, rest;
+
+	judge(p, now);
+	if (now < p->shift_ns)
+		return;
+	capture__shift(p->capture, now);
+	cost = now_ns() - now;
+	rest = SHIFT_PERIODS * p->period_ns;
+	p->shift_ns = now + (rest > cost * SHIFT_COST ? rest : cost * SHIFT_COST);
+}
+
+uint64_t pacing_sleep_ns(struct pacing *p, bool idle)
+{
+	/* xorshift */
+	p->random ^= p->random << 13;
+	p->random ^= p->random >> 7;
+	p->random ^= p->random << 17;
+	return (idle ? IDLE_SLEEP_NS : 0) + p->sleep_ns / 2 + p->random % p->sleep_ns;
+}
