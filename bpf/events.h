@@ -260,7 +260,7 @@ struct event_heap_moved {
 	__u64 weight; /* now */
 };
 
-enum heap_source { HEAP_FROM_C = 0, HEAP_FROM_PYTHON = 1, HEAP_FROM_MAPPING = 2, HEAP_FROM_COUNT = 3 };
+enum heap_origin { HEAP_FROM_C = 0, HEAP_FROM_PYTHON = 1, HEAP_FROM_MAPPING = 2, HEAP_FROM_COUNT = 3 };
 
 /* Everything since the space began (exec; a forked child begins with zeros). A later record of the space replaces the one before.
  * From .version on as struct heap_totals of preload/heap_probe.h. */

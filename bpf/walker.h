@@ -73,8 +73,14 @@ struct walk {
 		struct event_blob head;
 		__u8 data[BLOB_DATA_MAX];
 	} blob;
-	/* one record: */
-	struct event_stack stack;
+	/* one record, of the heap with all of it, else from .stack on: */
+	union {
+		struct event_heap heap;
+		struct {
+			__u8 before[sizeof(struct event_heap) - sizeof(struct event_stack)];
+			struct event_stack stack;
+		};
+	};
 	struct raw_frame frames[PY_MAX_DEPTH];
 };
 

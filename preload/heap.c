@@ -140,6 +140,8 @@ void heap_tell_free(struct heap_thread *t, void *p, uint64_t info)
 
 	add(&heap_totals.freed, 1);
 	info |= progress(t, &count);
+	if (python_finalizing())
+		info |= HEAP_FINALIZING;
 	fixingahole_heap_free((uintptr_t)p, 0, 0, 0, info, count);
 }
 

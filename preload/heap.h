@@ -89,6 +89,8 @@ void heap_invalid(const char *function) __attribute__((noreturn));
 /* Hooks the interpreter's domains, as soon as there is one and as long as it is not certain that they stay hooked. */
 extern bool python_settled;
 void python_look(void);
+/* The interpreter has started, and clears up to end. */
+bool python_finalizing(void);
 
 void maps_init(void);
 

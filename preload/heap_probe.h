@@ -61,6 +61,7 @@ enum heap_domain {
 #define HEAP_ZEROED 0x20ULL   /* by a calloc: not touched yet, as a rule */
 #define HEAP_RESIZED 0x40ULL  /* by a realloc; a free with it is followed by the alloc */
 #define HEAP_SPLIT 0x80ULL    /* moved: the old one stays as well */
+#define HEAP_FINALIZING 0x100ULL /* freed while the interpreter clears up to end */
 #define HEAP_POSITION_SHIFT 16
 
 /* Exact sums, but for blocks since each running thread's last look (a stride at most). */

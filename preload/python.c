@@ -408,6 +408,11 @@ static void hook(void)
 	}
 }
 
+bool python_finalizing(void)
+{
+	return python_settled && py.initialized && !py.initialized();
+}
+
 void python_look(void)
 {
 	static bool looking, hooked_once;

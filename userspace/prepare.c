@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "target/heap_library.h"
 #include "target/strv.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -142,6 +143,17 @@ static int choose_python(struct preparation *prep, const struct config *c, const
 	return err;
 }
 
+static int find_heap_library(struct preparation *prep, const struct identity *id)
+{
+	int err = heap_library__find(id, &prep->heap_library);
+
+	if (err == -ENOENT)
+		log_error("cannot find libfixingahole-heap.so, which --memory needs, for %s to read: it belongs beside the program or in ../lib/fixingahole from there; 'make install' puts it there", id->name);
+	else if (err)
+		log_error("cannot find libfixingahole-heap.so, which --memory needs: %s", strerror(-err));
+	return err;
+}
+
 static void fill_builder_options(struct preparation *prep, const struct config *c, uint32_t allowed_cpus)
 {
 	struct builder_options *o = &prep->builder_options;
@@ -153,6 +165,7 @@ static void fill_builder_options(struct preparation *prep, const struct config *
 	o->detailed = c->detailed;
 	o->directory = prep->directory;
 	o->allowed_cpus = allowed_cpus;
+	o->heap = c->memory;
 	if (prep->is_notebook) {
 		o->script = prep->copy_path;
 		o->script_source = prep->notebook.source;
@@ -194,6 +207,8 @@ int prepare(struct preparation *prep, const struct config *c, const struct ident
 		err = choose_python(prep, c, id);
 	if (!err)
 		err = prepare_outputs(prep, c, id);
+	if (!err && c->memory)
+		err = find_heap_library(prep, id);
 	if (!err)
 		fill_builder_options(prep, c, allowed_cpus);
 	return err;
@@ -237,6 +252,8 @@ int prepare_run(struct preparation *prep, const struct config *c, const struct i
 		err |= strv_add(&argv, c->script_argv[i]);
 	prep->argv = argv.items;
 	prep->envp = script__environment(id, prep->hook_directory);
+	if (prep->envp && prep->heap_library)
+		err |= heap_library__environment(&prep->envp, prep->heap_library, c->precision);
 	if (err || !prep->envp) {
 		log_error("out of memory");
 		return -ENOMEM;
@@ -295,5 +312,6 @@ void preparation_release(struct preparation *prep, const struct identity *id)
 	free(prep->source);
 	free(prep->copy_path);
 	free(prep->logs_path);
+	free(prep->heap_library);
 	memset(prep, 0, sizeof(*prep));
 }

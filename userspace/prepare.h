@@ -26,6 +26,7 @@ struct preparation {
 	size_t source_size;
 	char *copy_path;        /* of the saved copy; NULL: none */
 	char *logs_path;
+	char *heap_library;           /* NULL: without --memory */
 	struct builder_options builder_options;
 	/* of one run */
 	char *hook_directory;

@@ -228,7 +228,7 @@ static FILE *open_recording(const struct session *s)
 /* One run of the script and its reports. Returns 0 and the script's exit status, or -errno after a line on stderr. */
 static int run_once(struct session *s, struct launch *launch, int run, int *exit_status)
 {
-	const struct capture_options capture_options = { .rate_hz = s->config->rate_hz, .empty = s->prep.bench_empty };
+	const struct capture_options capture_options = { .rate_hz = s->config->rate_hz, .empty = s->prep.bench_empty, .heap_library = s->prep.heap_library };
 	_cleanup_fclose_ FILE *recording = open_recording(s);
 	struct strings *strings = strings__new();
 	struct symbols *symbols = strings ? symbols__new(strings, code__read) : NULL;

@@ -82,6 +82,28 @@ static int describe(char problem[512], int err, const char *what)
 	return err;
 }
 
+/* On the preload library's probes, in whatever process it will be. */
+static int attach_heap(struct capture *c)
+{
+	struct fixingahole_bpf *s = c->skeleton;
+	const struct { struct bpf_program *program; struct bpf_link **link; const char *function; } probes[] = {
+		{ s->progs.heap_alloc, &s->links.heap_alloc, "fixingahole_heap_alloc" },
+		{ s->progs.heap_free, &s->links.heap_free, "fixingahole_heap_free" },
+		{ s->progs.heap_moved, &s->links.heap_moved, "fixingahole_heap_moved" },
+		{ s->progs.heap_failed, &s->links.heap_failed, "fixingahole_heap_failed" },
+		{ s->progs.heap_sums, &s->links.heap_sums, "fixingahole_heap_totals" },
+	};
+
+	for (size_t i = 0; i < sizeof(probes) / sizeof(*probes); i++) {
+		LIBBPF_OPTS(bpf_uprobe_opts, options, .func_name = probes[i].function);
+
+		*probes[i].link = bpf_program__attach_uprobe_opts(probes[i].program, -1, c->options.heap_library, 0, &options);
+		if (!*probes[i].link)
+			return -errno;
+	}
+	return 0;
+}
+
 /* The programs that see every switch, page and process; the timer comes with the target. */
 static int attach_all(struct capture *c)
 {
@@ -92,6 +114,12 @@ static int attach_all(struct capture *c)
 	s->links.on_exit = bpf_program__attach(s->progs.on_exit);
 	s->links.on_switch = bpf_program__attach(s->progs.on_switch);
 	s->links.on_rss_stat = bpf_program__attach(s->progs.on_rss_stat);
+	if (c->options.heap_library) {
+		int err = attach_heap(c);
+
+		if (err)
+			return err;
+	}
 	if (!s->links.on_fork || !s->links.on_exec || !s->links.on_exit || !s->links.on_switch || !s->links.on_rss_stat)
 		return -errno;
 	return 0;
@@ -115,6 +143,13 @@ static int load(struct capture *c, char problem[512])
 			bpf_program__set_autoload(program, program == c->skeleton->progs.cpu_empty);
 	} else {
 		bpf_program__set_autoload(c->skeleton->progs.cpu_empty, false);
+	}
+	if (!c->options.heap_library) {
+		struct fixingahole_bpf *s = c->skeleton;
+		struct bpf_program *const heap[] = { s->progs.heap_alloc, s->progs.heap_free, s->progs.heap_moved, s->progs.heap_failed, s->progs.heap_sums };
+
+		for (size_t i = 0; i < sizeof(heap) / sizeof(*heap); i++)
+			bpf_program__set_autoload(heap[i], false);
 	}
 	err = fixingahole_bpf__load(c->skeleton);
 	if (err)

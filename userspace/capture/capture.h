@@ -17,6 +17,7 @@ struct capture;
 struct capture_options {
 	int rate_hz;
 	bool empty; /* benchmark: the same timer with an empty program, nothing else */
+	const char *heap_library; /* path of the preload library that tells of the heap; NULL: the heap is not measured */
 };
 
 /* What the kernel side lost, so far. */

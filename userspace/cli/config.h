@@ -38,7 +38,7 @@ struct config {
 	const char *module;
 	char **script_argv;     /* arguments for the script, without the script itself */
 	int script_argc;
-	bool memory;            /* refused for now, see cli */
+	bool memory;            /* the heap, too */
 	bool detailed;
 	bool trace;             /* default true */
 	bool metadata;          /* default true */

@@ -44,7 +44,7 @@ struct wait_reason {
 struct moment { uint64_t since_start_ns; uint64_t bytes; };
 
 #define HEAP_KINDS 4   /* of allocators: enum heap_kind */
-#define HEAP_SOURCES 3 /* of exact sums: enum heap_source */
+#define HEAP_SOURCES 3 /* of exact sums: enum heap_origin */
 #define LEAK_LIKELY 0.95 /* reports speak of a leak from this likelihood on */
 
 /*
@@ -189,7 +189,7 @@ struct profile_heap {
 	size_t n_stacks;
 	/* counted exactly by the allocator's side, if it did */
 	bool has_totals;
-	uint64_t exact_bytes_of[HEAP_SOURCES], exact_count_of[HEAP_SOURCES]; /* by enum heap_source */
+	uint64_t exact_bytes_of[HEAP_SOURCES], exact_count_of[HEAP_SOURCES]; /* by enum heap_origin */
 	uint64_t untracked, untracked_bytes; /* samples that were not taken, and what they would have stood for */
 	uint64_t missed_frees;        /* of sampled blocks */
 	/* no memory: requests seen to fail, and the largest */

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: (GPL-2.0-only OR BSD-3-Clause)
+/*
+ * The heap: what the preload library tells (preload/heap_probe.h), with the stack of the
+ * thread that tells it. The library sits in processes that are no target as well, if
+ * another profiler runs or a target has let go of children: these are passed over.
+ */
+#include "stack.h"
+
+#include "preload/heap_probe.h"
+
+/* The calling process, if it is a target's. */
+static __always_inline struct proc_state *target_proc(struct task_struct *task, struct thread_state **t)
+{
+	struct proc_state *p;
+
+	*t = bpf_task_storage_get(&threads, task, 0, 0);
+	if (!*t)
+		return 0;
+	p = proc_of(task);
+	return p && p->space ? p : 0;
+}
+
+/* Fills in the head of a heap record from its stack's, and sends both. */
+static __always_inline void heap_send(struct walk *w, u16 stack_flags)
+{
+	u32 n = w->n_frames;
+	u64 size;
+
+	if (n > PY_MAX_DEPTH)
+		n = PY_MAX_DEPTH;
+	size = n * sizeof(struct raw_frame);
+	w->stack.n_frames = n;
+	w->stack.head.flags = w->flags | stack_flags;
+	w->stack.head.size = sizeof(w->stack) + size;
+	w->heap.head = w->stack.head;
+	w->heap.head.flags = 0;
+	size += sizeof(w->heap);
+	w->heap.head.size = size;
+	send(&w->heap, size, false);
+}
+
+static __always_inline int block_tell(u64 address, u64 size, u64 weight, u64 count, u64 info, u64 mark, u32 flags)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread_state *t;
+	struct proc_state *p = target_proc(task, &t);
+	struct walk *w;
+	int why;
+
+	if (!p)
+		return 0;
+	w = scratch_take(SCRATCH_HEAP);
+	if (!w)
+		return 0;
+	stack_head(w, EVENT_HEAP, task, p);
+	w->stack.weight = weight;
+	why = stack_begin(w, task, p, t);
+	if (!why)
+		walk_all(w);
+	w->heap.address = address;
+	w->heap.size = size;
+	w->heap.count = count;
+	w->heap.mark = mark;
+	w->heap.kind = info & HEAP_DOMAIN_MASK;
+	if (weight == size && count == HEAP_COUNT_ONE)
+		flags |= HEAP_EXACT;
+	w->heap.heap_flags = flags;
+	heap_send(w, why);
+	scratch_return(w);
+	return 0;
+}
+
+SEC("uprobe")
+int heap_alloc(struct pt_regs *ctx)
+{
+	return block_tell(ctx->di, ctx->si, ctx->dx, ctx->cx, ctx->r8, ctx->r9, 0);
+}
+
+SEC("uprobe")
+int heap_failed(struct pt_regs *ctx)
+{
+	return block_tell(0, ctx->di, 0, 0, ctx->si, 0, HEAP_FAILED);
+}
+
+SEC("uprobe")
+int heap_free(struct pt_regs *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread_state *t;
+	struct proc_state *p = target_proc(task, &t);
+	struct event_heap_free event = {};
+	u64 info = ctx->r8;
+
+	if (!p)
+		return 0;
+	head_fill(&event.head, EVENT_HEAP_FREE, sizeof(event), task, p->space);
+	if (info & HEAP_RESIZED)
+		event.head.flags |= HEAP_FREE_RESIZED;
+	if (info & HEAP_FINALIZING)
+		event.head.flags |= HEAP_FREE_FINALIZING;
+	event.address = ctx->di;
+	event.mark = ctx->r9;
+	send(&event, sizeof(event), false);
+	return 0;
+}
+
+SEC("uprobe")
+int heap_moved(struct pt_regs *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread_state *t;
+	struct proc_state *p = target_proc(task, &t);
+	struct event_heap_moved event = {};
+
+	if (!p)
+		return 0;
+	head_fill(&event.head, EVENT_HEAP_MOVED, sizeof(event), task, p->space);
+	if (ctx->r8 & HEAP_SPLIT)
+		event.head.flags |= HEAP_MOVED_SPLIT;
+	event.address = ctx->di;
+	event.new_address = ctx->si;
+	event.size = ctx->dx;
+	event.weight = ctx->cx;
+	send(&event, sizeof(event), false);
+	return 0;
+}
+
+SEC("uprobe")
+int heap_sums(struct pt_regs *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread_state *t;
+	struct proc_state *p = target_proc(task, &t);
+	struct event_heap_totals event = {};
+
+	if (!p || READ_USER(&event.version, sizeof(struct heap_totals), ctx->di))
+		return 0;
+	head_fill(&event.head, EVENT_HEAP_TOTALS, sizeof(event), task, p->space);
+	send(&event, sizeof(event), false);
+	return 0;
+}

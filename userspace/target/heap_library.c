@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "target/heap_library.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/types.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "preload/heap_probe.h"
+#include "target/strv.h"
+#include "util/cleanup.h"
+
+#define NAME "libfixingahole-heap.so"
+/* Bytes per sample at precision 0; the most and the least of them. */
+#define STRIDE (128 << 10)
+#define STRIDE_MAX (16 << 20)
+#define STRIDE_MIN 1024
+
+int heap_library__find(const struct identity *id, char **path)
+{
+	static const char *const places[] = { "", "/../lib/fixingahole" };
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	int err = n < 0 ? -errno : identity__enter(id);
+
+	if (err)
+		return err;
+	self[n] = 0;
+	*strrchr(self, '/') = 0;
+	err = -ENOENT;
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places) && err == -ENOENT; i++) {
+		_cleanup_free_ char *candidate = NULL;
+
+		if (asprintf(&candidate, "%s%s/" NAME, self, places[i]) < 0) {
+			candidate = NULL;
+			err = -ENOMEM;
+			break;
+		}
+		*path = realpath(candidate, NULL);
+		/* the loader splits LD_PRELOAD at both of these */
+		if (*path && (access(*path, R_OK) || strpbrk(*path, ": ")))
+			free(steal_ptr(*path));
+		if (*path)
+			err = 0;
+	}
+	identity__leave(id);
+	return err;
+}
+
+int heap_library__environment(char ***environment, const char *library, int precision)
+{
+	struct strv env = { .items = *environment };
+	const char *old = environment_get(*environment, "LD_PRELOAD");
+	_cleanup_free_ char *preload = NULL;
+	long stride = precision < 0 ? (long)STRIDE << -precision : STRIDE >> precision;
+	char number[32];
+	int err;
+
+	while (env.items[env.n])
+		env.n++;
+	if (asprintf(&preload, "%s%s%s", library, old && *old ? ":" : "", old ? old : "") < 0) {
+		preload = NULL;
+		return -ENOMEM;
+	}
+	snprintf(number, sizeof(number), "%ld", stride > STRIDE_MAX ? STRIDE_MAX : stride < STRIDE_MIN ? STRIDE_MIN : stride);
+	err = strv_set(&env, "LD_PRELOAD", preload);
+	if (!err)
+		err = strv_set(&env, HEAP_ENV_STRIDE, number);
+	*environment = env.items;
+	return err;
+}

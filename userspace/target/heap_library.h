@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The preload library of the heap (preload/), as a launched script gets it: where it is, and
+ * what the script's environment says of it.
+ */
+#ifndef FIXINGAHOLE_HEAP_LIBRARY_H
+#define FIXINGAHOLE_HEAP_LIBRARY_H
+
+#include "target/identity.h"
+
+/*
+ * Its path: beside the running program, as it is built, or in ../lib/fixingahole, as it is installed; the user can
+ * read it. 0, and *path is the caller's to free; -ENOENT: it is in neither place.
+ */
+int heap_library__find(const struct identity *id, char **path);
+
+/*
+ * Preloads it, before what the environment preloads already. precision: -10..10, doubles the samples per byte with each step. environment: as
+ * script__environment() returns it; it may move. 0 or -ENOMEM.
+ */
+int heap_library__environment(char ***environment, const char *library, int precision);
+
+#endif
