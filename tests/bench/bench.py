@@ -7,12 +7,13 @@ a way's ratio is its time to the mean of those two, so that slow drift of the ma
 program's own (begin to end of its work, without the interpreter's start), by the wall clock; `cpu` is the same by
 its CPU clock, which other load disturbs less. Beside `ours` stands `timer`: the same timer with an empty BPF program,
 so that what the machine's timer interrupt costs (2 to 3 % in a VM) can be told from what we cost; the two run next to each
-other in each round, and `above timer` is the median of their quotients.
+other in each round, and `above timer` is the median of their quotients. `ours -m` is `ours 1000` with --memory, run next to it; `-m above` is
+what it takes more, and `more RSS` the memory that the program itself needs more than alone.
 
 Conditions are the same in all ways: PYTHONHASHSEED=0, stderr to a file, stdout to /dev/null. Addresses stay random, so that a lucky
 layout is scatter that the median takes out, not a lasting difference between two ways.
 
-A full run takes about half an hour, --quick one or two minutes. Programs come from pyperformance, run in one process
+A full run takes about 35 minutes, --quick one or two minutes. Programs come from pyperformance, run in one process
 without pyperf. They and the peers are installed from PyPI into a virtual environment under
 ${XDG_CACHE_HOME:-~/.cache}/fixingahole/bench; what cannot be installed is left out, and said.
 
@@ -28,7 +29,7 @@ import sys
 
 import figures
 from measure import PEER_ROUNDS, Run, Statistics, calibrate, measure
-from programs import OWN, PEERS, PYPERFORMANCE, REPOSITORY, Environment, say
+from programs import NUMPY, OWN, PEERS, PYPERFORMANCE, REPOSITORY, Environment, say
 from ways import OURS, commands
 
 QUICK = ["fannkuch", "json_dumps", "numpy_tiny", "pingpong"]
@@ -136,8 +137,8 @@ def main():
     environment = Environment()
     if any(program in PYPERFORMANCE for program in programs) and not environment.provide("pyperformance"):
         programs = [program for program in programs if program in OWN]
-    if any("numpy" in program for program in programs) and not environment.provide("numpy"):
-        programs = [program for program in programs if "numpy" not in program]
+    if any(program in NUMPY for program in programs) and not environment.provide("numpy"):
+        programs = [program for program in programs if program not in NUMPY]
     peers = [peer for peer in peers if environment.provide(peer)]
     binary = profiler(options.fixingahole)
     if not binary and not peers:

@@ -11,7 +11,7 @@ import threading
 import time
 
 from programs import HERE, say
-from ways import OURS, alone
+from ways import OURS, THREE, alone
 
 STATS = "/proc/sys/kernel/bpf_stats_enabled"
 PEER_ROUNDS = 3  # theirs are far enough from 1
@@ -76,6 +76,7 @@ class Run:
             self.seconds = times["end"] - times["begin"]
             self.cpu = times["cpu"]
             self.switches = times["switches"]
+            self.memory = times["memory"]
             self.before = times["begin"] - start
             self.after = stop - times["end"]
             self.whole = stop - start
@@ -184,12 +185,13 @@ def calibrate(environment, script, seconds):
 
 def batches(ways):
     """[[way]] in random order, with a run alone to come between any two batches. The timer and ours are next to each other, since they
-    are compared; peers go by threes, which saves time."""
+    are compared, and ours without and with memory in one batch; peers go by threes, which saves time."""
     peers = [way for way in ways if way not in OURS]
     random.shuffle(peers)
-    both = [[way] for way in OURS[:2] if way in ways]
-    random.shuffle(both)
-    groups = [both] + [[[way]] for way in OURS[2:] if way in ways] + [[peers[n : n + 3]] for n in range(0, len(peers), 3)]
+    compared = [[way for way in THREE[:1] if way in ways], [way for way in THREE[1:] if way in ways]]
+    if random.random() < 0.5:
+        compared = [batch[::-1] for batch in compared[::-1]]
+    groups = [[batch for batch in compared if batch]] + [[[way]] for way in OURS[3:] if way in ways] + [[peers[n : n + 3]] for n in range(0, len(peers), 3)]
     random.shuffle(groups)
     return [batch for group in groups for batch in group]
 
@@ -201,6 +203,7 @@ class Pair:
         self.run = run
         self.ratio = run.seconds / ((before.seconds + after.seconds) / 2)
         self.cpu_ratio = run.cpu / ((before.cpu + after.cpu) / 2)
+        self.more_memory = run.memory - (before.memory + after.memory) / 2
         self.more_after = run.after - (before.after + after.after) / 2
         self.more_whole = run.whole - (before.whole + after.whole) / 2
 

@@ -8,7 +8,8 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 REPOSITORY = os.path.dirname(os.path.dirname(HERE))
 PYPERFORMANCE = ["fannkuch", "raytrace", "pprint", "mdp", "async_tree", "docutils", "sympy", "json_dumps", "json_loads"]
-OWN = ["numpy_large", "numpy_tiny", "pingpong", "pingpong_pipe", "pingpong_fast", "printer"]
+NUMPY = ["numpy_large", "numpy_tiny", "churn"]
+OWN = NUMPY + ["json_nested", "pingpong", "pingpong_pipe", "pingpong_fast", "printer"]
 # austin 4 wants a newer C library than Debian 12 has: then the one before.
 PACKAGES = {
     "pyperformance": [["pyperformance", "docutils", "sympy"]],

@@ -3,7 +3,8 @@
 
 import os
 
-OURS = ["timer 1000", "ours 1000", "ours 100"]
+OURS = ["timer 1000", "ours 1000", "ours -m", "ours 100"]
+THREE = OURS[:3]  # compared with each other: run next to each other
 
 
 def alone(command, folder):
@@ -14,11 +15,11 @@ def commands(environment, binary, peers):
     """{way: function(python command, scratch folder) -> (command, environment, the file or folder that it leaves)}; the first is the
     program alone."""
 
-    def ours(rate, env=None):
+    def ours(rate, *more, env=None):
         def make(command, folder):
             python, *script = command
             out = os.path.join(folder, "out")
-            options = ["profile", "-q", "--python", python, "--rate", str(rate), "-o", out]
+            options = ["profile", "-q", "--python", python, "--rate", str(rate), "-o", out, *more]
             # With an empty BPF program there is no report.
             return [binary, *options, script[0], "--", *script[1:]], env or {}, None if env else out
 
@@ -45,8 +46,9 @@ def commands(environment, binary, peers):
 
     ways = {"alone": alone}
     if binary:
-        ways["timer 1000"] = ours(1000, {"FIXINGAHOLE_BENCH_EMPTY": "1"})
+        ways["timer 1000"] = ours(1000, env={"FIXINGAHOLE_BENCH_EMPTY": "1"})
         ways["ours 1000"] = ours(1000)
+        ways["ours -m"] = ours(1000, "--memory")
         ways["ours 100"] = ours(100)
     for rate in (100, 1000):
         if "py-spy" in peers:
