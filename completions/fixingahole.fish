@@ -28,9 +28,9 @@ complete -c fixingahole -n '__fish_seen_subcommand_from help' -a 'profile summar
 complete -c fixingahole -n $profile -a '(__fixingahole_files "\\.py|\\.ipynb")'
 complete -c fixingahole -n "$profile; and __fixingahole_has_file" -F
 complete -c fixingahole -n $profile -s c -l cpu -d 'Time and physical memory per line'
-complete -c fixingahole -n $profile -s m -l memory -d 'Heap memory, too (not available yet)'
+complete -c fixingahole -n $profile -s m -l memory -d 'Heap memory per line, too'
 complete -c fixingahole -n $profile -s d -l detailed -d 'Report files outside root, too'
-complete -c fixingahole -n $profile -s p -l precision -x -a '(seq -10 10)' -d 'How fine memory is seen'
+complete -c fixingahole -n $profile -s p -l precision -x -a '(seq -10 10)' -d 'How fine --memory looks'
 complete -c fixingahole -n $profile -s t -l trace -d 'Show who calls the most expensive functions'
 complete -c fixingahole -n $profile -o nt -l no-trace -d 'Leave the callers out'
 complete -c fixingahole -n $profile -s l -l log-level -x -a 'DEBUG INFO WARNING ERROR CRITICAL' -d 'Log records to keep'

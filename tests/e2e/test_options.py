@@ -33,7 +33,9 @@ def refused(result, *words):
         (["--log-level", "LOUD"], ["--log-level", "LOUD"]),
         (["--duration", "sideways"], ["--duration", "sideways"]),
         (["--no-plots", "--user", "no-such-user"], ["no-such-user"]),
-        (["--memory"], ["--memory"]),
+        (["--cpu", "--memory"], ["--cpu", "--memory"]),
+        (["--calls"], ["--calls", "not available yet"]),
+        (["--heap-source", "probes"], ["--heap-source", "not available yet"]),
         (["--user"], []),
     ],
 )

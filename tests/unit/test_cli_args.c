@@ -211,12 +211,25 @@ static void test_unknown_options(void **state)
 
 static void test_not_yet(void **state)
 {
-	cli_refused("profile --memory a.py", NONE, "'--memory' is not available yet: ");
-	cli_refused("profile -dm a.py", NONE, "'-m' is not available yet: ");
 	cli_refused("profile --pid 12", NONE, "'--pid' is not available yet: ");
 	cli_refused("profile --seconds 3 a.py", NONE, "'--seconds' is not available yet: ");
 	cli_refused("profile a.py --calls", NONE, "'--calls' is not available yet: ");
 	cli_refused("profile --heap-source=probes a.py", NONE, "'--heap-source' is not available yet: ");
+}
+
+static void test_cpu_or_memory(void **state)
+{
+	static const char *const lines[] = { "profile --memory a.py", "profile -dm a.py", "profile a.py -m", "profile -p 3 -m a.py x" };
+	struct config c;
+
+	for (size_t i = 0; i < sizeof(lines) / sizeof(*lines); i++) {
+		c = cli_ok(lines[i], NONE);
+		assert_true(c.memory);
+		config__release(&c);
+	}
+	c = cli_ok("profile -c a.py", NONE);
+	assert_false(c.memory);
+	config__release(&c);
 	cli_refused("profile -c --memory a.py", NONE, "'-c' and '--memory' exclude each other");
 	cli_refused("profile -mc a.py", NONE, "'-c' and '-m' exclude each other");
 }
@@ -302,7 +315,7 @@ int main(void)
 		cmocka_unit_test(test_forms_of_values), cmocka_unit_test(test_short_options),
 		cmocka_unit_test(test_no_plots),      cmocka_unit_test(test_whose_words),
 		cmocka_unit_test(test_module),        cmocka_unit_test(test_wrong_values),
-		cmocka_unit_test(test_unknown_options), cmocka_unit_test(test_not_yet),
+		cmocka_unit_test(test_unknown_options), cmocka_unit_test(test_not_yet), cmocka_unit_test(test_cpu_or_memory),
 		cmocka_unit_test(test_commands),      cmocka_unit_test(test_summarize_and_stats),
 		cmocka_unit_test(test_help_and_version),
 	};
