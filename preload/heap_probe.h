@@ -4,8 +4,9 @@
  * library, by bpf/ and by userspace; needs __u64 and __u32 (<linux/types.h> or
  * vmlinux.h).
  *
- * Five exported functions of libfixingahole-heap.so begin with the 5-byte nop
- * (0f 1f 44 00 00), so that a uprobe at their first byte is never single-stepped.
+ * Five exported functions of libfixingahole-heap.so begin with the 1-byte nop (90), which
+ * every kernel emulates, so that a uprobe at their first byte is never single-stepped. Not with the
+ * 5-byte nop: Linux 6.18 replaces that by a call to a page that forked children do not get, and they crash.
  * They do nothing else: without a probe they cost a call. Arguments are u64s in
  * the order of the C ABI (rdi, rsi, rdx, rcx, r8, r9), and the interrupted thread
  * is the one that allocates, with its Python stack as it was at the call.

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The functions that uprobes sit on: a 5-byte nop, then return. See heap_probe.h. */
+/* The functions that uprobes sit on: a 1-byte nop, then return. See heap_probe.h. */
 #ifndef __x86_64__
 #error "the preload library is for x86-64"
 #endif
@@ -10,7 +10,7 @@
 	.type \name, @function
 	.balign 16
 \name:
-	.byte 0x0f, 0x1f, 0x44, 0x00, 0x00
+	.byte 0x90
 	ret
 	.size \name, . - \name
 .endm
