@@ -316,6 +316,9 @@ static void process_end(void)
 {
 	struct heap_thread *t = &heap_thread;
 
+	/* a child of vfork, with its parent's memory and so its sums: they are not at their end */
+	if (heap_totals.pid != (__u32)getpid())
+		return;
 	if (heap_enter(t)) {
 		thread_end(t);
 		heap_leave(t);
@@ -330,6 +333,7 @@ __attribute__((constructor)) static void process_begin(void)
 	heap_enter(t);
 	real_init();
 	sampler_rate_init(&heap_rate, environment(HEAP_ENV_STRIDE, SAMPLER_STRIDE_DEFAULT), environment(HEAP_ENV_RATE, SAMPLER_RATE_DEFAULT));
+	environment_take();
 	heap_totals.pid = getpid();
 	seed_renew();
 	exit_key_made = !pthread_key_create(&exit_key, thread_end);

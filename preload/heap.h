@@ -7,6 +7,7 @@
  *   malloc.c  the C allocator's functions
  *   python.c  CPython's mem and object domains
  *   maps.c    mmap and its kin
+ *   environment.c  the program's environment, and what its children get
  *
  * A slow path runs between heap_enter() and heap_leave(). In between, this thread's
  * other calls (of a signal handler, or our own ones by way of somebody's library) go
@@ -93,6 +94,9 @@ void python_look(void);
 bool python_finalizing(void);
 
 void maps_init(void);
+
+/* Takes what makes the library load out of the environment; exec and its kin put it back for the child. After the settings were read. */
+void environment_take(void);
 
 /* The probes; see heap_probe.h. */
 void fixingahole_heap_alloc(uint64_t address, uint64_t size, uint64_t weight, uint64_t count_q8, uint64_t info, uint64_t mark);

@@ -25,23 +25,26 @@ static void *boot_mmap(void *p, size_t size, int prot, int flags, int fd, off_t 
 static int boot_munmap(void *p, size_t size);
 static void *boot_mremap(void *p, size_t old, size_t size, int flags, ...);
 
-static const struct real boot = {
-	.malloc = boot_malloc,
-	.calloc = boot_calloc,
-	.realloc = boot_realloc,
-	.free = boot_free,
-	.memalign = boot_memalign,
-	.aligned_alloc = boot_memalign,
-	.posix_memalign = boot_posix_memalign,
-	.valloc = boot_valloc,
-	.pvalloc = boot_valloc,
-	.usable_size = boot_usable_size,
-	.mmap = boot_mmap,
-	.munmap = boot_munmap,
-	.mremap = boot_mremap,
-};
+/* until the look-up */
+#define BOOT { \
+	.malloc = boot_malloc,                  \
+	.calloc = boot_calloc,                  \
+	.realloc = boot_realloc,                \
+	.free = boot_free,                      \
+	.memalign = boot_memalign,              \
+	.aligned_alloc = boot_memalign,         \
+	.posix_memalign = boot_posix_memalign,  \
+	.valloc = boot_valloc,                  \
+	.pvalloc = boot_valloc,                 \
+	.usable_size = boot_usable_size,        \
+	.mmap = boot_mmap,                      \
+	.munmap = boot_munmap,                  \
+	.mremap = boot_mremap,                  \
+}
 
-struct real real = boot;
+static const struct real boot = BOOT;
+
+struct real real = BOOT;
 uintptr_t real_start, real_end;
 
 static __thread bool looking;

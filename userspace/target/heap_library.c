@@ -61,7 +61,7 @@ int heap_library__environment(char ***environment, const char *library, int prec
 
 	while (env.items[env.n])
 		env.n++;
-	if (asprintf(&preload, "%s%s%s", library, old && *old ? ":" : "", old ? old : "") < 0) {
+	if (asprintf(&preload, "%s%s%s", library, old ? ":" : "", old ? old : "") < 0) {
 		preload = NULL;
 		return -ENOMEM;
 	}
