@@ -34,13 +34,14 @@
  *   - all intervals but one of eight left something, that is at least an eighth of the average;
  *   - so did the last sixteenth of the run. The very last interval does not count: its blocks are just young.
  * The run ends here when the interpreter (of several, the last) begins to clear up.
- * A cache that is filled once leaves nothing later, one that is bounded has freed what is old, what a function
- * gives back when it returns is not left, and a result that is used for a while stops growing. Likelihood is (g + 1) / (n + 2), g of n intervals having left something, times
- * 0.9 if nothing shows that the memory is lost rather than needed: it is not lost for certain if the process ended
- * before the interpreter could clear up, or if it was that which freed it (a list that is the program's result looks so). It is
- * taken for lost when the interpreter has cleared up and it still was not freed, and in a process that runs on when
- * watching ends. Reports speak of a leak from LEAK_LIKELY on. Velocity is what is left, by the time since the
- * first interval that left something.
+ * A cache that is filled once leaves nothing later, one that is bounded has freed what is old, what a function gives back
+ * when it returns is not left, and a result that is used for a while stops growing.
+ *
+ * Likelihood is (g + 1) / (n + 2), g of n intervals having left something, times 0.9 if nothing shows that the memory is lost
+ * rather than needed: if the process ended before the interpreter could clear up, or if it was that which freed it (a
+ * list that is the program's result looks so). It is taken for lost when the interpreter has cleared up and still did not
+ * free it, and in a process that runs on when watching ends. Reports speak of a leak from LEAK_LIKELY on. Velocity is what is
+ * left, by the time since the place's first allocation.
  */
 #ifndef FIXINGAHOLE_HEAP_H
 #define FIXINGAHOLE_HEAP_H
