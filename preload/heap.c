@@ -95,7 +95,7 @@ static void totals_tell(bool final)
 struct sample heap_take(struct heap_thread *t, bool python, size_t size)
 {
 	unsigned class = sampler_class(size);
-	struct sampler_hot *h = python ? &t->py_hot[class] : &t->c_hot[class];
+	union sampler_hot *h = python ? &t->py_hot[class] : &t->c_hot[class];
 	struct sampler *s = python ? &t->py[class] : &t->c[class];
 	uint64_t bytes = sampler_passed(h, s) + size, count = h->count + 1;
 	struct sample sample = sampler_take(h, s, size, &heap_rate, &t->random, clock_ns);
@@ -367,4 +367,7 @@ EXPORT void _exit(int status)
 		syscall(SYS_exit_group, status);
 }
 
-EXPORT void _Exit(int status) __attribute__((alias("_exit")));
+EXPORT void _Exit(int status)
+{
+	_exit(status);
+}

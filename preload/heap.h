@@ -34,9 +34,9 @@ struct heap_thread {
 	uint64_t random;   /* 0: thread not seen yet */
 	uint64_t bytes, count; /* asked for so far, but for what .c and .py have passed since */
 	/* the lines of malloc's blocks; the places behind SAMPLER_CLASSES stay zero, so that no fast path takes them */
-	struct sampler_hot c_hot[2 * SAMPLER_CLASSES];
+	union sampler_hot c_hot[2 * SAMPLER_CLASSES];
 	/* the lines of Python's blocks, whoever provides their memory */
-	struct sampler_hot py_hot[SAMPLER_CLASSES];
+	union sampler_hot py_hot[SAMPLER_CLASSES];
 	struct sampler c[SAMPLER_CLASSES];
 	struct sampler py[SAMPLER_CLASSES];
 };

@@ -72,11 +72,6 @@ static struct arena_allocator arena_below;
 		p_;                         \
 	})
 
-static NOINLINE void *large_malloc(struct allocator *a, size_t size)
-{
-	return NESTED(&heap_thread, a->malloc(a->ctx, size));
-}
-
 static NOINLINE void *fast_malloc_slow(int domain, size_t size, bool zero)
 {
 	struct heap_thread *t = &heap_thread;
@@ -96,13 +91,22 @@ static NOINLINE void *fast_malloc_slow(int domain, size_t size, bool zero)
 	return NESTED(t, a->malloc(a->ctx, size));
 }
 
+static NOINLINE void *large_malloc(int domain, size_t size)
+{
+	struct allocator *a = &below[domain];
+
+	if (unlikely(!heap_pass_py(&heap_thread, size)))
+		return fast_malloc_slow(domain, size, false);
+	return NESTED(&heap_thread, a->malloc(a->ctx, size));
+}
+
 /* ctx is the one below, left in place so that it need not be loaded */
 static inline void *fast_malloc(int domain, void *ctx, size_t size)
 {
+	if (unlikely(size >= PYMALLOC_MAX))
+		return large_malloc(domain, size);
 	if (unlikely(!heap_pass_py(&heap_thread, size)))
 		return fast_malloc_slow(domain, size, false);
-	if (unlikely(size > PYMALLOC_MAX))
-		return large_malloc(&below[domain], size);
 	return below[domain].malloc(ctx, size);
 }
 
@@ -323,7 +327,7 @@ static bool free_threaded(void)
 static bool raw_is_ours(void)
 {
 	const size_t size = 64;
-	struct sampler_hot *h = &heap_thread.c_hot[sampler_class(size)];
+	union sampler_hot *h = &heap_thread.c_hot[sampler_class(size)];
 	uint64_t seen = heap_totals.untracked, left = h->left;
 	void *p;
 

@@ -123,7 +123,7 @@ static void stratum_begin(struct sampler *s, uint64_t stride, uint64_t *random)
 	s->pos = 0;
 }
 
-static void stop_set(struct sampler_hot *h, struct sampler *s)
+static void stop_set(union sampler_hot *h, struct sampler *s)
 {
 	uint64_t stop = (s->pos / SAMPLER_CHECKPOINT + 1) * SAMPLER_CHECKPOINT;
 
@@ -143,7 +143,7 @@ static void stride_look(struct sampler *s, struct sampler_rate *rate, unsigned c
 		stratum_begin(s, get(&rate->stride[class]), random);
 }
 
-struct sample sampler_take(struct sampler_hot *h, struct sampler *s, uint64_t size, struct sampler_rate *rate, uint64_t *random, uint64_t (*clock)(void))
+struct sample sampler_take(union sampler_hot *h, struct sampler *s, uint64_t size, struct sampler_rate *rate, uint64_t *random, uint64_t (*clock)(void))
 {
 	unsigned class = sampler_class(size);
 	uint64_t begin, borders = 0;

@@ -55,10 +55,16 @@
 #define SAMPLER_CHECKPOINT (256ULL << 10)
 #define SAMPLER_COUNT_ONE 256u
 
-/* What the fast path needs of a line; apart, so that many lines share a cache line. All zero is a valid, fresh one. */
-struct sampler_hot {
-	uint32_t left;  /* bytes to the next stop: at most SAMPLER_CHECKPOINT */
-	uint32_t count; /* allocations since the last sampler_take() */
+/*
+ * What the fast path needs of a line; apart, so that many lines share a cache line, and one word, so that one
+ * load and one store do. All zero is a valid, fresh one.
+ */
+union sampler_hot {
+	struct {
+		uint32_t left;  /* bytes to the next stop: at most SAMPLER_CHECKPOINT */
+		uint32_t count; /* allocations since the last sampler_take() */
+	};
+	uint64_t both; /* .left is its low half */
 };
 
 /* The rest of a line of blocks. All zero is a valid, fresh one. */
@@ -118,19 +124,18 @@ uint64_t sampler_rate_stride(const struct sampler_rate *rate);
 uint64_t sampler_random(uint64_t *state);
 
 /* True: the block is not sampled, and that is all. False: call sampler_take(). */
-static inline bool sampler_pass(struct sampler_hot *h, uint64_t size)
+static inline bool sampler_pass(union sampler_hot *h, uint64_t size)
 {
-	uint64_t left = __atomic_load_n(&h->left, __ATOMIC_RELAXED);
+	uint64_t both = __atomic_load_n(&h->both, __ATOMIC_RELAXED);
 
-	if (__builtin_expect(size >= left, 0))
+	if (__builtin_expect(size >= (uint32_t)both, 0))
 		return false;
-	__atomic_store_n(&h->left, (uint32_t)(left - size), __ATOMIC_RELAXED);
-	h->count++;
+	__atomic_store_n(&h->both, both + (1ULL << 32) - size, __ATOMIC_RELAXED);
 	return true;
 }
 
 /* Bytes allocated since the last sampler_take(). */
-static inline uint64_t sampler_passed(const struct sampler_hot *h, const struct sampler *s)
+static inline uint64_t sampler_passed(const union sampler_hot *h, const struct sampler *s)
 {
 	return s->set >= h->left ? s->set - h->left : 0;
 }
@@ -138,6 +143,6 @@ static inline uint64_t sampler_passed(const struct sampler_hot *h, const struct 
 /*
  * Puts a block on the line, which is that of its class. clock returns nanoseconds; called only where the rate is looked at.
  */
-struct sample sampler_take(struct sampler_hot *h, struct sampler *s, uint64_t size, struct sampler_rate *rate, uint64_t *random, uint64_t (*clock)(void));
+struct sample sampler_take(union sampler_hot *h, struct sampler *s, uint64_t size, struct sampler_rate *rate, uint64_t *random, uint64_t (*clock)(void));
 
 #endif

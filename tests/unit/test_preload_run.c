@@ -131,7 +131,7 @@ static void test_below(void **state)
 				continue;
 			}
 			near(r.phases[1].peak, 20.4e6, 0.02);
-			near(r.phases[2].peak, 3000 * (72.0 + 800 + 28) + 25000, 0.25);
+			near(r.phases[2].peak, 2.9e6, 0.25); /* 3.8 gives a grown list more room */
 			assert_true(r.live < 3e6);
 		}
 	}

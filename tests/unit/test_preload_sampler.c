@@ -21,13 +21,13 @@ struct sums {
 };
 
 struct lines {
-	struct sampler_hot hot[SAMPLER_CLASSES];
+	union sampler_hot hot[SAMPLER_CLASSES];
 	struct sampler cold[SAMPLER_CLASSES];
 };
 
 static void allocate(struct lines *lines, struct sampler_rate *rate, uint64_t *random, uint64_t size, struct sums *sums)
 {
-	struct sampler_hot *h = &lines->hot[sampler_class(size)];
+	union sampler_hot *h = &lines->hot[sampler_class(size)];
 	struct sample sample;
 
 	if (sampler_pass(h, size))
@@ -206,7 +206,7 @@ static void test_limits(void **state)
 {
 	struct sampler_rate rate;
 	struct sampler s = { 0 };
-	struct sampler_hot h = { 0 };
+	union sampler_hot h = { 0 };
 	uint64_t random = 1;
 
 	sampler_rate_init(&rate, 0, 1);
