@@ -101,8 +101,11 @@ struct sample heap_take(struct heap_thread *t, bool python, size_t size)
 	struct sample sample = sampler_take(h, s, size, &heap_rate, &t->random, clock_ns);
 
 	totals_note(t, python, bytes, count);
-	if (unlikely(!python_settled))
+	if (unlikely(!python_settled)) {
 		python_look();
+		/* look at the next one as well: an interpreter that brings its own malloc has few for us */
+		h->left = s->set = 0;
+	}
 	return sample;
 }
 
@@ -330,6 +333,9 @@ static void process_end(void)
 {
 	struct heap_thread *t = &heap_thread;
 
+	/* after vfork we are in our parent's memory */
+	if ((pid_t)heap_totals.pid != getpid())
+		return;
 	if (heap_enter(t)) {
 		thread_end(t);
 		heap_leave(t);

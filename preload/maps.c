@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Anonymous, writable mappings that the program makes itself. Always told exactly: a
+ * Anonymous, writable mappings that the program makes itself, but no reservations (MAP_NORESERVE). Always told exactly: a
  * system call costs more than a sample. Mappings of an allocator are not the program's: libc's
  * does not come by here, that of a preloaded one is known by its caller's address, and pymalloc's
  * arenas by the hook around them.
@@ -117,7 +117,7 @@ static uintptr_t page_end(uintptr_t p)
 static void *mapped(void *p, size_t size, int prot, int flags, uintptr_t caller)
 {
 	struct heap_thread *t = &heap_thread;
-	bool told = flags & MAP_ANONYMOUS && prot & PROT_WRITE && !(caller >= real_start && caller < real_end);
+	bool told = flags & MAP_ANONYMOUS && !(flags & MAP_NORESERVE) && prot & PROT_WRITE && !(caller >= real_start && caller < real_end);
 	int error = errno;
 
 	if ((!told && !(flags & MAP_FIXED)) || t->shut || !heap_enter(t))
