@@ -83,6 +83,23 @@ $(BUILD)/tests/unit/test_preload_%: tests/unit/test_preload_%.c $(PRELOAD_PARTS)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -Itests -DBUILD_DIR='"$(abspath $(BUILD))"' $(CFLAGS) $(LDFLAGS) -o $@ $< $(PRELOAD_PARTS) $(LIBRARY) $(LDLIBS) -lcmocka -lpthread
 
+# random calls from 16 threads: under sanitizers, for which the library's functions get other names, and preloaded
+STRESS_SECONDS ?= 60
+STRESS_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -fno-strict-aliasing -fno-builtin -g -O1 -I. -Itests
+STRESS_RENAMED := $(foreach f,malloc calloc realloc reallocarray free memalign aligned_alloc valloc pvalloc posix_memalign \
+	malloc_usable_size _exit _Exit mmap mmap64 munmap mremap,-D$f=preload_test_$f)
+STRESS := $(addprefix $(BUILD)/tests/stress-,thread address plain)
+$(BUILD)/tests/stress-%: $(PRELOAD_DEPENDS) tests/preload/stress.c
+	$(call say,STRESS,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(STRESS_CFLAGS) $(if $(filter plain,$*),-DWITH_FORK tests/preload/stress.c,$(STRESS_RENAMED) -fsanitize=$* $(PRELOAD_SOURCES) preload/probes.S tests/preload/stress.c) -o $@ -lpthread
+
+.PHONY: stress
+stress: $(STRESS) $(BUILD)/libfixingahole-heap.so
+	$(Q)FIXINGAHOLE_HEAP_STRIDE=4096 FIXINGAHOLE_HEAP_RATE=0 $(BUILD)/tests/stress-thread $(STRESS_SECONDS)
+	$(Q)FIXINGAHOLE_HEAP_STRIDE=4096 FIXINGAHOLE_HEAP_RATE=0 $(BUILD)/tests/stress-address $(STRESS_SECONDS)
+	$(Q)FIXINGAHOLE_HEAP_STRIDE=4096 FIXINGAHOLE_HEAP_RATE=0 LD_PRELOAD=$(abspath $(BUILD))/libfixingahole-heap.so $(BUILD)/tests/stress-plain $(STRESS_SECONDS)
+
 # bpf/: every event source is an object of its own, linked into one, with one skeleton
 $(BUILD)/%.bpf.o: %.bpf.c
 	$(call say,BPF,$<)

@@ -196,8 +196,8 @@ struct event_interp {
 };
 
 /*
- * The heap. Sampling is stratified by bytes: each thread's allocated bytes, in order, are cut into strides, and one point
- * is placed uniformly in each. The allocation that holds the point is told of by EVENT_HEAP and stands for the
+ * The heap. Sampling is stratified by bytes: each thread's allocated bytes, in order and apart by classes of sizes (.stratum), are
+ * cut into strides, and one point is placed uniformly in each. The allocation that holds the point is told of by EVENT_HEAP and stands for the
  * stride's bytes (.stack.weight; for k of them if k points fell into it) and for weight / size allocations (.count).
  * Blocks of a stride or more take no part in that: each is told of and stands for itself (HEAP_EXACT). The stride
  * may differ from one record to the next.
@@ -231,7 +231,8 @@ struct event_heap {
 	__u64 size;      /* as asked for */
 	__u64 count;     /* allocations that it stands for, times HEAP_COUNT_ONE */
 	__u64 mark;      /* allocations that the thread has made so far, this one included, sampled or not */
-	__u32 kind;      /* enum heap_kind */
+	__u16 kind;      /* enum heap_kind */
+	__u16 stratum;   /* which of the thread's lines of strides the block lies on: sampler_class(size) of preload/heap_probe.h; 0 where there is but one */
 	__u32 heap_flags; /* enum heap_alloc_flag */
 	struct event_stack stack; /* its head too is filled in: kind, pid, tid, space as above, .size without what stands before it */
 	/* struct raw_frame [stack.n_frames] follow */

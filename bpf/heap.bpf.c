@@ -62,6 +62,7 @@ static __always_inline int block_tell(u64 address, u64 size, u64 weight, u64 cou
 	w->heap.count = count;
 	w->heap.mark = mark;
 	w->heap.kind = info & HEAP_DOMAIN_MASK;
+	w->heap.stratum = sampler_class(size);
 	if (weight == size && count == HEAP_COUNT_ONE)
 		flags |= HEAP_EXACT;
 	w->heap.heap_flags = flags;

@@ -75,9 +75,9 @@ static void add(__u64 *to, uint64_t n)
 	__atomic_fetch_add(to, n, __ATOMIC_RELAXED);
 }
 
-static void totals_note(struct heap_thread *t, const struct sampler *s, uint64_t bytes, uint64_t count)
+static void totals_note(struct heap_thread *t, bool python, uint64_t bytes, uint64_t count)
 {
-	enum heap_source source = s < t->py ? HEAP_SOURCE_C : HEAP_SOURCE_PYTHON;
+	enum heap_source source = python ? HEAP_SOURCE_PYTHON : HEAP_SOURCE_C;
 
 	add(&heap_totals.bytes[source], bytes);
 	add(&heap_totals.count[source], count);
@@ -92,14 +92,20 @@ static void totals_tell(bool final)
 	fixingahole_heap_totals(&heap_totals);
 }
 
-struct sample heap_take(struct heap_thread *t, struct sampler *s, size_t size)
+struct sample heap_take(struct heap_thread *t, bool python, size_t size)
 {
-	uint64_t bytes = sampler_passed(s) + size, count = s->count + 1;
-	struct sample sample = sampler_take(s, size, &heap_rate, &t->random, clock_ns);
+	unsigned class = sampler_class(size);
+	union sampler_hot *h = python ? &t->py_hot[class] : &t->c_hot[class];
+	struct sampler *s = python ? &t->py[class] : &t->c[class];
+	uint64_t bytes = sampler_passed(h, s) + size, count = h->count + 1;
+	struct sample sample = sampler_take(h, s, size, &heap_rate, &t->random, clock_ns);
 
-	totals_note(t, s, bytes, count);
-	if (unlikely(!python_settled))
+	totals_note(t, python, bytes, count);
+	if (unlikely(!python_settled)) {
 		python_look();
+		/* look at the next one as well: an interpreter that brings its own malloc has few for us */
+		h->left = s->set = 0;
+	}
 	return sample;
 }
 
@@ -110,8 +116,14 @@ static uint64_t progress(const struct heap_thread *t, uint64_t *count)
 
 	*count = t->count;
 	for (unsigned i = 0; i < SAMPLER_CLASSES; i++) {
-		bytes += sampler_passed(&t->c[i]) + sampler_passed(&t->py[i]);
-		*count += t->c[i].count + t->py[i].count;
+		if (t->c_hot[i].count) {
+			bytes += sampler_passed(&t->c_hot[i], &t->c[i]);
+			*count += t->c_hot[i].count;
+		}
+		if (t->py_hot[i].count) {
+			bytes += sampler_passed(&t->py_hot[i], &t->py[i]);
+			*count += t->py_hot[i].count;
+		}
 	}
 	return bytes << HEAP_POSITION_SHIFT;
 }
@@ -267,15 +279,23 @@ void *heap_realloc_slow(struct heap_thread *t, void *p, size_t size, const struc
 
 /* --- start and end --- */
 
+static void lines_clear(struct heap_thread *t)
+{
+	memset(t->c_hot, 0, sizeof(t->c_hot) / 2); /* the other half is zero already */
+	memset(t->py_hot, 0, sizeof(t->py_hot));
+	memset(t->c, 0, sizeof(t->c));
+	memset(t->py, 0, sizeof(t->py));
+}
+
 static void thread_end(void *data)
 {
 	struct heap_thread *t = data;
 
 	for (unsigned i = 0; i < SAMPLER_CLASSES; i++) {
-		totals_note(t, &t->c[i], sampler_passed(&t->c[i]), t->c[i].count);
-		totals_note(t, &t->py[i], sampler_passed(&t->py[i]), t->py[i].count);
-		t->c[i] = t->py[i] = (struct sampler){ 0 };
+		totals_note(t, false, sampler_passed(&t->c_hot[i], &t->c[i]), t->c_hot[i].count);
+		totals_note(t, true, sampler_passed(&t->py_hot[i], &t->py[i]), t->py_hot[i].count);
 	}
+	lines_clear(t);
 }
 
 static void seed_renew(void)
@@ -295,8 +315,7 @@ static void child_begin(void)
 	/* the parent's points and the sums stay with the parent */
 	seed_renew();
 	t->random = seed_next();
-	memset(t->c, 0, sizeof(t->c));
-	memset(t->py, 0, sizeof(t->py));
+	lines_clear(t);
 	heap_totals = (struct heap_totals){ .version = HEAP_TOTALS_VERSION, .pid = getpid(), .python = heap_totals.python };
 }
 
@@ -316,8 +335,8 @@ static void process_end(void)
 {
 	struct heap_thread *t = &heap_thread;
 
-	/* a child of vfork, with its parent's memory and so its sums: they are not at their end */
-	if (heap_totals.pid != (__u32)getpid())
+	/* after vfork we are in our parent's memory */
+	if ((pid_t)heap_totals.pid != getpid())
 		return;
 	if (heap_enter(t)) {
 		thread_end(t);
@@ -357,4 +376,7 @@ EXPORT void _exit(int status)
 		syscall(SYS_exit_group, status);
 }
 
-EXPORT void _Exit(int status) __attribute__((alias("_exit")));
+EXPORT void _Exit(int status)
+{
+	_exit(status);
+}

@@ -34,20 +34,23 @@ struct heap_thread {
 	bool busy;         /* in a slow path */
 	uint64_t random;   /* 0: thread not seen yet */
 	uint64_t bytes, count; /* asked for so far, but for what .c and .py have passed since */
-	/* the lines of malloc's blocks; those behind SAMPLER_CLASSES stay zero, so that no fast path takes them */
-	struct sampler c[2 * SAMPLER_CLASSES];
-	struct sampler py[SAMPLER_CLASSES]; /* the lines of Python's blocks, whoever provides their memory */
+	/* the lines of malloc's blocks; the places behind SAMPLER_CLASSES stay zero, so that no fast path takes them */
+	union sampler_hot c_hot[2 * SAMPLER_CLASSES];
+	/* the lines of Python's blocks, whoever provides their memory */
+	union sampler_hot py_hot[SAMPLER_CLASSES];
+	struct sampler c[SAMPLER_CLASSES];
+	struct sampler py[SAMPLER_CLASSES];
 };
 
-/* The line for a block of malloc's or of Python's. */
-static inline struct sampler *heap_c(struct heap_thread *t, size_t size)
+/* Whether a block of malloc's or of Python's passes without more ado. */
+static inline bool heap_pass_c(struct heap_thread *t, size_t size)
 {
-	return &t->c[sampler_class(size) + t->shut];
+	return sampler_pass(&t->c_hot[sampler_class(size) + t->shut], size);
 }
 
-static inline struct sampler *heap_py(struct heap_thread *t, size_t size)
+static inline bool heap_pass_py(struct heap_thread *t, size_t size)
 {
-	return &t->py[sampler_class(size)];
+	return sampler_pass(&t->py_hot[sampler_class(size)], size);
 }
 
 extern __thread struct heap_thread heap_thread;
@@ -58,8 +61,8 @@ extern struct heap_totals heap_totals;
 bool heap_enter(struct heap_thread *t);
 void heap_leave(struct heap_thread *t);
 
-/* Puts a block on the line s of t, and keeps the totals. Inside only. */
-struct sample heap_take(struct heap_thread *t, struct sampler *s, size_t size);
+/* Puts a block on its line of t, Python's or malloc's, and keeps the totals. Inside only. */
+struct sample heap_take(struct heap_thread *t, bool python, size_t size);
 
 /*
  * Memory for a sampled block: a slot, or else the real allocator's. *slot says which.

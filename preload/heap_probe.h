@@ -91,6 +91,43 @@ enum heap_python {
 	HEAP_PYTHON_MALLOC = 3,  /* PYTHONMALLOC=malloc: everything comes through malloc, domain HEAP_C */
 };
 
+/* The position of the highest bit; bpf has no instruction for it. */
+static inline __attribute__((always_inline)) unsigned heap_log2(__u64 x)
+{
+#ifdef __bpf__
+	unsigned n = 0;
+
+	for (unsigned step = 32; step; step /= 2) {
+		if (x >> step) {
+			x >>= step;
+			n += step;
+		}
+	}
+	return n;
+#else
+	return 63 - __builtin_clzll(x);
+#endif
+}
+
+#define SAMPLER_SMALL 512u
+#define SAMPLER_CLASSES 176u
+
+/*
+ * The line for blocks of a size: steps of 4 bytes up to 512 (a float has 24, an integer 28), then 4 per doubling
+ * up to 128 KiB, then powers of two.
+ */
+static inline __attribute__((always_inline)) unsigned sampler_class(__u64 size)
+{
+	unsigned log;
+
+	if (__builtin_expect(size < SAMPLER_SMALL, 1))
+		return size / 4;
+	log = heap_log2(size);
+	if (log < 17)
+		return 128 + (log - 9) * 4 + (size >> (log - 2) & 3);
+	return log < 32 ? 160 + log - 17 : SAMPLER_CLASSES - 1;
+}
+
 #define HEAP_TOTALS_VERSION 1
 
 #define HEAP_LIVE_AT_ONCE (1 << 20) /* a smaller weight is live at once: it cannot distort a peak much */

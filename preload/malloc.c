@@ -36,7 +36,7 @@ static NOINLINE void *malloc_slow(size_t size)
 
 	if (!enter(t))
 		return real.malloc(size);
-	sample = heap_take(t, heap_c(t, size), size);
+	sample = heap_take(t, false, size);
 	p = sample.weight ? heap_sampled(t, size, false, &sample, HEAP_C) : real.malloc(size);
 	heap_leave(t);
 	return p;
@@ -44,7 +44,7 @@ static NOINLINE void *malloc_slow(size_t size)
 
 EXPORT void *malloc(size_t size)
 {
-	if (likely(sampler_pass(heap_c(&heap_thread, size), size)))
+	if (likely(heap_pass_c(&heap_thread, size)))
 		return real.malloc(size);
 	return malloc_slow(size);
 }
@@ -66,7 +66,7 @@ static NOINLINE void *calloc_slow(size_t n, size_t size)
 
 	if (__builtin_mul_overflow(n, size, &whole) || !enter(t))
 		return real.calloc(n, size);
-	sample = heap_take(t, heap_c(t, whole), whole);
+	sample = heap_take(t, false, whole);
 	p = sample.weight ? heap_sampled(t, whole, true, &sample, HEAP_C | HEAP_ZEROED) : real.calloc(n, size);
 	heap_leave(t);
 	return p;
@@ -76,7 +76,7 @@ EXPORT void *calloc(size_t n, size_t size)
 {
 	size_t whole;
 
-	if (likely(!__builtin_mul_overflow(n, size, &whole) && sampler_pass(heap_c(&heap_thread, whole), whole)))
+	if (likely(!__builtin_mul_overflow(n, size, &whole) && heap_pass_c(&heap_thread, whole)))
 		return real.calloc(n, size);
 	return calloc_slow(n, size);
 }
@@ -107,7 +107,7 @@ static NOINLINE void *realloc_slow(void *p, size_t size)
 	}
 	inside = enter(t);
 	if (inside)
-		sample = heap_take(t, heap_c(t, size), size);
+		sample = heap_take(t, false, size);
 	p = heap_realloc_slow(t, p, size, &sample, HEAP_C, real.malloc);
 	if (inside)
 		heap_leave(t);
@@ -116,7 +116,7 @@ static NOINLINE void *realloc_slow(void *p, size_t size)
 
 EXPORT void *realloc(void *p, size_t size)
 {
-	if (likely(!special(p) && sampler_pass(heap_c(&heap_thread, size), size)))
+	if (likely(!special(p) && heap_pass_c(&heap_thread, size)))
 		return real.realloc(p, size);
 	return realloc_slow(p, size);
 }
@@ -136,9 +136,9 @@ EXPORT void *reallocarray(void *p, size_t n, size_t size)
 static bool aligned_begin(struct heap_thread *t, size_t size, struct sample *sample)
 {
 	*sample = (struct sample){ 0 };
-	if (likely(sampler_pass(heap_c(t, size), size)) || !enter(t))
+	if (likely(heap_pass_c(t, size)) || !enter(t))
 		return false;
-	*sample = heap_take(t, heap_c(t, size), size);
+	*sample = heap_take(t, false, size);
 	return true;
 }
 

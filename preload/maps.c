@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Anonymous, writable mappings that the program makes itself. Always told exactly: a
+ * Anonymous, writable mappings that the program makes itself, but no reservations (MAP_NORESERVE). Always told exactly: a
  * system call costs more than a sample. Mappings of an allocator are not the program's: libc's
  * does not come by here, that of a preloaded one is known by its caller's address, and pymalloc's
  * arenas by the hook around them.
@@ -9,10 +9,14 @@
 #include <stdarg.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "preload/heap.h"
 #include "preload/lock.h"
 #include "preload/real.h"
+#include "preload/slots.h"
 
 #define RANGES_FIRST 256u
 
@@ -117,7 +121,7 @@ static uintptr_t page_end(uintptr_t p)
 static void *mapped(void *p, size_t size, int prot, int flags, uintptr_t caller)
 {
 	struct heap_thread *t = &heap_thread;
-	bool told = flags & MAP_ANONYMOUS && prot & PROT_WRITE && !(caller >= real_start && caller < real_end);
+	bool told = flags & MAP_ANONYMOUS && !(flags & MAP_NORESERVE) && prot & PROT_WRITE && !(caller >= real_start && caller < real_end);
 	int error = errno;
 
 	if ((!told && !(flags & MAP_FIXED)) || t->shut || !heap_enter(t))
@@ -204,4 +208,32 @@ EXPORT void *mremap(void *from, size_t old, size_t size, int flags, ...)
 	if (inside)
 		heap_leave(t);
 	return to;
+}
+
+/* A program that limits its own addresses does not mean ours. */
+static int limited(pid_t pid, int resource, const struct rlimit *new, struct rlimit *old)
+{
+	if (resource == RLIMIT_AS && new && new->rlim_cur != RLIM_INFINITY && (!pid || pid == getpid()))
+		slots_trim();
+	return syscall(SYS_prlimit64, pid, resource, new, old);
+}
+
+EXPORT int setrlimit(__rlimit_resource_t resource, const struct rlimit *new)
+{
+	return limited(0, resource, new, NULL);
+}
+
+EXPORT int setrlimit64(__rlimit_resource_t resource, const struct rlimit64 *new)
+{
+	return limited(0, resource, (const struct rlimit *)new, NULL);
+}
+
+EXPORT int prlimit(pid_t pid, __rlimit_resource_t resource, const struct rlimit *new, struct rlimit *old)
+{
+	return limited(pid, resource, new, old);
+}
+
+EXPORT int prlimit64(pid_t pid, __rlimit_resource_t resource, const struct rlimit64 *new, struct rlimit64 *old)
+{
+	return limited(pid, resource, (const struct rlimit *)new, (struct rlimit *)old);
 }

@@ -72,11 +72,6 @@ static struct arena_allocator arena_below;
 		p_;                         \
 	})
 
-static NOINLINE void *large_malloc(struct allocator *a, size_t size)
-{
-	return NESTED(&heap_thread, a->malloc(a->ctx, size));
-}
-
 static NOINLINE void *fast_malloc_slow(int domain, size_t size, bool zero)
 {
 	struct heap_thread *t = &heap_thread;
@@ -85,7 +80,7 @@ static NOINLINE void *fast_malloc_slow(int domain, size_t size, bool zero)
 	void *p;
 
 	if (!t->shut && heap_enter(t)) {
-		sample = heap_take(t, heap_py(t, size), size);
+		sample = heap_take(t, true, size);
 		p = sample.weight ? heap_sampled(t, size, zero, &sample, (HEAP_PY_MEM + domain) | (zero ? HEAP_ZEROED : 0)) : NULL;
 		heap_leave(t);
 		if (sample.weight)
@@ -96,13 +91,22 @@ static NOINLINE void *fast_malloc_slow(int domain, size_t size, bool zero)
 	return NESTED(t, a->malloc(a->ctx, size));
 }
 
+static NOINLINE void *large_malloc(int domain, size_t size)
+{
+	struct allocator *a = &below[domain];
+
+	if (unlikely(!heap_pass_py(&heap_thread, size)))
+		return fast_malloc_slow(domain, size, false);
+	return NESTED(&heap_thread, a->malloc(a->ctx, size));
+}
+
 /* ctx is the one below, left in place so that it need not be loaded */
 static inline void *fast_malloc(int domain, void *ctx, size_t size)
 {
-	if (unlikely(!sampler_pass(heap_py(&heap_thread, size), size)))
+	if (unlikely(size >= PYMALLOC_MAX))
+		return large_malloc(domain, size);
+	if (unlikely(!heap_pass_py(&heap_thread, size)))
 		return fast_malloc_slow(domain, size, false);
-	if (unlikely(size > PYMALLOC_MAX))
-		return large_malloc(&below[domain], size);
 	return below[domain].malloc(ctx, size);
 }
 
@@ -112,7 +116,7 @@ static inline void *fast_calloc(int domain, size_t n, size_t size)
 	struct allocator *a = &below[domain];
 	size_t whole = n * size; /* the caller has ruled an overflow out */
 
-	if (unlikely(!sampler_pass(heap_py(t, whole), whole)))
+	if (unlikely(!heap_pass_py(t, whole)))
 		return fast_malloc_slow(domain, whole, true);
 	if (unlikely(whole > PYMALLOC_MAX))
 		return NESTED(t, a->calloc(a->ctx, n, size));
@@ -155,7 +159,7 @@ static NOINLINE void *fast_realloc_slow(int domain, void *p, size_t size)
 	bool inside = !t->shut && heap_enter(t);
 
 	if (inside)
-		sample = heap_take(t, heap_py(t, size), size);
+		sample = heap_take(t, true, size);
 	if (slots_own(p)) {
 		p = heap_realloc_slow(t, p, size ? size : 1, &sample, info, domain ? obj_plain : mem_plain);
 	} else {
@@ -175,7 +179,7 @@ static inline void *fast_realloc(int domain, void *p, size_t size)
 
 	if (!p)
 		return fast_malloc(domain, a->ctx, size);
-	if (unlikely(slots_own(p) || !sampler_pass(heap_py(t, size), size)))
+	if (unlikely(slots_own(p) || !heap_pass_py(t, size)))
 		return fast_realloc_slow(domain, p, size);
 	return NESTED(t, a->realloc(a->ctx, p, size));
 }
@@ -191,9 +195,9 @@ static inline void *any_new(int domain, size_t n, size_t size, bool zero)
 	bool inside = false;
 	void *p;
 
-	if (unlikely(!sampler_pass(heap_py(t, whole), whole)) && !t->shut && heap_enter(t)) {
+	if (unlikely(!heap_pass_py(t, whole)) && !t->shut && heap_enter(t)) {
 		inside = true;
-		sample = heap_take(t, heap_py(t, whole), whole);
+		sample = heap_take(t, true, whole);
 	}
 	p = zero ? NESTED(t, a->calloc(a->ctx, n, size)) : NESTED(t, a->malloc(a->ctx, size));
 	if (p && sample.weight)
@@ -225,9 +229,9 @@ static void *any_realloc(int domain, void *p, size_t size)
 
 	if (!p)
 		return any_new(domain, 1, size, false);
-	if (!sampler_pass(heap_py(t, size), size) && !t->shut && heap_enter(t)) {
+	if (!heap_pass_py(t, size) && !t->shut && heap_enter(t)) {
 		inside = true;
-		sample = heap_take(t, heap_py(t, size), size);
+		sample = heap_take(t, true, size);
 	}
 	marked = marks_have(p) && marks_take(p, &mark) == MARKS_TAKEN;
 	if (marked)
@@ -323,14 +327,14 @@ static bool free_threaded(void)
 static bool raw_is_ours(void)
 {
 	const size_t size = 64;
-	struct sampler *s = heap_c(&heap_thread, size);
-	uint64_t seen = heap_totals.untracked, left = s->left;
+	union sampler_hot *h = &heap_thread.c_hot[sampler_class(size)];
+	uint64_t seen = heap_totals.untracked, left = h->left;
 	void *p;
 
 	/* we are inside, and nothing passes the fast path: malloc counts the call as untracked */
-	s->left = 0;
+	h->left = 0;
 	p = py.raw_malloc(size);
-	s->left = left;
+	h->left = left;
 	py.raw_free(p);
 	if (heap_totals.untracked == seen)
 		return false;
@@ -439,7 +443,7 @@ void python_look(void)
 			python_settled = true;
 		} else {
 			for (unsigned i = 0; i < SAMPLER_CLASSES; i++)
-				count += t->py[i].count;
+				count += t->py_hot[i].count;
 			if (seen == count) {
 				hook();
 				python_settled = true;

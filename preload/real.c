@@ -25,24 +25,22 @@ static void *boot_mmap(void *p, size_t size, int prot, int flags, int fd, off_t 
 static int boot_munmap(void *p, size_t size);
 static void *boot_mremap(void *p, size_t old, size_t size, int flags, ...);
 
-/* until the look-up */
-#define BOOT { \
-	.malloc = boot_malloc,                  \
-	.calloc = boot_calloc,                  \
-	.realloc = boot_realloc,                \
-	.free = boot_free,                      \
-	.memalign = boot_memalign,              \
-	.aligned_alloc = boot_memalign,         \
-	.posix_memalign = boot_posix_memalign,  \
-	.valloc = boot_valloc,                  \
-	.pvalloc = boot_valloc,                 \
-	.usable_size = boot_usable_size,        \
-	.mmap = boot_mmap,                      \
-	.munmap = boot_munmap,                  \
-	.mremap = boot_mremap,                  \
-}
-
-static const struct real boot = BOOT;
+#define BOOT                                            \
+	{                                               \
+		.malloc = boot_malloc,                  \
+		.calloc = boot_calloc,                  \
+		.realloc = boot_realloc,                \
+		.free = boot_free,                      \
+		.memalign = boot_memalign,              \
+		.aligned_alloc = boot_memalign,         \
+		.posix_memalign = boot_posix_memalign,  \
+		.valloc = boot_valloc,                  \
+		.pvalloc = boot_valloc,                 \
+		.usable_size = boot_usable_size,        \
+		.mmap = boot_mmap,                      \
+		.munmap = boot_munmap,                  \
+		.mremap = boot_mremap,                  \
+	}
 
 struct real real = BOOT;
 uintptr_t real_start, real_end;
@@ -108,7 +106,7 @@ static int image_find(struct dl_phdr_info *info, size_t size, void *data)
 
 void real_init(void)
 {
-	struct real found = boot;
+	struct real found = BOOT;
 
 	if (__atomic_load_n(&ready, __ATOMIC_ACQUIRE) || looking)
 		return;

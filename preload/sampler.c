@@ -123,7 +123,7 @@ static void stratum_begin(struct sampler *s, uint64_t stride, uint64_t *random)
 	s->pos = 0;
 }
 
-static void stop_set(struct sampler *s)
+static void stop_set(union sampler_hot *h, struct sampler *s)
 {
 	uint64_t stop = (s->pos / SAMPLER_CHECKPOINT + 1) * SAMPLER_CHECKPOINT;
 
@@ -132,7 +132,7 @@ static void stop_set(struct sampler *s)
 	if (s->point != SAMPLER_NO_POINT && stop > s->point)
 		stop = s->point;
 	s->set = stop - s->pos;
-	__atomic_store_n(&s->left, s->set, __ATOMIC_RELAXED);
+	__atomic_store_n(&h->left, (uint32_t)s->set, __ATOMIC_RELAXED);
 }
 
 /* Begins a new stratum here if the rate asks for another stride. */
@@ -143,7 +143,7 @@ static void stride_look(struct sampler *s, struct sampler_rate *rate, unsigned c
 		stratum_begin(s, get(&rate->stride[class]), random);
 }
 
-struct sample sampler_take(struct sampler *s, uint64_t size, struct sampler_rate *rate, uint64_t *random, uint64_t (*clock)(void))
+struct sample sampler_take(union sampler_hot *h, struct sampler *s, uint64_t size, struct sampler_rate *rate, uint64_t *random, uint64_t (*clock)(void))
 {
 	unsigned class = sampler_class(size);
 	uint64_t begin, borders = 0;
@@ -151,12 +151,12 @@ struct sample sampler_take(struct sampler *s, uint64_t size, struct sampler_rate
 
 	if (!s->stride)
 		stratum_begin(s, get(&rate->stride[class]), random);
-	begin = s->pos + sampler_passed(s);
-	s->count = 0;
+	begin = s->pos + sampler_passed(h, s);
+	h->count = 0;
 	s->pos = begin;
 	if (size > s->stride) {
 		stride_look(s, rate, class, 1, random, clock);
-		stop_set(s);
+		stop_set(h, s);
 		return (struct sample){ .weight = size, .count_q8 = SAMPLER_COUNT_ONE };
 	}
 	s->pos += size;
@@ -175,7 +175,7 @@ struct sample sampler_take(struct sampler *s, uint64_t size, struct sampler_rate
 	}
 	if (borders || begin / SAMPLER_CHECKPOINT != s->pos / SAMPLER_CHECKPOINT)
 		stride_look(s, rate, class, borders, random, clock);
-	stop_set(s);
+	stop_set(h, s);
 	if (sample.weight)
 		sample.count_q8 = size ? (sample.weight << 8) / size : 0;
 	return sample;

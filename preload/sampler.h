@@ -45,8 +45,11 @@
 #ifndef FIXINGAHOLE_PRELOAD_SAMPLER_H
 #define FIXINGAHOLE_PRELOAD_SAMPLER_H
 
+#include <linux/types.h>
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "preload/heap_probe.h"
 
 #define SAMPLER_STRIDE_DEFAULT (128u << 10)
 #define SAMPLER_STRIDE_MIN 4096u
@@ -55,32 +58,27 @@
 #define SAMPLER_CHECKPOINT (256ULL << 10)
 #define SAMPLER_COUNT_ONE 256u
 
-/* One line of blocks. All zero is a valid, fresh one. */
+/*
+ * What the fast path needs of a line; apart, so that many lines share a cache line, and one word, so that one
+ * load and one store do. All zero is a valid, fresh one.
+ */
+union sampler_hot {
+	struct {
+		uint32_t left;  /* bytes to the next stop: at most SAMPLER_CHECKPOINT */
+		uint32_t count; /* allocations since the last sampler_take() */
+	};
+	uint64_t both; /* .left is its low half */
+};
+
+/* The rest of a line of blocks. All zero is a valid, fresh one. */
 struct sampler {
-	uint64_t left;   /* bytes to the next stop */
-	uint64_t count;  /* allocations since the last sampler_take() */
 	uint64_t set;    /* .left when it was last set */
 	uint64_t pos;    /* in the stratum, then */
 	uint64_t point;  /* in the stratum; SAMPLER_NO_POINT: passed */
 	uint64_t stride; /* of the stratum; 0: none begun */
-	uint64_t pad[2]; /* a power of two, for the fast path */
 };
 
-#define SAMPLER_SMALL 512u
-#define SAMPLER_CLASSES 64u
-
-/* The line for blocks of a size: steps of 32 bytes up to 512, then 4 per doubling up to 128 KiB, then powers of two. */
-static inline unsigned sampler_class(uint64_t size)
-{
-	unsigned log;
-
-	if (__builtin_expect(size < SAMPLER_SMALL, 1))
-		return size / 32;
-	log = 63 - __builtin_clzll(size);
-	if (log < 17)
-		return 16 + (log - 9) * 4 + (size >> (log - 2) & 3);
-	return log < 32 ? 48 + log - 17 : SAMPLER_CLASSES - 1;
-}
+#define SAMPLER_NO_POINT UINT64_MAX
 
 /* The rates of a process. Shared between threads, relaxed: an update lost is a later change. */
 struct sampler_rate {
@@ -92,8 +90,6 @@ struct sampler_rate {
 	uint64_t events;   /* in the window */
 	uint64_t saved;    /* events not spent in earlier windows */
 };
-
-#define SAMPLER_NO_POINT UINT64_MAX
 
 struct sample {
 	uint64_t weight;   /* 0: not sampled */
@@ -112,24 +108,25 @@ uint64_t sampler_rate_stride(const struct sampler_rate *rate);
 uint64_t sampler_random(uint64_t *state);
 
 /* True: the block is not sampled, and that is all. False: call sampler_take(). */
-static inline bool sampler_pass(struct sampler *s, uint64_t size)
+static inline bool sampler_pass(union sampler_hot *h, uint64_t size)
 {
-	uint64_t left = __atomic_load_n(&s->left, __ATOMIC_RELAXED);
+	uint64_t both = __atomic_load_n(&h->both, __ATOMIC_RELAXED);
 
-	if (__builtin_expect(size >= left, 0))
+	if (__builtin_expect(size >= (uint32_t)both, 0))
 		return false;
-	__atomic_store_n(&s->left, left - size, __ATOMIC_RELAXED);
-	s->count++;
+	__atomic_store_n(&h->both, both + (1ULL << 32) - size, __ATOMIC_RELAXED);
 	return true;
 }
 
 /* Bytes allocated since the last sampler_take(). */
-static inline uint64_t sampler_passed(const struct sampler *s)
+static inline uint64_t sampler_passed(const union sampler_hot *h, const struct sampler *s)
 {
-	return s->set >= s->left ? s->set - s->left : 0;
+	return s->set >= h->left ? s->set - h->left : 0;
 }
 
-/* Puts a block on the line. clock returns nanoseconds; called only where the rate is looked at. */
-struct sample sampler_take(struct sampler *s, uint64_t size, struct sampler_rate *rate, uint64_t *random, uint64_t (*clock)(void));
+/*
+ * Puts a block on the line, which is that of its class. clock returns nanoseconds; called only where the rate is looked at.
+ */
+struct sample sampler_take(union sampler_hot *h, struct sampler *s, uint64_t size, struct sampler_rate *rate, uint64_t *random, uint64_t (*clock)(void));
 
 #endif

@@ -62,6 +62,19 @@ bool slots_init(uint64_t size)
 	return false;
 }
 
+void slots_trim(void)
+{
+	uintptr_t end;
+
+	if (!slots_range.size || !lock_enter())
+		return;
+	/* what lies behind is nobody's block, so who looks at the size meanwhile is right either way */
+	end = slots_range.base + slots_range.size;
+	__atomic_store_n(&slots_range.size, slots.committed - slots_range.base, __ATOMIC_RELAXED);
+	munmap((void *)slots.committed, end - slots.committed);
+	lock_leave();
+}
+
 static unsigned class_of(size_t size)
 {
 	unsigned doubling;

@@ -33,6 +33,9 @@ static inline bool slots_own(const void *p)
 /* Reserves up to size bytes of addresses, less where there is a limit. False: none. */
 bool slots_init(uint64_t size);
 
+/* Gives back the addresses that were never used: there is a limit from now on, meant for the program. */
+void slots_trim(void);
+
 /* NULL: too large, no room, or called from a handler that interrupted us. */
 void *slots_alloc(size_t size);
 

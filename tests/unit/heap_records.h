@@ -17,6 +17,7 @@ struct model {
 	struct heap_place a, b, c;
 	uint64_t ms;
 	uint32_t space, tid;
+	uint16_t stratum;
 	uint64_t mark;
 };
 
@@ -42,7 +43,7 @@ static inline void model_alloc(struct model *m, const struct heap_place *place, 
 {
 	struct event_heap e = {
 		.head = model_head(m, EVENT_HEAP, sizeof(e)), .address = address, .size = size, .count = size ? weight * HEAP_COUNT_ONE / size : 0, .mark = ++m->mark,
-		.kind = HEAP_KIND_OBJECT, .heap_flags = flags, .stack = { .head = model_head(m, EVENT_HEAP, sizeof(e.stack)), .weight = weight },
+		.kind = HEAP_KIND_OBJECT, .stratum = m->stratum, .heap_flags = flags, .stack = { .head = model_head(m, EVENT_HEAP, sizeof(e.stack)), .weight = weight },
 	};
 
 	if (flags & HEAP_EXACT)

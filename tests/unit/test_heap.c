@@ -88,32 +88,43 @@ static void at_peak_of_those_that_did_not_move(void **state)
 	heap__free(m.heap);
 }
 
+#define LONG (4ULL * HEAP_LIVE_AT_ONCE) /* a stride that is not live at once */
+
 static void a_block_counts_in_full_when_its_thread_goes_on(void **state)
 {
 	struct model m = model_of();
 
 	/* ten bytes made and freed again and again: never more than ten bytes live, whatever they stand for */
 	for (int i = 0; i < 50; i++) {
-		model_alloc(&m, &m.a, 0x10, 10, STRIDE, 0);
+		model_alloc(&m, &m.a, 0x10, 10, LONG, 0);
 		model_free(&m, 0x10, 0);
 	}
 	check(&m, m.a.line, 0, 10, 10);
-	assert_int_equal(measured(&m, m.a.line).allocated_bytes, 50 * STRIDE);
-	assert_near(measured(&m, m.a.line).allocations, 5000);
-	assert_int_equal(measured(&m, m.a.line).temporary_bytes, 50 * STRIDE);
-	assert_near(measured(&m, m.a.line).temporary_allocations, 5000);
-	/* kept ones count in full, but for the last */
+	assert_int_equal(measured(&m, m.a.line).allocated_bytes, 50 * LONG);
+	assert_int_equal(measured(&m, m.a.line).temporary_bytes, 50 * LONG);
+	/* kept ones count in full, but for the last two */
 	for (int i = 0; i < 5; i++)
-		model_alloc(&m, &m.b, 0x20 + i, 10, STRIDE, 0);
-	check(&m, m.b.line, 4 * STRIDE + 10, 4 * STRIDE + 10, 4 * STRIDE + 10);
-	/* a sample of another thread says nothing of this one; a large block of its own does */
+		model_alloc(&m, &m.b, 0x20 + i, 10, LONG, 0);
+	check(&m, m.b.line, 3 * LONG + 20, 3 * LONG + 20, 3 * LONG + 20);
+	/* samples of another thread, or of other sizes, say nothing of this line of strides */
 	m.tid = 8;
 	model_exact(&m, &m.a, 0x90, 1);
-	check(&m, m.b.line, 4 * STRIDE + 10, 4 * STRIDE + 10, 4 * STRIDE + 10);
-	m.tid = 7;
 	model_exact(&m, &m.a, 0x91, 1);
-	check(&m, m.b.line, 5 * STRIDE, 5 * STRIDE, 5 * STRIDE);
-	assert_int_equal(m.heap->spaces[0].live, 5 * STRIDE + 2);
+	m.tid = 7;
+	m.stratum = 5;
+	model_exact(&m, &m.a, 0x92, 1);
+	model_exact(&m, &m.a, 0x93, 1);
+	check(&m, m.b.line, 3 * LONG + 20, 3 * LONG + 20, 3 * LONG + 20);
+	m.stratum = 0;
+	model_exact(&m, &m.a, 0x94, 1);
+	check(&m, m.b.line, 4 * LONG + 10, 4 * LONG + 10, 4 * LONG + 10);
+	model_exact(&m, &m.a, 0x95, 1);
+	check(&m, m.b.line, 5 * LONG, 5 * LONG, 5 * LONG);
+	assert_int_equal(m.heap->spaces[0].live, 5 * LONG + 6);
+	assert_int_equal(m.heap->spaces[0].peak, 5 * LONG + 6);
+	/* a short stride is live at once */
+	model_alloc(&m, &m.a, 0x96, 10, HEAP_LIVE_AT_ONCE, 0);
+	assert_int_equal(measured(&m, m.a.line).live_bytes, HEAP_LIVE_AT_ONCE + 6);
 	heap__free(m.heap);
 }
 
@@ -156,10 +167,22 @@ static void errors_are_those_of_pairs_of_strides(void **state)
 	heap__free(m.heap);
 }
 
-/* A pair spans neither threads nor, in one thread, more than two strides. */
-static void threads_have_pairs_of_their_own(void **state)
+/* A pair spans neither threads nor classes of sizes, nor more than two strides of one. */
+static void lines_of_strides_have_pairs_of_their_own(void **state)
 {
 	struct model m = model_of();
+
+	model_stride(&m, &m.a, 1);
+	m.stratum = 1;
+	model_stride(&m, &m.b, 2);
+	m.stratum = 0;
+	model_stride(&m, &m.a, 3);
+	m.stratum = 1;
+	model_stride(&m, &m.b, 4);
+	assert_near(measured(&m, m.a.line).allocated_error, 0);
+	assert_near(measured(&m, m.b.line).allocated_error, 0);
+	heap__free(m.heap);
+	m = model_of();
 
 	model_stride(&m, &m.a, 1);
 	m.tid = 8;
@@ -311,19 +334,19 @@ static void a_sample_that_is_still_young_at_a_fork(void **state)
 {
 	struct model m = model_of();
 
-	model_alloc(&m, &m.a, 1, 10, STRIDE, 0);
+	model_alloc(&m, &m.a, 1, 10, LONG, 0);
 	assert_int_equal(m.heap->spaces[0].live, 10);
 	model_fork(&m, 2);
 	m.space = 2;
 	model_exact(&m, &m.b, 2, 5);
-	check(&m, m.a.line, STRIDE, STRIDE, STRIDE);
-	assert_int_equal(m.heap->spaces[0].live, STRIDE);
-	assert_int_equal(m.heap->spaces[1].live, STRIDE + 5);
+	check(&m, m.a.line, LONG, LONG, LONG);
+	assert_int_equal(m.heap->spaces[0].live, LONG);
+	assert_int_equal(m.heap->spaces[1].live, LONG + 5);
 	model_free(&m, 1, 0);
 	m.space = 1;
 	model_free(&m, 1, 0);
 	assert_int_equal(m.heap->spaces[0].live, 0);
-	check(&m, m.a.line, 0, STRIDE, STRIDE);
+	check(&m, m.a.line, 0, LONG, LONG);
 	heap__free(m.heap);
 }
 
@@ -501,7 +524,7 @@ int main(void)
 		cmocka_unit_test(at_peak_of_those_that_did_not_move),
 		cmocka_unit_test(a_block_counts_in_full_when_its_thread_goes_on),
 		cmocka_unit_test(errors_are_those_of_pairs_of_strides),
-		cmocka_unit_test(threads_have_pairs_of_their_own),
+		cmocka_unit_test(lines_of_strides_have_pairs_of_their_own),
 		cmocka_unit_test(memory_is_handed_from_one_thread_to_another),
 		cmocka_unit_test(temporary_means_freed_before_some_more_allocations),
 		cmocka_unit_test(resized_blocks),

@@ -15,7 +15,11 @@
 
 #include "heap_records.h"
 
+#undef STRIDE
+#define STRIDE (600ULL << 10) /* two of them are more than what is live at once */
+
 #define SPACES 12
+#define CLASSES 2
 #define THREADS 3
 #define BLOCKS_MAX 4000
 #define ADDRESSES 40
@@ -25,15 +29,15 @@ struct naive_block {
 	uint64_t address, weight, held;
 	bool in[SPACES];
 	const struct heap_place *place;
-	uint32_t space, tid;
-	int64_t pair;  /* the number of its stride's pair in its thread, -1: exact */
+	uint32_t space, tid, stratum;
+	int64_t pair;  /* the number of its stride's pair on its line of strides, -1: exact */
 	bool grown, gone;
 };
 
 struct naive {
 	struct naive_block blocks[BLOCKS_MAX];
 	int n;
-	struct { int64_t strides; int last; } threads[SPACES][THREADS];
+	struct naive_line { int64_t strides; int last[2]; } lines[SPACES][THREADS][CLASSES];
 	bool used[SPACES];
 	int copy_of[SPACES]; /* of whom the child will have the blocks when either next changes; -1: nobody */
 	uint64_t live[ACCOUNTS], peak[ACCOUNTS], at_peak[ACCOUNTS], ended[ACCOUNTS], allocated[ACCOUNTS];
@@ -128,22 +132,25 @@ static struct naive_block *naive_find(struct naive *n, uint32_t space, uint64_t 
 static void naive_alloc(struct naive *n, const struct model *m, const struct heap_place *place, uint64_t address, uint64_t size, uint64_t weight, bool exact)
 {
 	struct naive_block *b = &n->blocks[n->n], *old;
-	int64_t *strides = &n->threads[m->space][m->tid].strides;
+	struct naive_line *line = &n->lines[m->space][m->tid][m->stratum];
 
 	naive_settle(n, m->space);
 	old = naive_find(n, m->space, address);
 	if (old)
 		old->in[m->space] = false;
-	naive_grow(n, n->threads[m->space][m->tid].last);
-	*b = (struct naive_block){ .address = address, .weight = weight, .held = size < weight ? size : weight, .place = place, .space = m->space, .tid = m->tid, .pair = exact ? -1 : (*strides)++ / 2 };
+	naive_grow(n, line->last[1]);
+	/* a large block parts those that would have been a pair */
+	line->strides += exact && line->strides % 2;
+	*b = (struct naive_block){ .address = address, .weight = weight, .held = size < weight && weight > HEAP_LIVE_AT_ONCE ? size : weight, .place = place,
+		.space = m->space, .tid = m->tid, .stratum = m->stratum, .pair = exact ? -1 : line->strides++ / 2 };
 	b->grown = b->held == weight;
 	for (int a = 0; a < ACCOUNTS; a++)
 		n->allocated[a] += charges(b, a) ? weight : 0;
 	b->in[m->space] = true;
 	n->n++;
 	naive_add_up(n);
-	if (!exact)
-		n->threads[m->space][m->tid].last = b - n->blocks;
+	line->last[1] = line->last[0];
+	line->last[0] = b - n->blocks;
 }
 
 static double naive_live_error(const struct naive *n, int account)
@@ -160,7 +167,7 @@ static double naive_live_error(const struct naive *n, int account)
 		for (int k = 0; k < n->n; k++) {
 			const struct naive_block *y = &n->blocks[k];
 
-			if (k == i || y->pair != b->pair || y->space != b->space || y->tid != b->tid || !lives(y) || !y->grown || !charges(y, account))
+			if (k == i || y->pair != b->pair || y->space != b->space || y->tid != b->tid || y->stratum != b->stratum || !lives(y) || !y->grown || !charges(y, account))
 				continue;
 			other = y->weight;
 			counted = k < i;
@@ -195,7 +202,7 @@ static void random_alloc(struct model *m, struct naive *n)
 	bool exact = !draw(3);
 
 	if (exact)
-		size = weight = STRIDE + draw(5000);
+		size = weight = STRIDE + draw(5000000);
 	model_alloc(m, place, address, size, weight, exact ? HEAP_EXACT : 0);
 	naive_alloc(n, m, place, address, size, weight, exact);
 }
@@ -285,8 +292,8 @@ static void check_sequence(uint64_t number, bool with_forks)
 	memset(&n, 0, sizeof(n));
 	for (int s = 0; s < SPACES; s++) {
 		n.copy_of[s] = -1;
-		for (int t = 0; t < THREADS; t++)
-			n.threads[s][t].last = -1;
+		for (int t = 0; t < THREADS * CLASSES; t++)
+			n.lines[s][t / CLASSES][t % CLASSES] = (struct naive_line){ .last = { -1, -1 } };
 	}
 	n.used[0] = true;
 	for (int step = 0; step < 600; step++) {
@@ -296,6 +303,7 @@ static void check_sequence(uint64_t number, bool with_forks)
 			m.space = draw(SPACES);
 		while (!n.used[m.space] || ended[m.space]);
 		m.tid = draw(THREADS);
+		m.stratum = draw(CLASSES);
 		m.ms += draw(3);
 		naive_time(&n, m.ms);
 		if (what < 55)

@@ -109,6 +109,7 @@ static void test_below(void **state)
 		{ "PYTHONMALLOC=pymalloc", HEAP_PYTHON_PYMALLOC },
 		{ "PYTHONDEVMODE=1", HEAP_PYTHON_GENERIC },
 		{ "PYTHONTRACEMALLOC=1", HEAP_PYTHON_PYMALLOC },
+		{ "PYTHONMALLOC=mimalloc", HEAP_PYTHON_GENERIC },
 	};
 
 	for (size_t i = 0; i < n_interpreters; i++) {
@@ -117,7 +118,11 @@ static void test_below(void **state)
 			const char *environment[] = { cases[k].variable, NULL };
 			struct replay r;
 
+			/* since 3.13 */
+			if (k == 5 && !strstr(python, "/3.13."))
+				continue;
 			run(python,
+			    "open('/dev/null'); import array\n"
 			    "phase(1); a = [bytes(367) for i in range(50000)]\n"
 			    "phase(2); b = []\n"
 			    "for i in range(3000): b.append([i] * 10); b[-1] += b[-1] * 9\n"
@@ -131,7 +136,7 @@ static void test_below(void **state)
 				continue;
 			}
 			near(r.phases[1].peak, 20.4e6, 0.02);
-			near(r.phases[2].peak, 3000 * (72.0 + 800 + 28) + 25000, 0.25);
+			near(r.phases[2].peak, 2.9e6, 0.25); /* 3.8 gives a grown list more room */
 			assert_true(r.live < 3e6);
 		}
 	}

@@ -17,10 +17,11 @@ struct heap *heap__new(uint64_t start_ns)
 	h->cohort_ns = COHORT_FIRST_NS;
 	h->free_block = HEAP_NONE;
 	h->peak_place = h->failed_place = (struct heap_place){ HEAP_NONE, HEAP_NONE, HEAP_NONE };
+	h->lines = calloc(HEAP_LINES, sizeof(*h->lines));
 	h->threads = calloc(HEAP_THREADS, sizeof(*h->threads));
 	heap__account(h);
 	heap__account(h);
-	if (!h->threads || h->n_accounts < 2) {
+	if (!h->lines || !h->threads || h->n_accounts < 2) {
 		heap__free(h);
 		return NULL;
 	}
@@ -42,6 +43,7 @@ void heap__free(struct heap *h)
 	free(h->stacks);
 	free(h->blocks);
 	free(h->spaces);
+	free(h->lines);
 	free(h->threads);
 	free(h);
 }
@@ -54,39 +56,51 @@ uint32_t heap__account(struct heap *h)
 	return h->n_accounts++;
 }
 
-/* The thread has gone on since its last sample: that one counts in full. */
-static void thread_grow(struct heap *h, const struct heap_thread *t)
+/* The line has gone on by a stride since that sample: it counts in full. */
+static void line_grow(struct heap *h, const struct heap_line *l, int which)
 {
-	uint32_t space;
+	uint32_t space, block = l->last[which].block;
 
-	if (!t->serial || h->blocks[t->block].serial != t->serial)
+	if (!l->last[which].serial || h->blocks[block].serial != l->last[which].serial)
 		return;
-	space = space_get(h, t->space, false);
-	if (space != HEAP_NONE)
-		h->spaces[space].live += block_grow(h, t->block);
-	if (space != HEAP_NONE && h->spaces[space].live > h->spaces[space].peak)
+	space = space_get(h, l->space, false);
+	if (space == HEAP_NONE)
+		return;
+	h->spaces[space].live += block_grow(h, block);
+	if (h->spaces[space].live > h->spaces[space].peak)
 		h->spaces[space].peak = h->spaces[space].live;
 }
 
-/* What is remembered of a thread; of two that share an entry, the one that came last. */
+/* What is remembered of a line; of two that share an entry, the one that came last. */
+static struct heap_line *line_get(struct heap *h, const struct event_heap *e)
+{
+	const struct event_header *head = &e->head;
+	struct heap_line *l = &h->lines[py_mix64(py_mix64(py_mix64(0, head->space), head->tid), e->stratum) & (HEAP_LINES - 1)];
+
+	if (l->space == head->space && l->tid == head->tid && l->stratum == e->stratum)
+		return l;
+	line_grow(h, l, 1);
+	line_grow(h, l, 0);
+	*l = (struct heap_line){ .space = head->space, .tid = head->tid, .stratum = e->stratum };
+	return l;
+}
+
 static struct heap_thread *thread_get(struct heap *h, const struct event_header *head)
 {
 	struct heap_thread *t = &h->threads[py_mix64(py_mix64(0, head->space), head->tid) & (HEAP_THREADS - 1)];
 
-	if (t->space == head->space && t->tid == head->tid)
-		return t;
-	thread_grow(h, t);
-	*t = (struct heap_thread){ .space = head->space, .tid = head->tid };
+	if (t->space != head->space || t->tid != head->tid)
+		*t = (struct heap_thread){ .space = head->space, .tid = head->tid };
 	return t;
 }
 
-static void charge_allocated(struct heap *h, const struct event_heap *e, const struct heap_place *place, const struct heap_thread *t)
+static void charge_allocated(struct heap *h, const struct event_heap *e, const struct heap_place *place, const struct heap_line *l)
 {
 	bool exact = e->heap_flags & HEAP_EXACT;
 
 	for (int level = 0; level < HEAP_LEVELS; level++) {
 		struct account *a = heap_charged(h, place, level);
-		bool same = t->open && place_account(&t->place, level) == place_account(place, level);
+		bool same = l->open && place_account(&l->place, level) == place_account(place, level);
 
 		if (!a)
 			continue;
@@ -97,8 +111,8 @@ static void charge_allocated(struct heap *h, const struct event_heap *e, const s
 		a->exact += exact ? e->stack.weight : 0;
 		if (exact)
 			continue;
-		a->allocated_var += pair_variance(e->stack.weight, t->weight, same);
-		a->count_var += pair_variance(e->count, t->count, same);
+		a->allocated_var += pair_variance(e->stack.weight, l->weight, same);
+		a->count_var += pair_variance(e->count, l->count, same);
 	}
 }
 
@@ -111,27 +125,34 @@ static void note_failed(struct heap *h, const struct event_heap *e, const struct
 	h->failed_place = *place;
 }
 
-/* The block of the thread's last stride if it lives and has no other neighbour, HEAP_NONE otherwise. */
-static uint32_t neighbour(const struct heap *h, const struct heap_thread *t)
+/* The block of the last stride if it lives and waits for a neighbour, HEAP_NONE otherwise. */
+static uint32_t neighbour(const struct heap *h, const struct heap_line *l)
 {
-	return t->open && t->serial && h->blocks[t->block].serial == t->serial ? t->block : HEAP_NONE;
+	return l->open && l->last[0].serial && h->blocks[l->last[0].block].serial == l->last[0].serial ? l->last[0].block : HEAP_NONE;
 }
 
-static void note_stride(struct heap *h, struct heap_thread *t, const struct event_heap *e, const struct heap_place *place, uint32_t block)
+static void note_sample(struct heap *h, struct heap_line *l, const struct event_heap *e, const struct heap_place *place, uint32_t block)
 {
-	t->open = !t->open;
-	t->block = block;
-	t->serial = block != HEAP_NONE ? h->blocks[block].serial : 0;
-	t->place = *place;
-	t->weight = e->stack.weight;
-	t->count = e->count;
+	l->last[1] = l->last[0];
+	l->last[0].block = block != HEAP_NONE ? block : 0;
+	l->last[0].serial = block != HEAP_NONE ? h->blocks[block].serial : 0;
+	l->open = !(e->heap_flags & HEAP_EXACT) && !l->open;
+	l->place = *place;
+	l->weight = e->stack.weight;
+	l->count = e->count;
+}
+
+/* What counts as live of a fresh block (WEIGHTS). */
+static uint64_t held_at_first(const struct event_heap *e)
+{
+	return e->size < e->stack.weight && e->stack.weight > HEAP_LIVE_AT_ONCE ? e->size : e->stack.weight;
 }
 
 void heap__alloc(struct heap *h, const struct event_heap *e, const struct heap_place *place)
 {
 	bool exact = e->heap_flags & HEAP_EXACT;
 	struct heap_hold *stack;
-	struct heap_thread *t;
+	struct heap_line *l;
 	struct block b;
 	uint32_t space, index;
 
@@ -147,12 +168,12 @@ void heap__alloc(struct heap *h, const struct event_heap *e, const struct heap_p
 	space_note(h, space, false);
 	space_evict(h, space, e->address);
 	h->samples++;
-	t = thread_get(h, &e->head);
-	thread_grow(h, t);
-	charge_allocated(h, e, place, t);
+	l = line_get(h, e);
+	line_grow(h, l, 1);
+	charge_allocated(h, e, place, l);
 	b = (struct block){
 		.weight = e->stack.weight, .count = e->count, .birth_ns = h->now_ns, .mark = e->mark, .place = *place, .tid = e->head.tid,
-		.held = e->size < e->stack.weight ? e->size : e->stack.weight, .partner = exact ? HEAP_NONE : neighbour(h, t), .kind = e->kind, .exact = exact,
+		.held = held_at_first(e), .partner = exact ? HEAP_NONE : neighbour(h, l), .kind = e->kind, .exact = exact,
 	};
 	index = block_new(h, &b);
 	stack = index != HEAP_NONE && place->stack < h->n_stacks ? &h->stacks[place->stack] : NULL;
@@ -160,9 +181,8 @@ void heap__alloc(struct heap *h, const struct event_heap *e, const struct heap_p
 		stack->allocated += e->stack.weight;
 	if (!space_put(h, space, e->address, index))
 		index = HEAP_NONE;
-	t->freed_address = 0;
-	if (!exact)
-		note_stride(h, t, e, place, index);
+	thread_get(h, &e->head)->freed_address = 0;
+	note_sample(h, l, e, place, index);
 }
 
 static void note_temporary(struct heap *h, const struct block *b)

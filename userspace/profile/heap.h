@@ -3,9 +3,10 @@
  * The heap while records come in: which sampled blocks live, and what each place holds, held, and held at the peak.
  *
  * WEIGHTS. A sampled block stands for a stride's bytes: that is right for what was allocated, and for what is held once the thread
- * has gone on. But a loop that makes and frees one small block again and again never held a stride. So a block that stands for more
- * than itself counts as live with its own size only, until its thread's next sample comes; from then on with its
- * weight. What is left out is at most the last stride of each thread.
+ * has gone on by a stride. But a loop that makes and frees one block again and again never held a stride, which may be many MB while a program
+ * allocates fast. So a block that stands for more than itself and for more than HEAP_LIVE_AT_ONCE counts as live with its own size only, until its
+ * thread has sent two more samples of its line of strides; from then on with its weight. What is left out is at most the last
+ * two strides of each line.
  *
  * ACCOUNTS. A place that memory is charged to is an account: a line, a function, and two that always exist, the
  * whole and what no reported line is charged with. A record is charged to the whole, to its line (or HEAP_OUTSIDE) and to its
@@ -22,7 +23,7 @@
  *
  * ERRORS. Of a stride of S bytes, a place that asked for the part p has its point with probability p, so that its
  * estimate scatters by S sqrt(p(1-p)) per stride, independently of the others. p is not known; so strides are taken in
- * pairs of neighbours within a thread (collapsed strata), and the variance of a pair's sum is estimated by (x1 - x2)^2, where
+ * pairs of neighbours on a thread's line of strides (collapsed strata), and the variance of a pair's sum is estimated by (x1 - x2)^2, where
  * x is the weight of the stride's sample if that is of the place in question (and, for what is live, still lives), and else 0.
  * That is never too small on average. A line that alone allocates has no error, as it should be. Of a mean over time the
  * standard error is bounded by the mean of the standard errors. Exactly counted blocks have none.
@@ -34,13 +35,14 @@
  *   - all intervals but one of eight left something, that is at least an eighth of the average;
  *   - so did the last sixteenth of the run. The very last interval does not count: its blocks are just young.
  * The run ends here when the interpreter (of several, the last) begins to clear up.
- * A cache that is filled once leaves nothing later, one that is bounded has freed what is old, what a function
- * gives back when it returns is not left, and a result that is used for a while stops growing. Likelihood is (g + 1) / (n + 2), g of n intervals having left something, times
- * 0.9 if nothing shows that the memory is lost rather than needed: it is not lost for certain if the process ended
- * before the interpreter could clear up, or if it was that which freed it (a list that is the program's result looks so). It is
- * taken for lost when the interpreter has cleared up and it still was not freed, and in a process that runs on when
- * watching ends. Reports speak of a leak from LEAK_LIKELY on. Velocity is what is left, by the time since the
- * first interval that left something.
+ * A cache that is filled once leaves nothing later, one that is bounded has freed what is old, what a function gives back
+ * when it returns is not left, and a result that is used for a while stops growing.
+ *
+ * Likelihood is (g + 1) / (n + 2), g of n intervals having left something, times 0.9 if nothing shows that the memory is lost
+ * rather than needed: if the process ended before the interpreter could clear up, or if it was that which freed it (a
+ * list that is the program's result looks so). It is taken for lost when the interpreter has cleared up and still did not
+ * free it, and in a process that runs on when watching ends. Reports speak of a leak from LEAK_LIKELY on. Velocity is what is
+ * left, by the time since the place's first allocation.
  */
 #ifndef FIXINGAHOLE_HEAP_H
 #define FIXINGAHOLE_HEAP_H
@@ -56,6 +58,9 @@
 
 /* Freed by the thread that allocated it, before its so-many-th allocation after that: temporary. */
 #define HEAP_TEMPORARY 8
+
+/* A smaller weight is live at once: it cannot distort a peak much. (As in preload/heap_probe.h.) */
+#define HEAP_LIVE_AT_ONCE (1U << 20)
 
 #define LEAK_INTERVALS 16
 #define LEAK_BYTES (1 << 20)
@@ -125,15 +130,20 @@ struct heap_space {
 	bool has_totals;
 };
 
-#define HEAP_THREADS 4096 /* threads of which something is remembered; power of 2 */
+#define HEAP_LINES 16384 /* lines of strides of which something is remembered; power of 2 */
+#define HEAP_THREADS 1024 /* threads, likewise */
+
+/* A thread's line of strides. */
+struct heap_line {
+	uint32_t space, tid, stratum;
+	bool open;          /* the last stride waits for its neighbour */
+	struct { uint32_t block; uint64_t serial; } last[2]; /* its samples' blocks, the latest first, if they still have the serial; 0: none */
+	struct heap_place place; /* of the last stride */
+	uint64_t weight, count;
+};
 
 struct heap_thread {
 	uint32_t space, tid;
-	bool open;          /* a stride waits for its neighbour */
-	uint32_t block;     /* of the last stride, if that one still has this serial */
-	uint64_t serial;
-	struct heap_place place;
-	uint64_t weight, count;
 	uint64_t freed_address; /* by a realloc, which may be taken back; 0: none */
 	struct block freed;
 };
@@ -160,6 +170,7 @@ struct heap {
 	struct heap_space *spaces;
 	uint32_t n_spaces, cap_spaces;
 	uint32_t copies;
+	struct heap_line *lines;
 	struct heap_thread *threads;
 	uint64_t samples, unknown_frees, lost_frees, forks_not_copied;
 	uint64_t failed_count, failed_bytes; /* bytes: of the largest */
