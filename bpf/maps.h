@@ -54,6 +54,7 @@ struct thread_state {
 	u64 in_ns;      /* when it last started to run */
 	u64 out_run_ns; /* sum_exec_runtime at the last switch-out */
 	u64 sampled_run_ns; /* of it, up to the last CPU sample: that much has been charged */
+	s64 rss_seen[4]; /* pages, per mm counter, at the thread's last look */
 	u64 late_ns;   /* a wait that ended unnoticed and is still to be charged */
 	u64 run_base_ns; /* sum_exec_runtime when it became a target */
 	struct wait_sum sums[SUMS];
@@ -69,7 +70,7 @@ struct proc_state {
 	u32 dead;
 	s64 rss_last[4];   /* pages, per mm counter */
 	s64 rss_pending;   /* grown since the last record, pages */
-	s64 rss_grown;     /* all growth, pages */
+	s64 rss_grown, rss_shrunk; /* in all, pages */
 	u32 rss_known;
 	u32 pad;
 	struct walk_process python; /* .layout 0: not known */

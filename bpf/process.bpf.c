@@ -91,7 +91,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	p->python.tss_known = 0;
 	p->rss_known = 0;
 	p->rss_pending = 0;
-	p->rss_grown = 0;
+	p->rss_grown = p->rss_shrunk = 0;
 	t->cache.tstate = 0;
 	t->cache.next_scan_ns = 0;
 	t->block_id = 0;

@@ -2,8 +2,8 @@
 /*
  * Physical memory. The kernel announces each change of a process's page counters
  * (kmem:rss_stat); growth is added up, and the thread whose page made a batch full
- * is walked: its line is charged with the batch, a thousandth of what the process has grown
- * by so far, so that one that gives back and takes again all the time pays little.
+ * is walked: its line is charged with the batch. That is a thousandth of what the process has grown
+ * by so far, and more for one that gives back and takes again all the time, so that it pays little.
  *
  * The counters are per-CPU since 6.2, so what is read here lags by up to 32 pages
  * per CPU, and catches up: no page is lost or counted twice.
@@ -13,6 +13,9 @@
 #define PAGES_BATCH_MIN 32
 #define PAGES_BATCH_MAX 1024
 #define SWAP_ENTRIES 2
+/* A batch as a part, in powers of two, of all growth, and of what was given back of it. */
+#define GROWN_SHIFT 10
+#define TURNED_OVER_SHIFT 7
 
 static __always_inline s64 mm_pages(struct mm_struct *mm, u32 member)
 {
@@ -37,21 +40,28 @@ static __always_inline s64 mm_pages(struct mm_struct *mm, u32 member)
 	return 0;
 }
 
+static __always_inline s64 batch_of(const struct proc_state *p)
+{
+	s64 turned_over = p->rss_shrunk < p->rss_grown ? p->rss_shrunk : p->rss_grown;
+	s64 batch = p->rss_grown >> GROWN_SHIFT;
+
+	if (batch < turned_over >> TURNED_OVER_SHIFT)
+		batch = turned_over >> TURNED_OVER_SHIFT;
+	return batch < PAGES_BATCH_MIN ? PAGES_BATCH_MIN : batch > PAGES_BATCH_MAX ? PAGES_BATCH_MAX : batch;
+}
+
 SEC("tp_btf/rss_stat")
 int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct thread_state *t = bpf_task_storage_get(&threads, task, 0, 0);
 	struct proc_state *p;
-	s64 pages, grown, batch;
+	s64 pages, grown;
 	struct walk *w;
 	u32 which;
 	int why;
 
 	if (!t || member < 0 || member > 3 || member == SWAP_ENTRIES || task->mm != mm)
-		return 0;
-	p = proc_of(task);
-	if (!p || !p->space)
 		return 0;
 	/* the compiler knows the range already and would drop the mask that the verifier needs */
 	which = member;
@@ -60,6 +70,13 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 	pages = mm_pages(mm, which);
 	if (pages < 0)
 		pages = 0;
+	/* most events change nothing yet */
+	if (pages == t->rss_seen[which])
+		return 0;
+	p = proc_of(task);
+	if (!p || !p->space)
+		return 0;
+	t->rss_seen[which] = pages;
 	if (!(p->rss_known & (1 << which))) {
 		/* a forked child starts with what its parent had */
 		p->rss_known |= 1 << which;
@@ -70,13 +87,13 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 	if (!grown)
 		return 0;
 	p->rss_last[which] = pages;
-	if (grown < 0)
+	if (grown < 0) {
+		p->rss_shrunk -= grown;
 		return 0;
+	}
 	p->rss_pending += grown;
 	p->rss_grown += grown;
-	batch = p->rss_grown >> 10;
-	batch = batch < PAGES_BATCH_MIN ? PAGES_BATCH_MIN : batch > PAGES_BATCH_MAX ? PAGES_BATCH_MAX : batch;
-	if (p->rss_pending < batch)
+	if (p->rss_pending < batch_of(p))
 		return 0;
 	w = scratch_take(SCRATCH_RSS);
 	if (!w)

@@ -219,7 +219,7 @@ static void drop_run(void)
 
 	CHECK(!identity__resolve(&id, "12345"));
 	CHECK(!identity__drop_capabilities());
-	CHECK(identity__missing_capabilities(text, sizeof(text)) == -EPERM && !strcmp(text, "CAP_PERFMON"));
+	CHECK(!identity__missing_capabilities(text, sizeof(text)));
 	/* still able to work as the user and to come back, but not to rule the machine */
 	CHECK(!identity__enter(&id));
 	identity__leave(&id);

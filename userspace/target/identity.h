@@ -44,7 +44,7 @@ int identity__become(const struct identity *id);
  * ("CAP_BPF, CAP_PERFMON") and returns -EPERM.
  */
 int identity__missing_capabilities(char *buffer, size_t size);
-/* Drops what is not needed once everything is attached. Keeps CAP_BPF, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_KILL.
+/* Drops what is not needed once everything is attached. Keeps CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_KILL.
  * For the calling thread and those that it starts afterwards. */
 int identity__drop_capabilities(void);
 
