@@ -74,11 +74,12 @@ $(BUILD)/tests/libfixingahole-heap-test.so: $(PRELOAD_DEPENDS) tests/preload/rec
 
 # its parts that are no allocator's functions, for unit tests
 PRELOAD_PARTS := $(patsubst %,$(BUILD)/preload-parts/%.o,preload/lock.c preload/marks.c preload/sampler.c preload/slots.c)
-$(BUILD)/preload-parts/%.c.o: %.c
+$(PRELOAD_PARTS): $(BUILD)/preload-parts/%.c.o: %.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-$(BUILD)/tests/unit/test_preload_%: tests/unit/test_preload_%.c $(PRELOAD_PARTS) $(LIBRARY) $(BUILD)/tests/libfixingahole-heap-test.so $(BUILD)/libfixingahole-heap.so
+PRELOAD_UNIT := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_preload_*.c)))
+$(PRELOAD_UNIT): $(BUILD)/%: %.c $(PRELOAD_PARTS) $(LIBRARY) $(BUILD)/tests/libfixingahole-heap-test.so $(BUILD)/libfixingahole-heap.so
 	$(call say,TEST,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -Itests -DBUILD_DIR='"$(abspath $(BUILD))"' $(CFLAGS) $(LDFLAGS) -o $@ $< $(PRELOAD_PARTS) $(LIBRARY) $(LDLIBS) -lcmocka -lpthread
