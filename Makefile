@@ -78,7 +78,8 @@ $(PRELOAD_PARTS): $(BUILD)/preload-parts/%.c.o: %.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
-$(filter $(BUILD)/tests/unit/test_preload_%,$(UNIT)): $(BUILD)/%: %.c $(PRELOAD_PARTS) $(LIBRARY) $(BUILD)/tests/libfixingahole-heap-test.so $(BUILD)/libfixingahole-heap.so
+PRELOAD_UNIT := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_preload_*.c)))
+$(PRELOAD_UNIT): $(BUILD)/%: %.c $(PRELOAD_PARTS) $(LIBRARY) $(BUILD)/tests/libfixingahole-heap-test.so $(BUILD)/libfixingahole-heap.so
 	$(call say,TEST,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -Itests -DBUILD_DIR='"$(abspath $(BUILD))"' $(CFLAGS) $(LDFLAGS) -o $@ $< $(PRELOAD_PARTS) $(LIBRARY) $(LDLIBS) -lcmocka -lpthread
