@@ -40,6 +40,7 @@ def check(result, status=0):
     assert whole["at_peak_bytes"]["estimate"] == whole["peak_bytes"]["estimate"]
     assert not any(whole["losses"].values()), whole["losses"]
     assert details["losses"]["dropped records"] == 0
+    assert not any(notice.startswith("no heap memory of ") for notice in details["notices"]), details["notices"]
     document = result.json
     assert document["memory"] is True
     assert abs(document["max_footprint_mb"] - whole["peak_bytes"]["estimate"] / MB) < 0.01
@@ -61,8 +62,9 @@ def of_line(result, mark, what):
 
 
 def near(seen, truth, relative, what, absolute=0):
+    """absolute: for what a stride more or less makes of little memory, or what an interpreter holds besides."""
     allowed = relative * truth + absolute
-    assert abs(seen - truth) <= allowed, "%s: %d bytes where %d is true (%+.2f %%), %d allowed" % (what, seen, truth, 100 * (seen / truth - 1), allowed)
+    assert abs(seen - truth) <= allowed, "%s: %d bytes where %d is true (%+.2f %%), %d allowed" % (what, seen, truth, 100 * (seen - truth) / max(truth, 1), allowed)
 
 
 def leaks(result):
@@ -76,12 +78,12 @@ def test_array(project, python, full, way, percent):
     if way == "array_numpy" and not python.has("numpy"):
         pytest.skip("%s has no numpy" % python.id)
     result = profile(project, python, way, 512 if full else 128, percent)
-    truth = result.truth
-    near(of_line(result, "array", "peak"), truth["array"], 0.01, "peak")
-    near(of_line(result, "array", "allocated"), truth["array"], 0.01, "allocated")
-    near(of_line(result, "array", "at_peak"), truth["array"], 0.01, "at the peak")
-    near(result.heap["peak_bytes"]["estimate"], truth["array"], 0.01, "the whole", START + 30 * MB * (way == "array_numpy"))
-    touched = sum(result.line("heap.py", result.marks[name]).rss for name in ("array", "touch"))
+    truth, suffix = result.truth, way[len("array"):].replace("_", "-")
+    for what in ("peak", "allocated", "at_peak"):
+        near(of_line(result, "array" + suffix, what), truth["array"], 0.01, what)
+    if way == "array":  # numpy's library maps some for itself
+        near(result.heap["peak_bytes"]["estimate"], truth["array"], 0.01, "the whole", START)
+    touched = sum(result.line("heap.py", result.marks[name + suffix]).rss for name in ("array", "touch"))
     near(touched, truth["touched"], 0.02, "touched", MB)
     assert not leaks(result)
 
@@ -143,7 +145,7 @@ def test_churn(project, python, full):
     result = profile(project, python, "churn", 1000000 if full else 20000)
     truth = result.truth
     near(of_line(result, "churn", "allocated"), truth["allocated"], 0.02, "allocated")
-    assert MB <= of_line(result, "churn", "peak") <= 2.1 * MB, "a peak of %d bytes" % of_line(result, "churn", "peak")
+    assert MB <= of_line(result, "churn", "peak") <= 2.5 * MB, "a peak of %d bytes" % of_line(result, "churn", "peak")
     count = lines_of(result)[result.marks["churn"]]["heap"]["allocations"]["estimate"]
     assert count >= 0.98 * truth["n"]
     assert not leaks(result)
@@ -203,7 +205,7 @@ def test_ends(project, python, how):
     check(result, result.returncode)
     result.marks = project.marks("heap.py")
     for name in ("data", "more"):
-        near(of_line(result, name, "at_peak"), result.truth[name], 0.03, name)
+        near(of_line(result, name, "at_peak"), result.truth[name], 0.015, name, 0.2 * MB)
     assert "At the peak of" in result.summary and "heap.py:%d)" % result.marks["data"] in result.summary
     assert not leaks(result)
 
@@ -266,12 +268,12 @@ def users_library(project):
 
 
 def test_users_library_is_kept(project, python):
-    """For the script and for its children, once each, and the heap is measured in both."""
+    """The script and its child load it once each, and the heap is measured in both."""
     if python.chroot:
         pytest.skip("the wrapper's programs load it as well")
     library = users_library(project)
     result = profile(project, python, "run_inheriting", 20, env={"LD_PRELOAD": library})
-    assert result.stderr.count("mine is here") == 2, result.stderr
+    assert result.stderr.count("mine is here") == 3, result.stderr  # and the profiler itself
     near(of_line(result, "work", "peak"), result.truth["work"], 0.01, "the child's")
     assert result.truth["preload"] == library
 
@@ -320,4 +322,4 @@ def test_interpreter_in_a_root_without_the_library(project, request):
         shutil.rmtree(folder)
     assert result.truth["array"] == 20 * MB
     assert "cannot be preloaded" not in result.stderr
-    assert "heap" in " ".join(result.details["notices"]), result.details["notices"]
+    assert any(notice.startswith("no heap memory of ") for notice in result.details["notices"]), result.details["notices"]

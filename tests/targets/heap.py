@@ -23,20 +23,18 @@ cache = {}
 def array(megabytes, percent):
     """One block, touched from its beginning to some part of it."""
     size = megabytes * MB
-    data = bytearray(size)  # line: array
+    data = bytes(size)  # line: array
     part = size * percent // 100
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    data[:part:4096] = bytes(len(range(0, part, 4096)))  # line: touch
-    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-    return {"array": len(data), "touched": part, "faults": faults}
+    ctypes.memset(ctypes.cast(ctypes.c_char_p(data), ctypes.c_void_p), 1, part)  # line: touch
+    return {"array": len(data), "touched": part}
 
 
 def array_numpy(megabytes, percent):
     import numpy
 
-    data = numpy.empty(megabytes * MB, dtype=numpy.uint8)  # line: array
+    data = numpy.empty(megabytes * MB, dtype=numpy.uint8)  # line: array-numpy
     part = len(data) * percent // 100
-    data[:part] = 1  # line: touch
+    data[:part] = 1  # line: touch-numpy
     return {"array": data.nbytes, "touched": part}
 
 
@@ -163,14 +161,14 @@ def fork(megabytes):
 def work(megabytes):
     data = bytearray(megabytes * MB)  # line: work
     time.sleep(0.2)
-    return len(data)
+    del data
 
 
 def pool(method, count, megabytes):
     context = multiprocessing.get_context(method)
     with context.Pool(count) as workers:
-        sizes = workers.map(work, [megabytes] * count, 1)
-    return {"work": sum(sizes)}
+        workers.map(work, [megabytes] * count, 1)
+    return {"work": count * megabytes * MB}
 
 
 def mp_fork(count, megabytes):
@@ -303,7 +301,8 @@ def main():
     truth = way(*[float(word) if "." in word else int(word) if word.isdigit() else word for word in words[1:]])
     if traced:
         truth = {"peak": tracemalloc.get_traced_memory()[1]}
-    print("truth: " + json.dumps(truth))
+    if truth is not None:
+        print("truth: " + json.dumps(truth))
 
 
 if __name__ == "__main__":

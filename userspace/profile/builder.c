@@ -92,7 +92,7 @@ static struct process *process_get(struct builder *b, const struct event_header 
 		return &b->processes[index];
 	if (!GROW(b->processes, b->n_processes, b->cap_processes))
 		return NULL;
-	b->processes[b->n_processes] = (struct process){ .pid = head->pid, .start_ns = head->time_ns };
+	b->processes[b->n_processes] = (struct process){ .pid = head->pid, .space = head->space, .start_ns = head->time_ns };
 	if (map64_put(&b->process_of, head->space, b->n_processes))
 		return NULL;
 	return &b->processes[b->n_processes++];
@@ -315,6 +315,7 @@ static void take_exec(struct builder *b, const struct event_exec *event)
 	p = process_get(b, &event->head);
 	if (!p)
 		return;
+	p->space = event->head.space;
 	p->program = strings__intern(b->strings, event->path);
 	p->interpreter = NULL;
 	p->no_interpreter = NULL;

@@ -385,6 +385,8 @@ struct profile *builder__profile(struct builder *b)
 	if (!o)
 		return NULL;
 	p = &o->profile;
+	if (b->options->heap)
+		heap_notices(b);
 	p->root = b->options->root;
 	p->allowed_cpus = b->options->allowed_cpus;
 	p->elapsed_ns = since_start(b, b->end_ns);

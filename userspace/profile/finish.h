@@ -24,6 +24,8 @@ struct profile_frame *node_frames(struct owned *o, struct builder *b, const char
 struct heap_measures *heap_measures_of(struct owned *o, const struct builder *b, uint32_t account);
 void file_heap_add(struct owned *o, struct measures *file, const struct heap_measures *line);
 void fill_heap(struct owned *o, struct builder *b);
+/* Notices of interpreters that have ended and of whose heap nothing was heard. */
+void heap_notices(struct builder *b);
 
 /* Nanoseconds from the run's start on; 0 for what was before. */
 uint64_t since_start(const struct builder *b, uint64_t ns);

@@ -2,6 +2,7 @@
 /*
  * The heap's part of the profile.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -141,6 +142,23 @@ static void fill_process_peaks(struct builder *b, struct profile *p)
 
 		if (map64_get(&b->process_of, space->id, &index) && index < p->n_processes && p->processes[index].heap_peak_bytes < space->peak)
 			p->processes[index].heap_peak_bytes = space->peak;
+	}
+}
+
+void heap_notices(struct builder *b)
+{
+	for (uint32_t i = 0; b->heap && i < b->n_processes; i++) {
+		const struct process *p = &b->processes[i];
+		char text[512];
+		uint32_t space;
+
+		/* a fork has its parent's library */
+		if (!p->interpreter || !p->program || !p->end_ns)
+			continue;
+		if (map64_get(&b->heap->space_index, p->space, &space) && (b->heap->spaces[space].has_totals || b->heap->spaces[space].peak))
+			continue;
+		snprintf(text, sizeof(text), "no heap memory of '%.300s': it did not load the library that measures it, as in another root, or with rights that its file gives", p->program);
+		builder__notice(b, text);
 	}
 }
 

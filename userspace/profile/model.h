@@ -75,6 +75,7 @@ void tree_release(struct tree *tree);
 
 struct process {
 	uint32_t pid, parent_pid;
+	uint32_t space; /* its last one */
 	const char *program, *interpreter, *no_interpreter; /* interned */
 	uint64_t start_ns, end_ns;
 	struct times times;

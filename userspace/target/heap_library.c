@@ -17,7 +17,9 @@
 /* Bytes per sample at precision 0; the most and the least of them. */
 #define STRIDE (128 << 10)
 #define STRIDE_MAX (16 << 20)
-#define STRIDE_MIN 1024
+#define STRIDE_MIN 4096 /* of the library's */
+#define FINEST 5 /* the precision that comes to it */
+#define SAMPLES_PER_S 2000
 
 int heap_library__find(const struct identity *id, char **path)
 {
@@ -56,6 +58,8 @@ int heap_library__environment(char ***environment, const char *library, int prec
 	const char *old = environment_get(*environment, "LD_PRELOAD");
 	_cleanup_free_ char *preload = NULL;
 	long stride = precision < 0 ? (long)STRIDE << -precision : STRIDE >> precision;
+	/* finer strides need more samples, or the library would widen them again */
+	long rate = (long)SAMPLES_PER_S << (precision < 0 ? 0 : precision > FINEST ? FINEST : precision);
 	char number[32];
 	int err;
 
@@ -69,6 +73,9 @@ int heap_library__environment(char ***environment, const char *library, int prec
 	err = strv_set(&env, "LD_PRELOAD", preload);
 	if (!err)
 		err = strv_set(&env, HEAP_ENV_STRIDE, number);
+	snprintf(number, sizeof(number), "%ld", rate);
+	if (!err)
+		err = strv_set(&env, HEAP_ENV_RATE, number);
 	*environment = env.items;
 	return err;
 }
