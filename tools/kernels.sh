@@ -29,7 +29,7 @@ make_root() {
     cp -r /usr/lib/python3.11 "$root/usr/lib/"
     rm -rf "$root"/usr/lib/python3.11/{test,idlelib,lib2to3,ensurepip,pydoc_data,config-*}
     find "$root/usr/lib/python3.11" -name __pycache__ -prune -exec rm -rf {} +
-    install build/fixingahole "$root/bin/fixingahole"
+    install build/fixingahole build/libfixingahole-heap.so "$root/bin/"
     ldd build/fixingahole | grep -o '/[^ ]*' | while read -r library; do install -D "$(readlink -f "$library")" "$root$library"; done
     printf 'root:x:0:0:root:/root:/bin/sh\n' >"$root/etc/passwd"
     printf 'root:x:0:\n' >"$root/etc/group"
@@ -67,8 +67,9 @@ lines = {line["lineno"]: line for file in details["files"] for line in file["lin
 cpu = sum(functions["spin"][k] for k in ("python_s", "native_s", "system_s"))
 sleep = sum(line["waiting_s"] for line in lines.values() if any(w["call"] == "sleep" for w in line["waits_for"]))
 touched = functions["touch"]["rss_bytes"] / 2**20
-print("spin %.2f s of 2, sleep %.2f s of 1, touched %.1f MB of 64, losses %s" % (cpu, sleep, touched, details["losses"]))
-good = abs(cpu - 2) < 0.2 and abs(sleep - 1) < 0.1 and abs(touched - 64) < 3 and details["unknown_frames"] <= 0.001 * details["python_frames"]
+heap = json.load(open(glob.glob("/work/heap/probe/*/profile_results.json")[0]))["max_footprint_mb"]
+print("spin %.2f s of 2, sleep %.2f s of 1, touched %.1f MB of 64, heap of %.1f MB, losses %s" % (cpu, sleep, touched, heap, details["losses"]))
+good = abs(cpu - 2) < 0.2 and abs(sleep - 1) < 0.1 and abs(touched - 64) < 3 and 64 <= heap < 72 and details["unknown_frames"] <= 0.001 * details["python_frames"]
 print("VERDICT", "ok" if good else "WRONG")
 PY
     cat >"$root/init" <<'SH'
@@ -84,6 +85,8 @@ ip link set lo up 2>/dev/null
 cd /work
 echo "KERNEL $(uname -r)"
 fixingahole profile --verbose -q --python /usr/bin/python3 probe.py 2>&1
+echo "STATUS $?"
+fixingahole profile --memory -q -o heap --python /usr/bin/python3 probe.py 2>&1
 echo "STATUS $?"
 python3 judge.py
 poweroff -f
