@@ -210,6 +210,37 @@ static void test_signals(void **state)
 	signal(SIGALRM, SIG_IGN); /* one may be on its way */
 }
 
+/* The addresses that were never used go back; what is in use stays, and what no longer finds room is refused. */
+static void test_trim(void **state)
+{
+	uintptr_t before = slots_range.size;
+	char *p = slots_alloc(100), *q, *last = NULL;
+	size_t n = 0;
+
+	assert_non_null(p);
+	memset(p, 0x5a, 100);
+	slots_trim();
+	assert_true(slots_range.size < before && slots_own(p));
+	while ((q = slots_alloc(SLOTS_MAX))) {
+		assert_true(slots_own(q));
+		memset(q, 1, SLOTS_MAX);
+		*(char **)q = last;
+		last = q;
+		n++;
+	}
+	assert_true(n < before / SLOTS_MAX);
+	for (; last; last = q) {
+		q = *(char **)last;
+		assert_true(slots_free(last));
+	}
+	assert_int_equal(p[99], 0x5a);
+	assert_true(slots_free(p));
+	slots_trim();
+	p = slots_alloc(100);
+	assert_non_null(p);
+	assert_true(slots_free(p));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +251,7 @@ int main(void)
 		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_threads_and_fork),
 		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_trim), /* the last: little room is left */
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);
