@@ -179,6 +179,15 @@ def test_fork(project, python):
     assert not leaks(result)
 
 
+@pytest.mark.parametrize("words", ["blocks", "threads 4", "fork 20", "spawn 5", "vain 5"])
+def test_sums_are_the_librarys(project, python, words):
+    """What the samples come to is what the library counts in all processes, whatever their children share with them."""
+    result = profile(project, python, *words.split())
+    heap = result.heap
+    near(heap["allocated_bytes"]["estimate"], sum(heap["exact"]["allocated_of"].values()), 0.02, "bytes", 3 * MB)
+    assert heap["exact"]["untracked_bytes"] == 0 and heap["exact"]["missed_frees"] == 0
+
+
 @pytest.mark.parametrize("words", ["mp_fork 2 20", "mp_spawn 2 20", "run 30", "shell 30", "spawn 10"])
 def test_children(project, python, words):
     result = profile(project, python, *words.split())
