@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "bpf/shared.h"
@@ -19,6 +20,8 @@
 #include "fixingahole.skel.h"
 
 #define RING_BYTES (8U << 20)
+/* We take less to close what is ours. */
+#define CLOSE_GRACE_US 300000
 /* From this rate on the buffer must hold more between two drains. */
 #define RING_FAST_HZ 2000
 #define RING_FAST_BYTES (16U << 20)
@@ -298,10 +301,31 @@ void capture__losses(const struct capture *c, struct capture_losses *losses)
 	}
 }
 
+/*
+ * To close a uprobe takes 0.1 s, one after the other. A process that nobody waits for keeps them open until we have closed
+ * ours, and closes them in its own time.
+ */
+static void close_probes_elsewhere(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		/* readers of our output must not wait for it */
+		close_range(STDIN_FILENO, STDERR_FILENO, 0);
+		if (!fork())
+			usleep(CLOSE_GRACE_US);
+		_exit(0);
+	}
+	if (pid > 0)
+		waitpid(pid, NULL, 0);
+}
+
 void capture__free(struct capture *c)
 {
 	if (!c)
 		return;
+	if (c->skeleton && c->skeleton->links.heap_alloc)
+		close_probes_elsewhere();
 	timers__close(&c->timers);
 	ring_buffer__free(c->ring);
 	fixingahole_bpf__destroy(c->skeleton);
