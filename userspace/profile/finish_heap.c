@@ -147,7 +147,9 @@ static void fill_process_peaks(struct builder *b, struct profile *p)
 
 void heap_notices(struct builder *b)
 {
-	for (uint32_t i = 0; b->heap && i < b->n_processes; i++) {
+	const struct heap *h = b->heap; /* NULL: nothing was heard at all */
+
+	for (uint32_t i = 0; i < b->n_processes; i++) {
 		const struct process *p = &b->processes[i];
 		char text[512];
 		uint32_t space;
@@ -155,7 +157,7 @@ void heap_notices(struct builder *b)
 		/* a fork has its parent's library */
 		if (!p->interpreter || !p->program || !p->end_ns)
 			continue;
-		if (map64_get(&b->heap->space_index, p->space, &space) && (b->heap->spaces[space].has_totals || b->heap->spaces[space].peak))
+		if (h && map64_get(&h->space_index, p->space, &space) && (h->spaces[space].has_totals || h->spaces[space].peak))
 			continue;
 		snprintf(text, sizeof(text), "no heap memory of '%.300s': it did not load the library that measures it, as in another root, or with rights that its file gives", p->program);
 		builder__notice(b, text);
