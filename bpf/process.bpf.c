@@ -94,6 +94,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	p->rss_grown = p->rss_shrunk = 0;
 	t->cache.tstate = 0;
 	t->cache.next_scan_ns = 0;
+	t->cache.scan_pause_ns = 0;
 	t->block_id = 0;
 	__builtin_memset(t->place, 0, sizeof(t->place));
 	head_fill(&event.head, EVENT_EXEC, sizeof(event), task, p->space);

@@ -46,14 +46,17 @@ static __always_inline u64 walk_next_tstate(struct walk *w, u64 tstate)
 	return READ_USER(&next, sizeof(next), tstate + w->layout.tstate_next) ? 0 : next;
 }
 
-/* Looks through the threads of the first interpreter, at most every WALK_SCAN_PAUSE_NS. */
+/* Looks through the threads of the first interpreter, less and less often. */
 __attribute__((noinline)) u64 walk_scan(struct walk *w, struct walk_process *p, struct thread_cache *cache)
 {
 	u64 interp = 0, tstate = 0;
 
 	if (!w || !p || !cache || w->now_ns < cache->next_scan_ns)
 		return 0;
-	cache->next_scan_ns = w->now_ns + WALK_SCAN_PAUSE_NS;
+	cache->scan_pause_ns = cache->scan_pause_ns ? 2 * cache->scan_pause_ns : WALK_SCAN_PAUSE_NS;
+	if (cache->scan_pause_ns > WALK_SCAN_PAUSE_MAX_NS)
+		cache->scan_pause_ns = WALK_SCAN_PAUSE_MAX_NS;
+	cache->next_scan_ns = w->now_ns + cache->scan_pause_ns;
 	if (READ_USER(&interp, sizeof(interp), p->runtime + w->layout.interpreters_head) || !interp)
 		return 0;
 	if (READ_USER(&tstate, sizeof(tstate), interp + w->layout.interp_threads_head))

@@ -28,7 +28,9 @@
 
 /* Threads looked at when a thread state must be found in the interpreter's list. */
 #define WALK_THREADS_MAX 256
-#define WALK_SCAN_PAUSE_NS 10000000ULL
+/* Between two looks, doubled each time: a new thread gets its state within microseconds, one of a C library never. */
+#define WALK_SCAN_PAUSE_NS 50000ULL
+#define WALK_SCAN_PAUSE_MAX_NS 10000000ULL
 
 #define WALK_HASH_START 0x2545f4914f6cdd1dULL
 
@@ -49,6 +51,7 @@ struct walk_process {
 struct thread_cache {
 	__u64 tstate;       /* found last; checked before each use */
 	__u64 next_scan_ns; /* not before then */
+	__u64 scan_pause_ns;
 };
 
 struct walk {

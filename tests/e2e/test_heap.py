@@ -230,7 +230,7 @@ def test_no_memory(project, python):
 
 def test_leak(project, python, full):
     """What is lost for good is reported, with its velocity; caches and temporaries beside it are not."""
-    result = profile(project, python, "retained", "5.0" if full else "2.0")
+    result = profile(project, python, "retained", "6.0" if full else "3.0")
     found = leaks(result)
     assert set(found) == {result.marks["leak"]}, (found, result.marks)
     leak = found[result.marks["leak"]]
@@ -241,7 +241,7 @@ def test_leak(project, python, full):
 
 def test_growing_list(project, python, full):
     """A list of the program's that grows to its end is told in the details, but is no leak: the interpreter drops it."""
-    result = profile(project, python, "growing", "5.0" if full else "2.0")
+    result = profile(project, python, "growing", "6.0" if full else "3.0")
     assert not leaks(result)
     grows = {number: line["heap"]["grows_to_the_end"] for number, line in lines_of(result).items() if line["heap"]["grows_to_the_end"]}
     assert set(grows) == {result.marks["grows"]}, grows

@@ -317,6 +317,15 @@ static void check_list(struct recorder *r)
 	r->walk.now_ns++;
 	assert_int_equal(recorder_walk(r), 0);
 	assert_int_equal(r->walk.tstate, own);
+	/* a thread that never gets one is looked for less and less often */
+	image_put64(m, own + m->layout.tstate_thread_id, 3);
+	for (uint64_t last = 2 * WALK_SCAN_PAUSE_NS; last < WALK_SCAN_PAUSE_MAX_NS; last = r->cache.scan_pause_ns) {
+		r->walk.now_ns = r->cache.next_scan_ns;
+		assert_int_equal(recorder_walk(r), STACK_NO_TSTATE);
+		assert_int_equal(r->cache.scan_pause_ns, 2 * last > WALK_SCAN_PAUSE_MAX_NS ? WALK_SCAN_PAUSE_MAX_NS : 2 * last);
+		assert_int_equal(r->cache.next_scan_ns, r->walk.now_ns + r->cache.scan_pause_ns);
+	}
+	assert_int_equal(r->cache.scan_pause_ns, WALK_SCAN_PAUSE_MAX_NS);
 }
 
 static void without_a_key_the_list_of_threads_is_searched(void **state)
