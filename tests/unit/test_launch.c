@@ -157,7 +157,7 @@ static void test_killed_while_waiting(void **state)
 	const char *step = NULL;
 	siginfo_t info;
 
-	kill(launch__pid(launch), SIGINT);
+	kill(launch__pid(launch), SIGTERM);
 	assert_int_equal(waitid(P_PID, (id_t)launch__pid(launch), &info, WEXITED | WNOWAIT), 0);
 	assert_true(launch__start(launch, &spec, &step) < 0);
 	assert_string_equal(step, "start");
