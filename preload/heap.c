@@ -81,7 +81,6 @@ static void totals_note(struct heap_thread *t, bool python, uint64_t bytes, uint
 
 	add(&heap_totals.bytes[source], bytes);
 	add(&heap_totals.count[source], count);
-	t->bytes += bytes;
 	t->count += count;
 }
 
@@ -109,29 +108,20 @@ struct sample heap_take(struct heap_thread *t, bool python, size_t size)
 	return sample;
 }
 
-/* What info and mark of an event say of the thread. */
-static uint64_t progress(const struct heap_thread *t, uint64_t *count)
+/* An event's mark: the thread's allocations so far. */
+static uint64_t allocations(const struct heap_thread *t)
 {
-	uint64_t bytes = t->bytes;
+	uint64_t n = t->count;
 
-	*count = t->count;
-	for (unsigned i = 0; i < SAMPLER_CLASSES; i++) {
-		if (t->c_hot[i].count) {
-			bytes += sampler_passed(&t->c_hot[i], &t->c[i]);
-			*count += t->c_hot[i].count;
-		}
-		if (t->py_hot[i].count) {
-			bytes += sampler_passed(&t->py_hot[i], &t->py[i]);
-			*count += t->py_hot[i].count;
-		}
-	}
-	return bytes << HEAP_POSITION_SHIFT;
+	for (unsigned i = 0; i < SAMPLER_CLASSES; i++)
+		n += t->c_hot[i].count + t->py_hot[i].count;
+	return n;
 }
 
 void heap_tell_alloc(struct heap_thread *t, void *p, bool slot, size_t size, const struct sample *sample, uint64_t info)
 {
 	struct mark mark = { .size = size, .weight = sample->weight, .count_q8 = sample->count_q8, .info = info };
-	uint64_t now, count, info_now, told = __atomic_load_n(&totals_told_ns, __ATOMIC_RELAXED);
+	uint64_t now, told = __atomic_load_n(&totals_told_ns, __ATOMIC_RELAXED);
 
 	if (!slot && !marks_insert(p, &mark)) {
 		add(&heap_totals.untracked, 1);
@@ -139,8 +129,7 @@ void heap_tell_alloc(struct heap_thread *t, void *p, bool slot, size_t size, con
 		return;
 	}
 	add(&heap_totals.sampled, 1);
-	info_now = info | progress(t, &count);
-	fixingahole_heap_alloc((uintptr_t)p, size, sample->weight, sample->count_q8, info_now, count);
+	fixingahole_heap_alloc((uintptr_t)p, size, sample->weight, sample->count_q8, info, allocations(t));
 	now = clock_ns();
 	if (now - told >= TOTALS_NS && __atomic_compare_exchange_n(&totals_told_ns, &told, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		totals_tell(false);
@@ -148,13 +137,10 @@ void heap_tell_alloc(struct heap_thread *t, void *p, bool slot, size_t size, con
 
 void heap_tell_free(struct heap_thread *t, void *p, uint64_t info)
 {
-	uint64_t count;
-
 	add(&heap_totals.freed, 1);
-	info |= progress(t, &count);
 	if (python_finalizing())
 		info |= HEAP_FINALIZING;
-	fixingahole_heap_free((uintptr_t)p, 0, 0, 0, info, count);
+	fixingahole_heap_free((uintptr_t)p, 0, 0, 0, info, allocations(t));
 }
 
 void heap_tell_failed(size_t size, uint64_t info)

@@ -33,7 +33,7 @@ struct heap_thread {
 	uint32_t shut;     /* SAMPLER_CLASSES: calls come from inside a domain, which counts them itself; else 0 */
 	bool busy;         /* in a slow path */
 	uint64_t random;   /* 0: thread not seen yet */
-	uint64_t bytes, count; /* asked for so far, but for what .c and .py have passed since */
+	uint64_t count;    /* allocations so far, but for those that .c_hot and .py_hot have counted since */
 	/* the lines of malloc's blocks; the places behind SAMPLER_CLASSES stay zero, so that no fast path takes them */
 	union sampler_hot c_hot[2 * SAMPLER_CLASSES];
 	/* the lines of Python's blocks, whoever provides their memory */

@@ -41,14 +41,13 @@
  * .weight. A block that dies earlier never was more than its own size. What is
  * left out is at most the last two strides of each thread and class.
  *
- * Temporary blocks: the thread that frees passes its own position and count. If it is the
- * thread that allocated, the difference of the marks is the number of allocations between
- * the two (both exact), that of the positions the bytes.
+ * Temporary blocks: the thread that frees passes its own mark. If it is the thread that
+ * allocated, the difference of the marks is the number of allocations between the two, exactly.
  */
 #ifndef FIXINGAHOLE_HEAP_PROBE_H
 #define FIXINGAHOLE_HEAP_PROBE_H
 
-/* info: bits 0-3 the domain, 4-15 flags, 16-63 the position: bytes that this thread asked for so far, modulo 2^48 */
+/* info: bits 0-3 the domain, then flags */
 enum heap_domain {
 	HEAP_C = 0,      /* malloc and its family, C++ new; CPython's raw domain */
 	HEAP_PY_MEM = 1, /* PyMem_Malloc: buffers of lists, dicts, arrays */
@@ -63,7 +62,6 @@ enum heap_domain {
 #define HEAP_RESIZED 0x40ULL  /* by a realloc; a free with it is followed by the alloc */
 #define HEAP_SPLIT 0x80ULL    /* moved: the old one stays as well */
 #define HEAP_FINALIZING 0x100ULL /* freed while the interpreter clears up to end */
-#define HEAP_POSITION_SHIFT 16
 
 /* Exact sums, but for blocks since each running thread's last look (a stride at most). */
 enum heap_source { HEAP_SOURCE_C = 0, HEAP_SOURCE_PYTHON = 1, HEAP_SOURCE_MAPPING = 2, HEAP_SOURCES = 3 };

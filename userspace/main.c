@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli/config.h"
@@ -45,20 +44,17 @@ out:
 
 static int summarize(const struct config *config)
 {
-	const char *no_color = getenv("NO_COLOR");
-	bool terminal = isatty(STDOUT_FILENO);
-	struct winsize size;
-	const struct report_options options = {
+	struct report_options options = {
 		.absolute = config->duration == DURATION_ABSOLUTE,
 		.trace = config->trace,
 		.top_n = config->top_n,
 		.threshold_percent = config->threshold_percent,
-		.color = terminal && !(no_color && *no_color),
-		.width = terminal && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ? size.ws_col : 0,
 	};
 	char problem[512];
-	int err = report_summarize(stdout, config->input, &options, problem);
+	int err;
 
+	report_fit_terminal(&options);
+	err = report_summarize(stdout, config->input, &options, problem);
 	if (err && !*problem)
 		snprintf(problem, sizeof(problem), "cannot write the summary: %s", strerror(-err));
 	return err ? exit_failed(-EIO, problem) : 0;

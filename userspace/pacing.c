@@ -2,6 +2,7 @@
 #include "pacing.h"
 
 #include "capture/capture.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 #define SLEEP_NS 12000000ULL /* on average; at low rates as many periods as below, up to: */
@@ -15,14 +16,6 @@
 #define CALM_WINDOW_NS 1000000000ULL
 #define MANY_PART 50
 #define FEW_PART 200
-
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
 
 void pacing_init(struct pacing *p, struct capture *capture, int rate_hz, uint64_t now)
 {
@@ -67,7 +60,7 @@ void pacing_step(struct pacing *p, uint64_t now)
 	if (now < p->shift_ns)
 		return;
 	capture__shift(p->capture, now);
-	cost = now_ns() - now;
+	cost = clock_ns(CLOCK_MONOTONIC) - now;
 	rest = SHIFT_PERIODS * p->period_ns;
 	p->shift_ns = now + (rest > cost * SHIFT_COST ? rest : cost * SHIFT_COST);
 }

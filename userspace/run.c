@@ -15,6 +15,7 @@
 #include "pacing.h"
 #include "spinner.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* Without a call for it, the ring buffer is not emptied more often than this. */
@@ -55,14 +56,6 @@ void run_catch_signals(void)
 	if (!sigaction(SIGQUIT, NULL, &old) && old.sa_handler != SIG_IGN)
 		sigaction(SIGQUIT, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
-}
-
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
 struct run {
@@ -205,7 +198,7 @@ static void follow(struct run *run)
 
 		sleep = sleep_time(run, now);
 		ready = ppoll(fds, 2, &sleep, NULL);
-		now = now_ns(CLOCK_MONOTONIC);
+		now = clock_ns(CLOCK_MONOTONIC);
 		if (ready > 0 || now - drained >= DRAIN_MIN_NS) {
 			drain(run);
 			drained = now;
@@ -220,10 +213,10 @@ static void follow(struct run *run)
 			next_live += live_ns;
 		}
 	}
-	run->result->wall_ns = now_ns(CLOCK_MONOTONIC) - run->start_ns;
+	run->result->wall_ns = clock_ns(CLOCK_MONOTONIC) - run->start_ns;
 	spinner_clear(&spinner);
 	drain(run);
-	interps__poll(run->interps, now_ns(CLOCK_MONOTONIC));
+	interps__poll(run->interps, clock_ns(CLOCK_MONOTONIC));
 }
 
 int run_target(const struct run_options *options, struct run_result *result, char problem[512])
@@ -238,8 +231,8 @@ int run_target(const struct run_options *options, struct run_result *result, cha
 		snprintf(problem, 512, "out of memory");
 		return -ENOMEM;
 	}
-	result->start_epoch_s = now_ns(CLOCK_REALTIME) / 1e9;
-	run.start_ns = now_ns(CLOCK_MONOTONIC);
+	result->start_epoch_s = clock_ns(CLOCK_REALTIME) / 1e9;
+	run.start_ns = clock_ns(CLOCK_MONOTONIC);
 	result->start_monotonic_s = run.start_ns / 1e9;
 	err = launch__start(options->launch, options->spec, &step);
 	if (err)

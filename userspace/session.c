@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -153,14 +152,11 @@ static int write_files(struct session *s, const struct profile *profile, int run
 static int show_summary(struct session *s, const struct profile *profile)
 {
 	struct report_options options = s->report;
-	struct winsize size;
-	const char *no_color = getenv("NO_COLOR");
 	int err;
 
 	if (s->config->quiet)
 		return 0;
-	options.color = isatty(STDOUT_FILENO) && !(no_color && *no_color);
-	options.width = isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) ? size.ws_col : 0;
+	report_fit_terminal(&options);
 	/* the script may have left its last line open */
 	fputc('\n', stdout);
 	err = report_summary(stdout, profile, &options);

@@ -41,12 +41,9 @@ static void write_estimate(struct json *json, const char *key, double value, dou
 	json_close(json);
 }
 
-void json_heap_sums(struct json *json, const struct heap_measures *heap)
+/* What has no error of its own. */
+static void write_counts(struct json *json, const struct heap_measures *heap)
 {
-	json_unsigned(json, "allocated_bytes", heap->allocated_bytes);
-	json_number(json, "allocations", heap->allocations, 3);
-	json_unsigned(json, "live_bytes", heap->live_bytes);
-	json_unsigned(json, "at_peak_bytes", heap->at_peak_bytes);
 	json_unsigned(json, "exact_bytes", heap->exact_bytes);
 	write_kinds(json, "allocated_of", heap->allocated_of);
 	json_number(json, "python_fraction", heap->python, 6);
@@ -55,6 +52,15 @@ void json_heap_sums(struct json *json, const struct heap_measures *heap)
 	json_number(json, "temporary_allocations", heap->temporary_allocations, 3);
 	json_unsigned(json, "copied_bytes", heap->copied_bytes);
 	json_unsigned(json, "samples", heap->samples);
+}
+
+void json_heap_sums(struct json *json, const struct heap_measures *heap)
+{
+	json_unsigned(json, "allocated_bytes", heap->allocated_bytes);
+	json_number(json, "allocations", heap->allocations, 3);
+	json_unsigned(json, "live_bytes", heap->live_bytes);
+	json_unsigned(json, "at_peak_bytes", heap->at_peak_bytes);
+	write_counts(json, heap);
 }
 
 void json_heap_measures(struct json *json, const struct heap_measures *heap)
@@ -66,14 +72,7 @@ void json_heap_measures(struct json *json, const struct heap_measures *heap)
 	write_estimate(json, "at_peak_bytes", (double)heap->at_peak_bytes, heap->at_peak_error, 0);
 	write_estimate(json, "average_bytes", (double)heap->average_bytes, heap->average_error, 0);
 	json_number(json, "peak_s", seconds(heap->peak_ns), 9);
-	json_unsigned(json, "exact_bytes", heap->exact_bytes);
-	write_kinds(json, "allocated_of", heap->allocated_of);
-	json_number(json, "python_fraction", heap->python, 6);
-	json_number(json, "usage_fraction", heap->usage, 6);
-	json_unsigned(json, "temporary_bytes", heap->temporary_bytes);
-	json_number(json, "temporary_allocations", heap->temporary_allocations, 3);
-	json_unsigned(json, "copied_bytes", heap->copied_bytes);
-	json_unsigned(json, "samples", heap->samples);
+	write_counts(json, heap);
 	if (heap->likelihood > 0) {
 		json_object(json, "grows_to_the_end");
 		json_number(json, "likelihood", heap->likelihood, 6);

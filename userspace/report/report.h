@@ -20,6 +20,9 @@ struct report_options {
 	double threshold_percent; /* default 0.1 */
 };
 
+/* Sets .color and .width for a report on stdout: if that is a terminal, and NO_COLOR is not set. */
+void report_fit_terminal(struct report_options *options);
+
 /* Where profile->heap is set, the heap was measured: then its columns and lists take the place of the RSS ones. */
 
 /* profile_summary.txt and stdout */
