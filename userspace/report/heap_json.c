@@ -50,7 +50,11 @@ static void write_counts(struct json *json, const struct heap_measures *heap)
 	json_number(json, "usage_fraction", heap->usage, 6);
 	json_unsigned(json, "temporary_bytes", heap->temporary_bytes);
 	json_number(json, "temporary_allocations", heap->temporary_allocations, 3);
-	json_unsigned(json, "copied_bytes", heap->copied_bytes);
+	/* nothing tells of copies yet but recordings made by hand */
+	if (heap->copied_bytes)
+		json_unsigned(json, "copied_bytes", heap->copied_bytes);
+	else
+		json_null(json, "copied_bytes");
 	json_unsigned(json, "samples", heap->samples);
 }
 
