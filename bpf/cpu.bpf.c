@@ -57,10 +57,10 @@ static __always_inline int from_interp(struct walk *w, const struct walk_process
 {
 	if (!p->layout || (ip >= p->text_start && ip < p->text_end))
 		return 0;
-	if (READ_USER(w->frame_bytes, CALLER_WORDS * sizeof(u64), sp))
+	if (READ_USER(w->window, CALLER_WORDS * sizeof(u64), sp))
 		return 0;
 	for (int i = 0; i < CALLER_WORDS; i++) {
-		if (w->frame_bytes[i] >= p->text_start && w->frame_bytes[i] < p->text_end)
+		if (w->window[i] >= p->text_start && w->window[i] < p->text_end)
 			return STACK_FROM_INTERP;
 	}
 	return 0;
@@ -83,7 +83,7 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
 	if (!w)
 		return 0;
 	note_running(t, p, now);
-	stack_head(w, EVENT_CPU, task, p);
+	stack_head(w, EVENT_CPU, task, p, now);
 	w->stack.weight = sample_weight(t, now);
 	why = stack_begin(w, task, p, t);
 	if (!why)

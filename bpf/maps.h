@@ -54,7 +54,6 @@ struct thread_state {
 	u64 in_ns;      /* when it last started to run */
 	u64 out_run_ns; /* sum_exec_runtime at the last switch-out */
 	u64 sampled_run_ns; /* of it, up to the last CPU sample: that much has been charged */
-	s64 rss_seen[4]; /* pages, per mm counter, at the thread's last look */
 	u64 late_ns;   /* a wait that ended unnoticed and is still to be charged */
 	u64 run_base_ns; /* sum_exec_runtime when it became a target */
 	struct wait_sum sums[SUMS];
@@ -183,16 +182,21 @@ static __always_inline struct proc_state *proc_of(struct task_struct *task)
 	return leader ? bpf_task_storage_get(&procs, leader, 0, 0) : 0;
 }
 
-static __always_inline void head_fill(struct event_header *head, u16 kind, u32 size, struct task_struct *task, u32 space)
+static __always_inline void head_fill_at(struct event_header *head, u16 kind, u32 size, struct task_struct *task, u32 space, u64 now)
 {
 	head->kind = kind;
 	head->flags = 0;
 	head->size = size;
-	head->time_ns = bpf_ktime_get_ns();
+	head->time_ns = now;
 	head->pid = task->tgid;
 	head->tid = task->pid;
 	head->space = space;
 	head->pad = 0;
+}
+
+static __always_inline void head_fill(struct event_header *head, u16 kind, u32 size, struct task_struct *task, u32 space)
+{
+	head_fill_at(head, kind, size, task, space, bpf_ktime_get_ns());
 }
 
 #endif

@@ -9,6 +9,9 @@
 /* Address spaces used so far. */
 __u32 last_space = 0;
 
+/* Grows when a task becomes a target or gets another address space: looks of before no longer count (rss.bpf.c). */
+__u64 rss_epoch = 0;
+
 extern __u64 all_cpus_period_ns; /* of the CPU timers */
 
 /* The target's first thread, set by userspace; whether another task stands for it now; live threads besides it. */
@@ -17,6 +20,7 @@ __s32 first_tid = 0, other_threads = 0;
 
 static __always_inline u32 new_space(void)
 {
+	__sync_fetch_and_add(&rss_epoch, 1);
 	return __sync_fetch_and_add(&last_space, 1) + 1;
 }
 

@@ -31,9 +31,9 @@
 #define TASK_UNINTERRUPTIBLE 2
 #define TASK_DEAD 0x80
 
-/* Per CPU and unit of time; the most that can be saved up. */
-#define BUDGET_UNIT_NS 1000000ULL
-#define BUDGET_SAVED_UNITS 50
+/* Budgets grow by the unit of time, per CPU; this much of it can count at once. */
+#define BUDGET_UNIT_NS 4000000ULL
+#define BUDGET_UNITS_MAX 50
 enum budget { BUDGET_WALK, BUDGET_NEW, BUDGET_MARK, BUDGETS };
 
 /* A wait from this length on is sent by itself; sums are sent from the second on. */
@@ -46,12 +46,30 @@ enum budget { BUDGET_WALK, BUDGET_NEW, BUDGET_MARK, BUDGETS };
 #define SYS_clock_nanosleep 230
 #define SYS_pselect6 270
 
+#define BUDGET_WALK_SAVED 50
+
 static __always_inline bool budget_take(struct budgets *b, enum budget which)
 {
 	if (!b->tokens[which])
 		return false;
 	b->tokens[which]--;
 	return true;
+}
+
+/*
+ * Once half of the walks is spent, chance decides who gets the next one: a program whose callers of one wait
+ * take turns would else have all of them charged to one.
+ */
+static __always_inline bool budget_take_walk(struct budgets *b, u64 now)
+{
+	if (b->tokens[BUDGET_WALK] < BUDGET_WALK_SAVED / 2 && (py_mix64(now, 0) & (7ULL << 32)))
+		return false;
+	return budget_take(b, BUDGET_WALK);
+}
+
+static __always_inline void budget_fill(struct budgets *b, enum budget which, u32 more, u32 most)
+{
+	b->tokens[which] = b->tokens[which] + more > most ? most : b->tokens[which] + more;
 }
 
 /* The CPU's budgets, filled up to now. */
@@ -65,16 +83,12 @@ static __always_inline struct budgets *budgets_get(u64 now)
 		return 0;
 	units = (now - b->filled_ns) / BUDGET_UNIT_NS;
 	if (units) {
-		const u32 per_unit[BUDGETS] = { [BUDGET_WALK] = 1, [BUDGET_NEW] = 1, [BUDGET_MARK] = 10 };
-
 		b->filled_ns = now;
-		if (units > BUDGET_SAVED_UNITS)
-			units = BUDGET_SAVED_UNITS;
-		for (int i = 0; i < BUDGETS; i++) {
-			b->tokens[i] += units * per_unit[i];
-			if (b->tokens[i] > BUDGET_SAVED_UNITS * per_unit[i])
-				b->tokens[i] = BUDGET_SAVED_UNITS * per_unit[i];
-		}
+		if (units > BUDGET_UNITS_MAX)
+			units = BUDGET_UNITS_MAX;
+		budget_fill(b, BUDGET_WALK, units, BUDGET_WALK_SAVED);
+		budget_fill(b, BUDGET_NEW, 4 * units, 50);
+		budget_fill(b, BUDGET_MARK, 16 * units, 500);
 	}
 	return b;
 }
@@ -162,7 +176,7 @@ static __noinline u64 block_walk(struct thread_state *t, struct task_struct *tas
 
 	if (!w)
 		return 0;
-	stack_head(w, EVENT_BLOCK, task, p);
+	stack_head(w, EVENT_BLOCK, task, p, bpf_ktime_get_ns());
 	why = stack_begin(w, task, p, t);
 	if (!why)
 		walk_all(w);
@@ -299,8 +313,9 @@ static __always_inline void switch_out(struct thread_state *t, struct task_struc
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
-	struct thread_state *out = bpf_task_storage_get(&threads, prev, 0, 0);
-	struct thread_state *in = bpf_task_storage_get(&threads, next, 0, 0);
+	/* pid 0: a CPU's idle task, which is nobody's */
+	struct thread_state *out = prev->pid ? bpf_task_storage_get(&threads, prev, 0, 0) : 0;
+	struct thread_state *in = next->pid ? bpf_task_storage_get(&threads, next, 0, 0) : 0;
 	struct proc_state *p = 0;
 	struct budgets *b;
 	u64 now, since;
@@ -320,7 +335,7 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 		b = budgets_get(now);
 		if (!b)
 			return 0;
-		walk = budget_take(b, BUDGET_WALK);
+		walk = budget_take_walk(b, now);
 		mark = !walk && budget_take(b, BUDGET_MARK);
 		out->out_state = preempt ? 0 : prev->__state;
 		if (!handover || walk || mark || out->late_ns || (out->out_state & TASK_DEAD))
@@ -332,7 +347,9 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 			out->noted = 0;
 		}
 		out->out_run_ns = prev->se.sum_exec_runtime;
-		if (handover) {
+		/* the verifier has lost sight of what a handover says of `in` */
+		barrier_var(in);
+		if (handover && in) {
 			out->on_cpu = 0;
 			in->on_cpu = 1;
 			in->in_ns = now;
