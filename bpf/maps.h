@@ -17,9 +17,8 @@
 #include "shared.h"
 #include "walker.h"
 
-/* Places of waiting that a thread remembers (see wait.bpf.c). */
+/* Stacks that a thread remembers (see wait.bpf.c). */
 #define MARK_SLOTS 8
-#define PLACE_SLOTS 8
 
 /* Waiting not sent yet, all of one kind and place. */
 struct wait_sum {
@@ -48,13 +47,12 @@ struct thread_state {
 	u32 out_state; /* the task's state; 0: it was preempted */
 	u64 mark[MARK_SLOTS]; /* where it stopped before, and the stacks seen there */
 	u64 mark_id[MARK_SLOTS];
-	u64 place[PLACE_SLOTS]; /* the same by what the registers alone tell, direct-mapped */
+	u64 place[PLACE_SLOTS]; /* the same by what the registers alone tell */
 	u64 place_id[PLACE_SLOTS];
-	u32 mark_next;
+	u32 mark_next, place_next;
 	u32 estimated; /* waits since the last record whose stack was not looked at */
 	u64 carry_ns;  /* short waits whose stack is not known */
 	u32 carry_count;
-	u32 pad;
 	u64 sampled_run_ns; /* sum_exec_runtime at the last CPU sample: that much has been charged */
 	u64 late_ns;   /* a wait that ended unnoticed and is still to be charged */
 	u64 run_base_ns; /* sum_exec_runtime when it became a target */

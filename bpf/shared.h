@@ -26,6 +26,10 @@ struct counters {
 	__u64 no_storage;    /* threads or processes that could not be followed (memory) */
 };
 
+/* Places of stopping that are remembered, per CPU and per thread: in sets of PLACE_WAYS. */
+#define PLACE_SLOTS 32
+#define PLACE_WAYS 4
+
 /* Map `cpus`, per CPU: what goes on there of the targets. Userspace reads .switches. */
 struct cpu_state {
 	__s32 pid;          /* the thread that is counted as running here; 0: none */
@@ -37,6 +41,8 @@ struct cpu_state {
 	__u64 switches;     /* of targets, so far */
 	__u64 filled_ns;    /* when .tokens were filled */
 	__u32 tokens[4];    /* how much may still be spent on switches (see wait.bpf.c) */
+	__u64 place[PLACE_SLOTS]; /* where threads stopped here that were looked at (see wait.bpf.c) */
+	__u32 place_next, pad;
 };
 
 #endif

@@ -10,8 +10,8 @@
  * - each CPU has a budget of full walks (BUDGET_WALK). Within it every switch-out is walked;
  * - over it, a cheap mark of the place (innermost frame and instruction, stack pointer, system
  *   call) is looked up in the thread's own memory of stacks walked before;
- * - a mark not seen before is walked within a budget of its own (BUDGET_NEW); over that too,
- *   the wait is carried over to the thread's next walk, and counted;
+ * - a mark not seen before, or a place (system call, stack pointer) not seen lately on this CPU, is walked within
+ *   a budget of its own (BUDGET_NEW); over that too, the wait is carried over to the thread's next walk, and counted;
  * - a mark still costs three reads of user memory, so marks have a budget as well
  *   (BUDGET_MARK). Over it a switch-out is not looked at. Should its wait count after all, the
  *   thread's registers, which the kernel keeps while it sleeps, tell the system call and the stack
@@ -102,6 +102,49 @@ static __always_inline bool waits_for_fd(s32 nr)
 		return true;
 	}
 	return false;
+}
+
+/* The slot of `place`, or PLACE_SLOTS. A place has PLACE_WAYS slots to be in. */
+static __always_inline u32 place_find(const u64 *places, u64 place)
+{
+	u32 first = (place >> 32) & (PLACE_SLOTS - PLACE_WAYS);
+
+	for (u32 i = 0; i < PLACE_WAYS; i++) {
+		if (places[first + i] == place)
+			return first + i;
+	}
+	return PLACE_SLOTS;
+}
+
+/* The same; it takes another's slot if need be, in turn. */
+static __always_inline u32 place_take(u64 *places, u64 place, u32 *next)
+{
+	u32 slot = place_find(places, place);
+
+	if (slot == PLACE_SLOTS)
+		slot = ((place >> 32) & (PLACE_SLOTS - PLACE_WAYS)) + ((*next)++ & (PLACE_WAYS - 1));
+	slot &= PLACE_SLOTS - 1;
+	places[slot] = place;
+	return slot;
+}
+
+static __always_inline void place_forget(struct cpu_state *c, u64 place)
+{
+	u32 slot = place_find(c->place, place);
+
+	if (slot < PLACE_SLOTS)
+		c->place[slot & (PLACE_SLOTS - 1)] = 0;
+}
+
+/*
+ * Where `task`, which does not run, is in its program, by what the kernel has of its registers: good enough to tell a call
+ * from others. 0: it is in none.
+ */
+static __always_inline u64 place_of(struct task_struct *task)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+
+	return (s32)regs->orig_ax < 0 ? 0 : py_mix64(regs->sp, regs->orig_ax);
 }
 
 /* Is what `t` says of a switch-out about the last one of all? `task` does not run, or starts to just now. */
@@ -208,7 +251,7 @@ static __always_inline u64 place_mark(struct thread_state *t, struct proc_state 
 static __always_inline void block_note(struct thread_state *t, struct task_struct *task, struct proc_state *p, struct cpu_state *c, bool walk)
 {
 	u64 place = note_call(t, task), mark;
-	u32 slot = MARK_SLOTS, at = (place >> 32) & (PLACE_SLOTS - 1);
+	u32 slot = MARK_SLOTS;
 
 	note_poll(t, task);
 	mark = place_mark(t, p, place);
@@ -227,17 +270,17 @@ static __always_inline void block_note(struct thread_state *t, struct task_struc
 	} else {
 		COUNT(skipped_walks);
 	}
-	t->place[at] = place;
-	t->place_id[at] = t->block_id;
+	/* stops outside of calls are in too many places, and would drive those of calls out */
+	if (t->syscall >= 0)
+		t->place_id[place_take(t->place, place, &t->place_next)] = t->block_id;
 }
 
 /* The same for a switch-out that was not looked at, once it turns out that it counts. */
 static __always_inline void block_guess(struct thread_state *t, struct task_struct *task)
 {
-	u64 place = note_call(t, task);
-	u32 at = (place >> 32) & (PLACE_SLOTS - 1);
+	u32 slot = place_find(t->place, note_call(t, task));
 
-	t->block_id = t->place[at] == place ? t->place_id[at] : 0;
+	t->block_id = slot < PLACE_SLOTS ? t->place_id[slot & (PLACE_SLOTS - 1)] : 0;
 	t->noted = 1;
 	t->estimated++;
 }
@@ -359,8 +402,25 @@ static __always_inline void switch_in(struct cpu_state *c, struct task_struct *t
 	if (__sync_fetch_and_add(&p->running, 1) != 0 || !since || now <= since)
 		return;
 	t = bpf_task_storage_get(&threads, task, 0, 0);
-	if (t)
-		gap_charge(t, task, p, now - since);
+	if (!t)
+		return;
+	gap_charge(t, task, p, now - since);
+	if (!t->block_id)
+		place_forget(c, place_of(task));
+}
+
+/* How closely to look at the place where `task` stops. One where nobody stopped lately is worth a walk: it may be for long. */
+static __always_inline u32 look_how(struct cpu_state *c, struct task_struct *task, u64 now)
+{
+	u64 place = place_of(task);
+	bool known = !place || place_find(c->place, place) < PLACE_SLOTS;
+
+	if (budget_take_walk(c, now) || (!known && budget_take(c, BUDGET_NEW))) {
+		if (!known)
+			place_take(c->place, place, &c->place_next);
+		return STOP_WALK;
+	}
+	return budget_take(c, BUDGET_MARK) ? STOP_MARK : 0;
 }
 
 /* The process of a thread that switches, if it is a target's: an idle task, of pid 0, is nobody's. */
@@ -398,12 +458,8 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	c->switches++;
 	state = preempt ? 0 : prev->__state;
 	how = (counted ? STOP_COUNTED : 0) | (preempt ? STOP_PREEMPTED : 0);
-	if (handover || from) {
-		if (budget_take_walk(c, now))
-			how |= STOP_WALK;
-		else if (budget_take(c, BUDGET_MARK))
-			how |= STOP_MARK;
-	}
+	if (handover || from)
+		how |= look_how(c, prev, now);
 	/* the cheapest way, which a program that hands over all the time goes: nothing is written down */
 	if (handover && how == STOP_COUNTED && state && !(state & TASK_DEAD) && !c->late) {
 		cpu_enter(c, next, now);

@@ -141,7 +141,30 @@ def sleep(seconds):
     return "sleep"
 
 
-WAYS = [sleep, join, pool, child, wait4, recv, pipe, connect, poll, lock]
+def handover(seconds):
+    """Sleeps amid hand-overs of a token to another thread, of which there are too many to look at each."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    ping, pong, pause, turns = threading.Lock(), threading.Lock(), 0.02, 1500
+    rounds = int(seconds / pause)
+    pong.acquire()
+
+    def player():
+        for _ in range(rounds * turns):
+            pong.acquire()
+            ping.release()
+
+    other = threading.Thread(target=player)
+    other.start()
+    for _ in range(rounds):
+        for _ in range(turns):
+            ping.acquire()
+            pong.release()
+        time.sleep(pause)  # line: handover
+    other.join()
+    return "handover"
+
+
+WAYS = [handover, sleep, join, pool, child, wait4, recv, pipe, connect, poll, lock]
 
 
 def main():
