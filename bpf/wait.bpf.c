@@ -123,6 +123,8 @@ static __always_inline u32 place_take(u64 *places, u64 place, u32 *next)
 
 	if (slot == PLACE_SLOTS)
 		slot = ((place >> 32) & (PLACE_SLOTS - PLACE_WAYS)) + ((*next)++ & (PLACE_WAYS - 1));
+	/* the compiler knows the range, the verifier of old kernels does not */
+	barrier_var(slot);
 	slot &= PLACE_SLOTS - 1;
 	places[slot] = place;
 	return slot;
