@@ -189,6 +189,37 @@ static void a_cycle_of_frames_ends(void **state)
 	for_each_layout(check_cycles);
 }
 
+#define PACKED 20
+
+/* Frames one after the other, as they lie on the stack of a thread from 3.11 on. */
+static void check_packed(struct recorder *r)
+{
+	struct image *m = &r->image;
+	uint64_t code = image_simple_code(m, "f", 3), area = image_alloc(m, PACKED * 160), previous = 0;
+	uint64_t per_frame = m->layout.flags & PY_CODE_VERSION ? 1 : 3;
+
+	for (int i = 0; i < PACKED; i++) {
+		uint64_t frame = image_frame(m, code, 2 * i, previous);
+
+		memcpy(image_at(m, area + i * 160), image_at(m, frame), 128);
+		previous = area + i * 160;
+	}
+	assert_int_equal(recorder_walk_from(r, previous), 0);
+	host.reads = 0;
+	assert_int_equal(recorder_walk_from(r, previous), 0);
+	assert_int_equal(r->walk.flags, 0);
+	assert_int_equal(r->walk.n_frames, PACKED);
+	for (int i = 0; i < PACKED; i++)
+		assert_int_equal(r->walk.frames[i].offset, 2 * (PACKED - 1 - i));
+	if (m->layout.version > 0x030a)
+		assert_true(host.reads <= per_frame * PACKED + PACKED / 2);
+}
+
+static void neighbouring_frames_share_reads(void **state)
+{
+	for_each_layout(check_packed);
+}
+
 static void check_unreadable(struct recorder *r)
 {
 	struct image *m = &r->image;
@@ -463,6 +494,7 @@ int main(void)
 		cmocka_unit_test(a_cycle_of_frames_ends),
 		cmocka_unit_test(what_cannot_be_read_is_told),
 		cmocka_unit_test(every_tss_key_leads_to_the_thread_state),
+		cmocka_unit_test(neighbouring_frames_share_reads),
 		cmocka_unit_test(without_a_key_the_list_of_threads_is_searched),
 		cmocka_unit_test(the_search_of_the_list_ends),
 		cmocka_unit_test(the_mark_changes_with_the_place),
