@@ -11,11 +11,15 @@
  * Timers on threads start afresh with each thread. For threads that end within a period
  * there can be one timer per CPU in their place. Their periods are random, too. They exist only while
  * they are used: even a disabled one is looked at in every switch to a thread of the target.
+ *
+ * A process that ran before us has a timer on each thread that it has by then, which later ones inherit; where there are too
+ * many, those of the CPUs do all the time.
  */
 #ifndef FIXINGAHOLE_TIMERS_H
 #define FIXINGAHOLE_TIMERS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -31,6 +35,12 @@ struct timers {
 	int current;   /* of .task */
 	bool all_cpus; /* those of the CPUs are used now, in place of the target's */
 	bool failed;   /* they could not be opened */
+	struct task_timer { int timer, link; } *attached;
+	size_t n_attached, cap_attached;
+	size_t next_attached;  /* to get another period */
+	bool enabled;          /* those of attached threads are */
+	bool only_cpus;        /* too many threads for that */
+	bool threads_only;     /* children of attached processes inherit none */
 };
 
 #define TIMERS_INIT { .task = { -1, -1 }, .task_links = { -1, -1 } }
@@ -40,6 +50,13 @@ struct timers {
  * 0 or -errno; close in any case.
  */
 int timers__open(struct timers *timers, pid_t pid, int rate_hz, int program, bool plain);
+/*
+ * Puts a timer on a thread that runs already, disabled until timers__enable(). rate_hz and program as above. 0 or -errno; -ESRCH: it
+ * has ended.
+ */
+int timers__attach(struct timers *timers, pid_t tid, int rate_hz, int program);
+/* All that were attached since the last call. */
+int timers__enable(struct timers *timers);
 /*
  * Goes over to the other timer of the target, with another period. now: CLOCK_MONOTONIC. alone: there is no thread but the
  * first, which a new period for its timer does as well for, at a third of the interrupts.

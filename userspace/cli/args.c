@@ -35,6 +35,9 @@ struct parser {
 	const struct option *pending;  /* the first that is not available yet */
 	char pending_shown[48];
 	char memory_shown[48], cpu_shown[48];
+	const char *attach_shown;      /* an option that names processes to attach to */
+	const char *attach_only_shown; /* one that only counts with those */
+	const char *launch_shown;      /* one that only counts with a script */
 };
 
 static enum command command_of(const struct parser *p) { return p->invocation->config.command; }
@@ -212,6 +215,66 @@ static int add_directory(struct parser *p, const struct match *m)
 	return 0;
 }
 
+static int add_pid(struct parser *p, const struct match *m)
+{
+	struct config *c = &p->invocation->config;
+	int pid, err = set_integer(p, m, &pid), *grown;
+
+	if (err)
+		return err;
+	grown = reallocarray(c->pids, c->n_pids + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	c->pids = grown;
+	grown[c->n_pids++] = pid;
+	return 0;
+}
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+	while (*names && strcmp(name, *names))
+		names++;
+	return *names;
+}
+
+static const char *const attach_options[] = { "pid", "name", "cgroup", "seconds", "no-children", NULL };
+
+/* Some options say how a script is run, others which processes are attached to. */
+static void note_target(struct parser *p, const struct option *o)
+{
+	static const char *const launch[] = { "module", "python", "user", "repeat", "memory", "precision", "log-level", "no-plots", NULL };
+
+	if (is_one_of(o->name, attach_options + 3))
+		p->attach_only_shown = o->name;
+	else if (is_one_of(o->name, attach_options))
+		p->attach_shown = o->name;
+	if (is_one_of(o->name, launch))
+		p->launch_shown = o->name;
+}
+
+static int check_target(const struct parser *p)
+{
+	const struct invocation *v = p->invocation;
+
+	if (!p->attach_shown && p->attach_only_shown) {
+		log_error("'--%s' needs --pid, --name or --cgroup%s", p->attach_only_shown, hint(p));
+		return -EINVAL;
+	}
+	if (p->attach_shown && v->file) {
+		log_error("'--%s' cannot go with the file '%s': attach to a process, or start a script", p->attach_shown, v->file);
+		return -EINVAL;
+	}
+	if (p->attach_shown && p->launch_shown && !strcmp(p->launch_shown, "memory")) {
+		log_error("'--memory' is not available for processes that run already: leave it out; time and physical memory (RSS) are reported");
+		return -EINVAL;
+	}
+	if (p->attach_shown && p->launch_shown) {
+		log_error("'--%s' is for scripts that are started: it cannot go with '--%s'", p->launch_shown, p->attach_shown);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int set_plots(struct parser *p, const struct match *m)
 {
 	struct config *config = &p->invocation->config;
@@ -238,6 +301,7 @@ static int apply(struct parser *p, const struct match *m)
 		memcpy(p->cpu_shown, m->shown, sizeof(p->cpu_shown));
 	if (!strcmp(o->name, "memory"))
 		memcpy(p->memory_shown, m->shown, sizeof(p->memory_shown));
+	note_target(p, o);
 	if (o->pending) {
 		if (!p->pending)
 			memcpy(p->pending_shown, m->shown, sizeof(p->pending_shown));
@@ -259,6 +323,8 @@ static int apply(struct parser *p, const struct match *m)
 		return set_text(p, m, field);
 	case OPTION_DIRECTORIES:
 		return add_directory(p, m);
+	case OPTION_PIDS:
+		return add_pid(p, m);
 	case OPTION_PLOTS:
 		return set_plots(p, m);
 	case OPTION_CHOICE:
@@ -351,6 +417,9 @@ static int take_word(struct parser *p)
 		return has_target(p);
 	}
 	n = match_word(p, word, matches);
+	/* a script may well have a --name; where there is one, nothing is attached to */
+	if (n && has_target(p) && is_one_of(matches[0].option->name, attach_options))
+		n = 0;
 	if (!n)
 		return has_target(p) ? take_operand(p, word) : unknown_option(p, word);
 	for (size_t i = 0; i < n; i++) {
@@ -378,7 +447,9 @@ static int check_whole(const struct parser *p)
 		log_error("'%s' is not available yet: %s", p->pending_shown, p->pending->pending);
 		return -EINVAL;
 	}
-	if (!(command_of(p) == COMMAND_PROFILE ? has_target(p) : v->input != NULL)) {
+	if (check_target(p))
+		return -EINVAL;
+	if (!(command_of(p) == COMMAND_PROFILE ? has_target(p) || p->attach_shown : v->input != NULL)) {
 		log_error("nothing to %s: fixingahole %s %s", command_of(p) == COMMAND_PROFILE ? "profile" : "read", spec->name, spec->usage);
 		return -EINVAL;
 	}
@@ -473,7 +544,7 @@ int args_parse(struct invocation *invocation, int argc, char **argv)
 {
 	struct invocation read = {
 		.config = {
-			.argc = argc, .argv = argv, .trace = true, .metadata = true, .sort = true, .repeat = 1,
+			.argc = argc, .argv = argv, .trace = true, .metadata = true, .sort = true, .repeat = 1, .children = true,
 			.log_level = LOG_LEVEL_WARNING, .rate_hz = 1000, .top_n = 10, .threshold_percent = 0.1,
 		},
 	};
@@ -496,6 +567,7 @@ int args_parse(struct invocation *invocation, int argc, char **argv)
 	}
 	if (err) {
 		free(read.ignore);
+		free(read.config.pids);
 		return err;
 	}
 	*invocation = read;
