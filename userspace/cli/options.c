@@ -27,7 +27,7 @@ const struct option options[] = {
 	  .help = "attach to all processes whose name, script or module matches this shell pattern" },
 	{ "cgroup", NULL, ON_PROFILE, GROUP_TARGET, OPTION_TEXT, "PATH", CONFIG(cgroup),
 	  .help = "attach to all processes of this cgroup and those below it: a service, a container" },
-	{ "seconds", NULL, ON_PROFILE, GROUP_TARGET, OPTION_NUMBER, "S", CONFIG(seconds), .min = 0.1, .max = 1e9,
+	{ "seconds", NULL, ON_PROFILE, GROUP_TARGET, OPTION_NUMBER, "S", CONFIG(seconds), .min = 0.1,
 	  .help = "detach after S seconds; else at Ctrl-C, or when the processes end" },
 	{ "no-children", NULL, ON_PROFILE, GROUP_TARGET, OPTION_CLEAR, NULL, CONFIG(children),
 	  .help = "leave the descendants of attached processes out" },
