@@ -31,17 +31,17 @@ struct {
 	__type(value, struct attach_place);
 } places __weak SEC(".maps");
 
-static __always_inline s64 counter_now(struct mm_struct *mm, u32 i)
-{
-	const struct mm_struct___old *old = (const void *)mm;
-	s64 pages = 0;
-
-	if (bpf_core_field_exists(old->rss_stat.count))
-		bpf_probe_read_kernel(&pages, sizeof(pages), &old->rss_stat.count[i]);
-	else
-		bpf_probe_read_kernel(&pages, sizeof(pages), &mm->rss_stat[i].count);
-	return pages > 0 ? pages : 0;
-}
+/* Constant indices: the kernel's elements are larger than ours. */
+#define COUNTER_NOW(mm, i)                                                                          \
+	({                                                                                          \
+		const struct mm_struct___old *_old = (const void *)(mm);                            \
+		s64 _pages;                                                                         \
+		if (bpf_core_field_exists(((struct mm_struct___old *)0)->rss_stat.count))           \
+			_pages = BPF_CORE_READ(_old, rss_stat.count[i].counter);                    \
+		else                                                                                \
+			_pages = BPF_CORE_READ((mm), rss_stat[i].count);                            \
+		_pages > 0 ? _pages : 0;                                                            \
+	})
 
 static __always_inline void adopt(struct task_struct *task)
 {
@@ -60,9 +60,9 @@ static __always_inline void start_process(struct proc_state *p, struct task_stru
 	struct mm_struct *mm = task->mm;
 
 	if (mm) {
-		p->rss_last[0] = counter_now(mm, 0);
-		p->rss_last[1] = counter_now(mm, 1);
-		p->rss_last[3] = counter_now(mm, 3);
+		p->rss_last[0] = COUNTER_NOW(mm, 0);
+		p->rss_last[1] = COUNTER_NOW(mm, 1);
+		p->rss_last[3] = COUNTER_NOW(mm, 3);
 		p->rss_known = 1 << 0 | 1 << 1 | 1 << 3;
 	}
 	p->attach_ns = bpf_ktime_get_ns();

@@ -220,6 +220,15 @@ bool interps__attach(struct interps *i, const struct event_attach *event, uint64
 	return begin(i, &p, found);
 }
 
+void interps__end(struct interps *i)
+{
+	for (size_t k = 0; k < i->n; k++) {
+		if (!i->pending[k].known)
+			give_up(i, &i->pending[k]);
+	}
+	i->n = 0;
+}
+
 int interps__poll(struct interps *i, uint64_t now_ns)
 {
 	uint64_t next = UINT64_MAX;

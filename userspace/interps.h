@@ -24,4 +24,7 @@ void interps__exit(struct interps *interps, uint32_t pid);
 /* Asks again where it is time. Milliseconds until the next time, or -1: nothing to ask. */
 int interps__poll(struct interps *interps, uint64_t now_ns);
 
+/* Nothing more is asked: what is not known is not a Python. */
+void interps__end(struct interps *interps);
+
 #endif

@@ -248,6 +248,8 @@ static void follow(struct run *run)
 	spinner_clear(&spinner);
 	drain(run);
 	interps__poll(run->interps, clock_ns(CLOCK_MONOTONIC));
+	if (attach)
+		interps__end(run->interps);
 }
 
 static int attach(struct run *run, char problem[512])
