@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "image/remote.h"
 #include "python/remote_walk.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -103,7 +104,7 @@ static void fill_event(struct attach *a, struct event_attach *event, pid_t pid, 
 		.utime_ns = stat->utime_ns,
 		.stime_ns = stat->stime_ns,
 	};
-	snprintf(link, sizeof(link), "/proc/%d/exe", pid);
+	snprintf(link, sizeof(link), "/proc/%d/exe", remote__thread(pid));
 	n = readlink(link, event->path, sizeof(event->path) - 1);
 	if (n <= 0)
 		snprintf(event->path, sizeof(event->path), "%s", stat->name);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/remote.h"
 #include "python/interp.h"
 #include "python/runtime.h"
 #include "util/log.h"
@@ -86,7 +87,7 @@ static void tell_first(struct interps *i, struct pending *p, const struct interp
 		event.eval[k].start = binary->eval[k].start + found->bias;
 		event.eval[k].end = binary->eval[k].end + found->bias;
 	}
-	runtime__find(p->pid, &event);
+	runtime__find(remote__thread(p->pid), &event);
 	tell(i, &event);
 	p->event = event;
 	p->known = true;
@@ -109,7 +110,7 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 {
 	struct interp_process found;
 	char notice[512];
-	int err = interp__find(i->cache, p->pid, &found);
+	int err = interp__find(i->cache, remote__thread(p->pid), &found);
 
 	if (!err && out)
 		*out = found;

@@ -256,13 +256,18 @@ static int attach(struct run *run, char problem[512])
 {
 	const struct run_options *o = run->options;
 	const struct attach_tools tools = { o->capture, o->builder, run->interps, o->recording, o->config->children };
+	int err;
 
 	run->result->attach = attach__new(o->attached, &tools);
 	if (!run->result->attach) {
 		snprintf(problem, 512, "out of memory");
 		return -ENOMEM;
 	}
-	return attach__begin(run->result->attach, problem);
+	err = attach__begin(run->result->attach, problem);
+	/* before that they are needed: some kernels want more than CAP_PERFMON for a timer */
+	if (!err && identity__drop_capabilities())
+		log_debug("cannot drop capabilities");
+	return err;
 }
 
 static int launch(struct run *run, char problem[512])

@@ -254,7 +254,7 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 	if (!err) {
 		prepare_notices(&s->prep, builder);
 		/* all is attached; another run would have to attach again */
-		err = run == s->config->repeat - 1 ? identity__drop_capabilities() : 0;
+		err = launch && run == s->config->repeat - 1 ? identity__drop_capabilities() : 0;
 		if (err)
 			log_debug("cannot drop capabilities: %s", strerror(-err));
 		err = run_target(&options, &result, problem);

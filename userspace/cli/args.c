@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #include "cli/help.h"
+#include "cli/target_words.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -35,9 +36,7 @@ struct parser {
 	const struct option *pending;  /* the first that is not available yet */
 	char pending_shown[48];
 	char memory_shown[48], cpu_shown[48];
-	const char *attach_shown;      /* an option that names processes to attach to */
-	const char *attach_only_shown; /* one that only counts with those */
-	const char *launch_shown;      /* one that only counts with a script */
+	struct target_words target;
 };
 
 static enum command command_of(const struct parser *p) { return p->invocation->config.command; }
@@ -230,51 +229,6 @@ static int add_pid(struct parser *p, const struct match *m)
 	return 0;
 }
 
-static bool is_one_of(const char *name, const char *const *names)
-{
-	while (*names && strcmp(name, *names))
-		names++;
-	return *names;
-}
-
-static const char *const attach_options[] = { "pid", "name", "cgroup", "seconds", "no-children", NULL };
-
-/* Some options say how a script is run, others which processes are attached to. */
-static void note_target(struct parser *p, const struct option *o)
-{
-	static const char *const launch[] = { "module", "python", "user", "repeat", "memory", "precision", "log-level", "no-plots", NULL };
-
-	if (is_one_of(o->name, attach_options + 3))
-		p->attach_only_shown = o->name;
-	else if (is_one_of(o->name, attach_options))
-		p->attach_shown = o->name;
-	if (is_one_of(o->name, launch))
-		p->launch_shown = o->name;
-}
-
-static int check_target(const struct parser *p)
-{
-	const struct invocation *v = p->invocation;
-
-	if (!p->attach_shown && p->attach_only_shown) {
-		log_error("'--%s' needs --pid, --name or --cgroup%s", p->attach_only_shown, hint(p));
-		return -EINVAL;
-	}
-	if (p->attach_shown && v->file) {
-		log_error("'--%s' cannot go with the file '%s': attach to a process, or start a script", p->attach_shown, v->file);
-		return -EINVAL;
-	}
-	if (p->attach_shown && p->launch_shown && !strcmp(p->launch_shown, "memory")) {
-		log_error("'--memory' is not available for processes that run already: leave it out; time and physical memory (RSS) are reported");
-		return -EINVAL;
-	}
-	if (p->attach_shown && p->launch_shown) {
-		log_error("'--%s' is for scripts that are started: it cannot go with '--%s'", p->launch_shown, p->attach_shown);
-		return -EINVAL;
-	}
-	return 0;
-}
-
 static int set_plots(struct parser *p, const struct match *m)
 {
 	struct config *config = &p->invocation->config;
@@ -301,7 +255,7 @@ static int apply(struct parser *p, const struct match *m)
 		memcpy(p->cpu_shown, m->shown, sizeof(p->cpu_shown));
 	if (!strcmp(o->name, "memory"))
 		memcpy(p->memory_shown, m->shown, sizeof(p->memory_shown));
-	note_target(p, o);
+	target_words_note(&p->target, o->name);
 	if (o->pending) {
 		if (!p->pending)
 			memcpy(p->pending_shown, m->shown, sizeof(p->pending_shown));
@@ -418,7 +372,7 @@ static int take_word(struct parser *p)
 	}
 	n = match_word(p, word, matches);
 	/* a script may well have a --name; where there is one, nothing is attached to */
-	if (n && has_target(p) && is_one_of(matches[0].option->name, attach_options))
+	if (n && has_target(p) && target_words_attach(matches[0].option->name))
 		n = 0;
 	if (!n)
 		return has_target(p) ? take_operand(p, word) : unknown_option(p, word);
@@ -447,9 +401,9 @@ static int check_whole(const struct parser *p)
 		log_error("'%s' is not available yet: %s", p->pending_shown, p->pending->pending);
 		return -EINVAL;
 	}
-	if (check_target(p))
+	if (target_words_check(&p->target, v->file))
 		return -EINVAL;
-	if (!(command_of(p) == COMMAND_PROFILE ? has_target(p) || p->attach_shown : v->input != NULL)) {
+	if (!(command_of(p) == COMMAND_PROFILE ? has_target(p) || p->target.attach : v->input != NULL)) {
 		log_error("nothing to %s: fixingahole %s %s", command_of(p) == COMMAND_PROFILE ? "profile" : "read", spec->name, spec->usage);
 		return -EINVAL;
 	}

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "image/remote.h"
 #include "util/cleanup.h"
 
 #define COMMAND_MAX (1 << 17)
@@ -84,7 +85,7 @@ int process_command__read(struct process_command *command, pid_t pid)
 	size_t size = 0;
 	ssize_t n;
 
-	snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
+	snprintf(path, sizeof(path), "/proc/%d/cmdline", remote__thread(pid));
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? -ESRCH : -errno;

@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "image/remote.h"
 #include "util/cleanup.h"
 
 /* The numbers of a line of /proc/PID/status; how many there are, or -ENOMEM. */
@@ -99,6 +100,7 @@ int process_root__open(struct process_root *out, pid_t pid, const struct identit
 	char path[64];
 	int err;
 
+	pid = remote__thread(pid);
 	snprintf(path, sizeof(path), "/proc/%d/root", pid);
 	root.fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root.fd < 0)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "image/remote.h"
 #include "target/process_command.h"
 #include "util/cleanup.h"
 
@@ -84,7 +85,7 @@ uint64_t process_status_bytes(pid_t pid, const char *key)
 {
 	char value[256];
 
-	return status_line(pid, key, value) ? strtoull(value, NULL, 10) * 1024 : 0;
+	return status_line(remote__thread(pid), key, value) ? strtoull(value, NULL, 10) * 1024 : 0;
 }
 
 int pid_list_add(struct pid_list *list, pid_t pid)
