@@ -146,7 +146,7 @@ struct unix_sock {
 struct task_struct {
 	unsigned int __state; /* since 5.14 */
 	unsigned int flags;
-	int on_cpu;
+	unsigned int on_cpu; /* a byte in 7.2; unsigned, so that the load can be made to fit */
 	void *stack;
 	int exit_code;
 	pid_t pid;
