@@ -281,7 +281,7 @@ def test_main_thread_has_ended(project):
         wait_for(lambda: open("/proc/%d/stat" % target.pid).read().rsplit(")", 1)[1].split()[0] == "Z", "the main thread's end")
         result = attach(project, target, seconds=1).check()
         target.end()
-    assert result.functions(SCRIPT)["spin"].cpu > 0.8 * result.whole.cpu > 0.5
+    assert result.functions(SCRIPT)["spin"].cpu > 0.8 * result.whole.cpu > 0.05
     assert_complete(result)
 
 
@@ -361,6 +361,59 @@ def test_refused(project):
     with Running(project, "sleep") as target:
         thread = max(int(tid) for tid in os.listdir("/proc/%d/task" % target.pid))
         refused(project, 1, "is a thread of process %d" % target.pid, "--pid", thread)
+
+
+def test_own_pid_namespace(project):
+    """Where our PIDs are not the kernel's."""
+    run = subprocess.run(["unshare", "-pf", "--mount-proc", "sh", "-c", 'sleep 20 & exec "$0" profile --pid $!', project.binary], cwd=project.folder, stderr=subprocess.PIPE, universal_newlines=True)
+    assert run.returncode == 1 and "within a PID namespace" in run.stderr, run.stderr
+
+
+def test_cgroup(project):
+    """Of a service: its cgroup, and the ones below it."""
+    tops = [folder for folder in ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/pids") if os.path.exists(folder + "/cgroup.procs")]
+    folder = tops[0] + "/fixingahole-test-%d" % os.getpid() if tops else None
+    try:
+        os.makedirs(folder + "/below")
+    except (OSError, TypeError) as error:
+        pytest.skip("no cgroup can be made: %s" % error)
+    try:
+        with Running(project, "shares") as one, Running(project, "sleep") as two:
+            for target, place in ((one, folder), (two, folder + "/below")):
+                with open(place + "/cgroup.procs", "w") as f:
+                    f.write(str(target.pid))
+            result = project.run("profile", "--cgroup", folder[len("/sys/fs/cgroup/"):], "--seconds", 1).check()
+        assert sorted(p["pid"] for p in result.details["processes"]) == sorted([one.pid, two.pid])
+    finally:
+        os.rmdir(folder + "/below")
+        os.rmdir(folder)
+
+
+def test_many_threads(project):
+    """More than get a timer each."""
+    script = project.write(
+        "many.py",
+        "import sys, threading, time\n"
+        "def work():\n"
+        "    while True:\n"
+        "        end = time.thread_time() + 0.001\n"
+        "        while time.thread_time() < end: pass\n"
+        "        time.sleep(2)\n"
+        "for _ in range(500): threading.Thread(target=work, daemon=True).start()\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.read()\n",
+    )
+    process = subprocess.Popen([interpreters.DEBIAN, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        result = attach(project, process, seconds=2).check()
+    finally:
+        process.communicate()
+    entry = result.details["processes"][0]
+    kernel = entry["utime_s"] + entry["stime_s"]
+    assert abs(result.whole.cpu - kernel) <= 0.15 * kernel + 0.1, (result.whole.cpu, kernel)
+    assert result.functions("many.py")["work"].cpu > 0.5 * result.whole.cpu
+    assert_complete(result)
 
 
 def test_somebody_elses(project):
