@@ -34,6 +34,7 @@ enum event_kind {
 	EVENT_HEAP_COPY = 14, /* struct event_stack: .weight bytes were copied (memcpy, memmove) */
 	EVENT_HEAP_TOTALS = 15, /* struct event_heap_totals: what was counted exactly, of one space so far */
 	EVENT_HEAP_MOVED = 16,  /* struct event_heap_moved: a block of an EVENT_HEAP has another address or size */
+	EVENT_ATTACH = 32, /* struct event_attach: never sent by bpf/; userspace notes a process that ran before it was seen */
 };
 
 struct event_file_header {
@@ -162,6 +163,15 @@ struct event_exec {
 	__u32 old_space;
 	__u32 pad;
 	char path[EXEC_PATH_SIZE]; /* as given to execve, cut to fit */
+};
+
+/* A process as it was when it became a target. What the kernel adds up over its life begins from these. */
+struct event_attach {
+	struct event_header head;
+	__u32 parent_pid; /* 0: none that is a target */
+	__u32 pad;
+	__u64 utime_ns, stime_ns;
+	char path[EXEC_PATH_SIZE]; /* of its program, cut to fit */
 };
 
 struct event_exit {

@@ -53,6 +53,7 @@ struct thread_state {
 	u32 estimated; /* waits since the last record whose stack was not looked at */
 	u64 carry_ns;  /* short waits whose stack is not known */
 	u32 carry_count;
+	u32 attached;   /* enum attached, of a thread that was there before us */
 	u64 sampled_run_ns; /* sum_exec_runtime at the last CPU sample: that much has been charged */
 	u64 late_ns;   /* a wait that ended unnoticed and is still to be charged */
 	u64 run_base_ns; /* sum_exec_runtime when it became a target */
@@ -62,7 +63,9 @@ struct thread_state {
 
 /* A process of the target: lives with its group leader. */
 struct proc_state {
-	u32 space;
+	u32 space;          /* 0: nothing of it counts (yet) */
+	u32 attach_space;   /* what it will be, of a process that userspace attaches to; begins as struct proc_mark */
+	u32 attach_awake;   /* a thread of it ran when that began */
 	s32 running;       /* threads on a CPU */
 	u64 last_out_ns;   /* when one of them last stopped running; 0: not yet */
 	u32 last_runnable; /* it was preempted then */
@@ -70,8 +73,8 @@ struct proc_state {
 	s64 rss_last[4];   /* pages, per mm counter */
 	s64 rss_pending;   /* grown since the last record, pages */
 	s64 rss_grown, rss_shrunk; /* in all, pages */
+	u64 attach_ns;     /* when that began */
 	u32 rss_known;
-	u32 pad;
 	struct walk_process python; /* .layout 0: not known */
 };
 

@@ -95,8 +95,8 @@ static __always_inline void object_socket(struct file *file, struct wait_object 
 	}
 }
 
-/* `address`: of the task's files_struct. A function of its own for the verifier, hence a number. */
-__attribute__((noinline)) int object_fill(u64 address, s32 fd, struct wait_object *o)
+/* `address`: of the task's files_struct. A function of its own for the verifier, hence a number; weak, since more than one program has it. */
+__attribute__((noinline, weak)) int object_fill(u64 address, s32 fd, struct wait_object *o)
 {
 	struct files_struct *files = (void *)address;
 	struct fdtable *table;

@@ -13,6 +13,10 @@ __u32 last_space = 0;
 __u64 rss_epoch = 0;
 
 extern __u64 all_cpus_period_ns; /* of the CPU timers */
+extern __u32 attach_step;        /* see attach.bpf.c */
+
+/* Descendants are no targets. Set by userspace. */
+__u32 ignore_children = 0;
 
 /* The target's first thread, set by userspace; whether another task stands for it now; live threads besides it. */
 __u32 first_gone = 0;
@@ -39,8 +43,18 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	struct proc_state *from, *to;
 	struct event_fork event = {};
 
-	if (!bpf_task_storage_get(&threads, parent, 0, 0))
-		return 0;
+	if (!bpf_task_storage_get(&threads, parent, 0, 0)) {
+		/* a process that is being attached to may have threads that were not come by yet */
+		from = attach_step ? proc_of(parent) : 0;
+		if (!from || !from->attach_space)
+			return 0;
+	}
+	if (child->pid == child->tgid) {
+		from = proc_of(parent);
+		/* before all begins userspace finds the children itself */
+		if (ignore_children || (from && !from->space && from->attach_space))
+			return 0;
+	}
 	if (!thread_new(child))
 		return 0;
 	__sync_fetch_and_add(&other_threads, 1);
@@ -83,16 +97,17 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	}
 	if (old_pid != task->pid)
 		first_gone = 1;
-	event.old_space = p->space;
-	p->space = new_space();
+	event.old_space = p->space ? p->space : p->attach_space;
 	/* the held child's time until its first exec is ours, not the target's */
-	if (!event.old_space)
+	if (!p->space)
 		t->run_base_ns = t->sampled_run_ns = task->se.sum_exec_runtime;
 	if (cpu->pid && cpu->tgid != task->tgid)
 		cpu->owed = cpu->tgid;
 	/* not if it is known here already: what it has run so far would be forgotten */
 	if (!cpu->pid || cpu->pid != task->pid)
 		cpu_enter(cpu, task, bpf_ktime_get_ns());
+	p->space = new_space();
+	p->attach_space = 0;
 	p->running = 1;
 	p->python.layout = 0;
 	p->python.tss_known = 0;
@@ -118,15 +133,17 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	struct event_thread_exit thread = {};
 	struct cpu_state *cpu = cpu_get();
 	struct event_exit event = {};
+	u32 space;
 	u64 run;
 
 	if (!t || !p || !cpu)
 		return 0;
+	space = p->space ? p->space : p->attach_space;
 	if (task->pid == first_tid)
 		first_gone = 1;
 	else
 		__sync_fetch_and_add(&other_threads, -1);
-	head_fill(&thread.head, EVENT_THREAD_EXIT, sizeof(thread), task, p->space);
+	head_fill(&thread.head, EVENT_THREAD_EXIT, sizeof(thread), task, space);
 	/* sum_exec_runtime may lag behind by a tick, which is all that a short thread has run */
 	run = task->se.sum_exec_runtime;
 	if (cpu->pid == task->pid && cpu_run_ns(cpu, thread.head.time_ns) > run)
@@ -137,7 +154,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	send(&thread, sizeof(thread), false);
 	if (task->signal->live.counter > 0)
 		return 0;
-	head_fill(&event.head, EVENT_EXIT, sizeof(event), task, p->space);
+	head_fill(&event.head, EVENT_EXIT, sizeof(event), task, space);
 	event.status = task->signal->group_exit_code ? task->signal->group_exit_code : task->exit_code;
 	event.utime_ns = task->signal->utime + task->utime;
 	event.stime_ns = task->signal->stime + task->stime;

@@ -45,4 +45,37 @@ struct cpu_state {
 	__u32 place_next, pad;
 };
 
+/*
+ * Attaching to processes that run already (attach.bpf.c). Userspace puts a struct proc_mark on each (map `procs`, through
+ * its pidfd; the rest zeros), then reads the iterator with these steps.
+ */
+enum attach_step {
+	ATTACH_OFF = 0,
+	ATTACH_ADOPT = 1, /* the marked processes' threads become targets; again until `adopted` stays 0 */
+	ATTACH_LOOK = 2,  /* gives a struct attach_thread per thread whose place is not known and that does not run */
+	ATTACH_START = 3, /* from here on it all counts; takes the places of `places` */
+	ATTACH_AGAIN = 4, /* the same for what was missed */
+	ATTACH_FLUSH = 5, /* sends what was not sent yet, of waits that have not ended, too */
+};
+
+/* The first fields of a struct proc_state. */
+struct proc_mark {
+	__u32 space;        /* 0: does not count yet */
+	__u32 attach_space; /* what it will be */
+};
+
+struct attach_thread {
+	__u32 pid, tid;
+	__u32 space;
+	__u32 pad;
+	__u64 fsbase;
+	__u64 run_ns; /* so far: a thread that ran since then is somewhere else */
+};
+
+/* Map `places`: where a thread stands, by its tid. */
+struct attach_place {
+	__u64 run_ns;   /* as above */
+	__u64 stack_id; /* of an EVENT_BLOCK */
+};
+
 #endif

@@ -3,7 +3,9 @@
  * The steps of the CPython walker as functions that the verifier checks once
  * each (see walker.h), and the records about code objects.
  */
-#ifdef FIXINGAHOLE_HOST_WALKER
+#if defined(FIXINGAHOLE_REMOTE_WALKER)
+#include "python/remote_walk_host.h"
+#elif defined(FIXINGAHOLE_HOST_WALKER)
 #include "tests/walker/host.h"
 #else
 #include "maps.h"

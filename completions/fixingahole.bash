@@ -35,8 +35,14 @@ _fixingahole_value() { # OPTION: completes its value; 1 when it takes none
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
         ;;
     --python) _fixingahole_files ;;
+    --pid) mapfile -t COMPREPLY < <(compgen -W "$(cd /proc && printf '%s ' [0-9]*)" -- "$current") ;;
+    --cgroup)
+        local folder
+        compopt -o filenames -o nospace 2>/dev/null
+        mapfile -t COMPREPLY < <(current=/sys/fs/cgroup/${current#/}; for folder in "$current"*/; do [ -d "$folder" ] && folder=${folder#/sys/fs/cgroup/} && printf '%s\n' "${folder%/}"; done)
+        ;;
     --user) mapfile -t COMPREPLY < <(compgen -u -- "$current") ;;
-    --module | --output-file | --live | --rate | --pid | --seconds | -r | --repeat | -n | --top | --threshold) COMPREPLY=() ;;
+    --module | --output-file | --live | --rate | --name | --seconds | -r | --repeat | -n | --top | --threshold) COMPREPLY=() ;;
     -p | --precision) _fixingahole_words {-10..10} ;;
     -t) [ "$command" = summarize ] || return 1 ;;
     *) return 1 ;;
@@ -71,9 +77,9 @@ _fixingahole() {
         word=${COMP_WORDS[i]}
         case $word in
         --) script=yes ;;
-        --module) target=yes i=$((i + 1)) ;;
+        --module | --pid | --name | --cgroup) target=yes i=$((i + 1)) ;;
         -i | --ignore | -o | --output-directory | --output-file | --python | --user | -r | --repeat | --rate | --live | \
-            -l | --log-level | --duration | -p | --precision | --pid | --seconds | --heap-source) i=$((i + 1)) ;;
+            -l | --log-level | --duration | -p | --precision | --heap-source | --seconds) i=$((i + 1)) ;;
         =*) [ "$word" = = ] && i=$((i + 1)) ;;
         -*) ;;
         matplotlib | plotly) [[ ${COMP_WORDS[i - 1]} == -np || ${COMP_WORDS[i - 1]} == --no-plots ]] || { [ -n "$target" ] && script=yes; target=yes; } ;;
@@ -90,7 +96,7 @@ _fixingahole() {
         elif [[ $current == -* ]]; then
             _fixingahole_words -c --cpu -m --memory -d --detailed -p --precision -t --trace -nt --no-trace \
                 -l --log-level -np --no-plots --live -i --ignore -o --output-directory --duration -r --repeat \
-                --output-file --metadata --no-metadata --sort --no-sort --module --pid --seconds --python --rate --user \
+                --output-file --metadata --no-metadata --sort --no-sort --module --pid --name --cgroup --seconds --no-children --python --rate --user \
                 --calls --heap-source -q --quiet -v --verbose -h --help
         elif [ -n "$target" ]; then
             _fixingahole_files

@@ -58,8 +58,35 @@ time.sleep(1)
 child()
 kept = touch()
 PY
+    cat >"$root/work/steady.py" <<'PY'
+import threading, time
+
+def spin():
+    end = time.thread_time() + 0.1
+    x = 0
+    while time.thread_time() < end:
+        for i in range(200):
+            x += i * i
+
+def rest():
+    time.sleep(0.1)
+
+threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+while True:
+    spin()
+    rest()
+PY
     cat >"$root/work/judge.py" <<'PY'
 import glob, json
+
+def attached():
+    """Half of the time it works, half it sleeps; another one sleeps all along."""
+    details = json.load(open(glob.glob("/work/attached/steady-*/*/profile_details.json")[0]))
+    functions = {f["name"]: f for file in details["files"] for f in file["functions"]}
+    cpu = sum(functions["spin"][k] for k in ("python_s", "native_s", "system_s"))
+    sleep = functions["rest"]["waiting_s"]
+    print("spin attached: %.2f s, sleep %.2f s of 4" % (cpu, sleep))
+    return abs(cpu + sleep + functions["spin"]["waiting_s"] + functions["spin"]["runnable_s"] - 4) < 0.3 and 1.2 < cpu < 2.3 and details["unknown_frames"] == 0
 path = glob.glob("/work/performance/probe/*/profile_details.json")[0]
 details = json.load(open(path))
 functions = {f["name"]: f for file in details["files"] for f in file["functions"]}
@@ -69,7 +96,7 @@ sleep = sum(line["waiting_s"] for line in lines.values() if any(w["call"] == "sl
 touched = functions["touch"]["rss_bytes"] / 2**20
 heap = json.load(open(glob.glob("/work/heap/probe/*/profile_results.json")[0]))["max_footprint_mb"]
 print("spin %.2f s of 2, sleep %.2f s of 1, touched %.1f MB of 64, heap of %.1f MB, losses %s" % (cpu, sleep, touched, heap, details["losses"]))
-good = abs(cpu - 2) < 0.2 and abs(sleep - 1) < 0.1 and abs(touched - 64) < 3 and 64 <= heap < 72 and details["unknown_frames"] <= 0.001 * details["python_frames"]
+good = abs(cpu - 2) < 0.2 and abs(sleep - 1) < 0.1 and abs(touched - 64) < 3 and 64 <= heap < 72 and details["unknown_frames"] <= 0.001 * details["python_frames"] and attached()
 print("VERDICT", "ok" if good else "WRONG")
 PY
     cat >"$root/init" <<'SH'
@@ -88,6 +115,11 @@ fixingahole profile --verbose -q --python /usr/bin/python3 probe.py 2>&1
 echo "STATUS $?"
 fixingahole profile --memory -q -o heap --python /usr/bin/python3 probe.py 2>&1
 echo "STATUS $?"
+python3 steady.py &
+sleep 2
+fixingahole profile -q -o attached --pid $! --seconds 4 2>&1
+echo "STATUS $?"
+kill $!
 python3 judge.py
 poweroff -f
 SH

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image/remote.h"
 #include "python/interp.h"
 #include "python/runtime.h"
 #include "util/log.h"
@@ -18,6 +19,7 @@
 struct pending {
 	uint32_t pid, space;
 	uint64_t exec_ns, next_ns;
+	bool named;                /* the script itself, or a process that the user named */
 	bool known;                /* what is still missing is the C runtime */
 	struct event_interp event; /* if known: as it was told */
 	char reason[160];
@@ -85,7 +87,7 @@ static void tell_first(struct interps *i, struct pending *p, const struct interp
 		event.eval[k].start = binary->eval[k].start + found->bias;
 		event.eval[k].end = binary->eval[k].end + found->bias;
 	}
-	runtime__find(p->pid, &event);
+	runtime__find(remote__thread(p->pid), &event);
 	tell(i, &event);
 	p->event = event;
 	p->known = true;
@@ -104,12 +106,14 @@ static bool settle_runtime(struct interps *i, struct pending *p, uint64_t age_ns
 }
 
 /* Asks once. True: no more to ask. */
-static bool settle(struct interps *i, struct pending *p)
+static bool settle(struct interps *i, struct pending *p, struct interp_process *out)
 {
 	struct interp_process found;
 	char notice[512];
-	int err = interp__find(i->cache, p->pid, &found);
+	int err = interp__find(i->cache, remote__thread(p->pid), &found);
 
+	if (!err && out)
+		*out = found;
 	if (err == -ESRCH)
 		return true;
 	if (err) {
@@ -145,7 +149,7 @@ static void give_up(struct interps *i, const struct pending *p)
 	if (!p->reason[0])
 		return;
 	builder__no_interpreter(i->builder, p->pid, p->reason);
-	if (p->pid != i->first_pid)
+	if (!p->named)
 		return;
 	/* the script itself: its user must know why there are no lines */
 	snprintf(notice, sizeof(notice), "no known Python interpreter in '%s': %s; its time is reported without lines", p->path, p->reason);
@@ -176,27 +180,54 @@ void interps__exit(struct interps *i, uint32_t pid)
 	drop_pid(i, pid, true);
 }
 
+/* True: it was found at once. */
+static bool begin(struct interps *i, struct pending *p, struct interp_process *found)
+{
+	if (settle(i, p, found))
+		return false;
+	if (i->n == i->capacity) {
+		size_t capacity = i->capacity ? i->capacity * 2 : 16;
+		struct pending *pending = realloc(i->pending, capacity * sizeof(*pending));
+
+		if (!pending)
+			return p->known;
+		i->pending = pending;
+		i->capacity = capacity;
+	}
+	p->next_ns += FIRST_PAUSE_NS;
+	i->pending[i->n++] = *p;
+	return p->known;
+}
+
 void interps__exec(struct interps *i, const struct event_exec *event)
 {
 	struct pending p = { .pid = event->head.pid, .space = event->head.space, .exec_ns = event->head.time_ns, .next_ns = event->head.time_ns };
 
 	if (!i->first_pid)
 		i->first_pid = p.pid;
+	p.named = p.pid == i->first_pid;
 	drop_pid(i, p.pid, false);
 	memcpy(p.path, event->path, sizeof(p.path));
-	if (settle(i, &p))
-		return;
-	if (i->n == i->capacity) {
-		size_t capacity = i->capacity ? i->capacity * 2 : 16;
-		struct pending *pending = realloc(i->pending, capacity * sizeof(*pending));
+	begin(i, &p, NULL);
+}
 
-		if (!pending)
-			return;
-		i->pending = pending;
-		i->capacity = capacity;
+bool interps__attach(struct interps *i, const struct event_attach *event, uint64_t start_ns, bool named, struct interp_process *found)
+{
+	struct pending p = { .pid = event->head.pid, .space = event->head.space, .named = named, .exec_ns = start_ns, .next_ns = event->head.time_ns };
+
+	if (!i->first_pid)
+		i->first_pid = p.pid;
+	memcpy(p.path, event->path, sizeof(p.path));
+	return begin(i, &p, found);
+}
+
+void interps__end(struct interps *i)
+{
+	for (size_t k = 0; k < i->n; k++) {
+		if (!i->pending[k].known)
+			give_up(i, &i->pending[k]);
 	}
-	p.next_ns = p.exec_ns + FIRST_PAUSE_NS;
-	i->pending[i->n++] = p;
+	i->n = 0;
 }
 
 int interps__poll(struct interps *i, uint64_t now_ns)
@@ -208,7 +239,7 @@ int interps__poll(struct interps *i, uint64_t now_ns)
 		uint64_t age = now_ns - p->exec_ns;
 
 		if (now_ns >= p->next_ns) {
-			if (p->known ? settle_runtime(i, p, age) : settle(i, p)) {
+			if (p->known ? settle_runtime(i, p, age) : settle(i, p, NULL)) {
 				drop(i, k);
 				continue;
 			}

@@ -8,14 +8,23 @@
 
 #include "capture/capture.h"
 #include "profile/builder.h"
+#include "python/interp.h"
 #include "symbols/symbols.h"
 
 struct interps;
 struct interps *interps__new(struct capture *capture, struct symbols *symbols, struct builder *builder, FILE *recording);
 void interps__free(struct interps *interps);
 void interps__exec(struct interps *interps, const struct event_exec *event);
+/*
+ * A process that runs already, since start_ns. named: its user must know why there are no lines. True: *found is its interpreter, valid as
+ * long as the interps.
+ */
+bool interps__attach(struct interps *interps, const struct event_attach *event, uint64_t start_ns, bool named, struct interp_process *found);
 void interps__exit(struct interps *interps, uint32_t pid);
 /* Asks again where it is time. Milliseconds until the next time, or -1: nothing to ask. */
 int interps__poll(struct interps *interps, uint64_t now_ns);
+
+/* Nothing more is asked: what is not known is not a Python. */
+void interps__end(struct interps *interps);
 
 #endif

@@ -10,6 +10,7 @@
 #include "cli/help.h"
 #include "report/report.h"
 #include "session.h"
+#include "target/attached.h"
 #include "target/identity.h"
 #include "target/launch.h"
 #include "util/cleanup.h"
@@ -27,7 +28,7 @@ static int profile(const struct config *config, const struct identity *identity)
 	struct launch *launches[LAUNCHES_MAX] = {};
 	int status = 1;
 
-	for (int i = 0; i < config->repeat && i < LAUNCHES_MAX; i++) {
+	for (int i = 0; i < config->repeat && i < LAUNCHES_MAX && !attached_wanted(config); i++) {
 		int err = launch__prepare(&launches[i]);
 
 		if (!err)

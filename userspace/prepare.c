@@ -33,7 +33,7 @@ static void quote(FILE *out, const char *word)
 	putc('\'', out);
 }
 
-static char *quote_all(int argc, char **argv)
+char *prepare_quoted(int argc, char **argv)
 {
 	char *text = NULL;
 	size_t size;
@@ -185,7 +185,7 @@ int prepare(struct preparation *prep, const struct config *c, const struct ident
 	int err;
 
 	prep->bench_empty = bench && !strcmp(bench, "1");
-	prep->command_line = quote_all(c->argc, c->argv);
+	prep->command_line = prepare_quoted(c->argc, c->argv);
 	prep->directory = getcwd(NULL, 0);
 	if (!prep->command_line || !prep->directory) {
 		log_error("cannot find the working directory: %s", strerror(errno));
@@ -283,6 +283,8 @@ void prepare_notices(const struct preparation *prep, struct builder *builder)
 {
 	char text[512];
 
+	if (!prep->python)
+		return;
 	snprintf(text, sizeof(text), "ran with %.400s (%s)", prep->python, prep->python_why);
 	builder__notice(builder, text);
 	if (strstr(prep->python, "/shims/"))
@@ -295,7 +297,7 @@ void prepare_logs(const struct preparation *prep, struct profile *profile)
 {
 	size_t records;
 
-	if (logs__count(prep->logs_path, &records) || !records)
+	if (!prep->logs_path || logs__count(prep->logs_path, &records) || !records)
 		return;
 	profile->logs_path = prep->logs_path;
 	profile->n_warnings = records;
@@ -313,5 +315,7 @@ void preparation_release(struct preparation *prep, const struct identity *id)
 	free(prep->copy_path);
 	free(prep->logs_path);
 	free(prep->heap_library);
+	free(prep->program);
+	attached__release(&prep->attached);
 	memset(prep, 0, sizeof(*prep));
 }

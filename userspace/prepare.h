@@ -8,6 +8,7 @@
 
 #include "cli/config.h"
 #include "profile/builder.h"
+#include "target/attached.h"
 #include "target/launch.h"
 #include "target/outputs.h"
 #include "target/script.h"
@@ -27,6 +28,8 @@ struct preparation {
 	char *copy_path;        /* of the saved copy; NULL: none */
 	char *logs_path;
 	char *heap_library;           /* NULL: without --memory */
+	struct attached attached;     /* processes that run already, in place of a script */
+	char *program;                /* NULL: the script or module of the configuration */
 	struct builder_options builder_options;
 	/* of one run */
 	char *hook_directory;
@@ -37,6 +40,12 @@ struct preparation {
 /* 0, or -errno after one line on stderr. Release in either case. */
 int prepare(struct preparation *prep, const struct config *config, const struct identity *identity, uint32_t allowed_cpus);
 void preparation_release(struct preparation *prep, const struct identity *identity);
+
+/* A command line for a shell, owned by the caller; NULL: no memory. */
+char *prepare_quoted(int argc, char **argv);
+
+/* The same, for processes that run already (prepare_attach.c). */
+int prepare_attach(struct preparation *prep, const struct config *config, const struct identity *identity);
 
 /* What each run needs anew: the start-up hook removes itself. */
 int prepare_run(struct preparation *prep, const struct config *config, const struct identity *identity);

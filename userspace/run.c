@@ -68,6 +68,7 @@ struct run {
 	size_t used, capacity;
 	uint64_t lost;      /* records for which there was no memory */
 	uint64_t start_ns;
+	uint64_t deadline_ns; /* attached: until then; 0: for ever */
 	uint64_t stop_ns;   /* told to stop at; 0: not */
 	bool passed_on;
 	bool idle;          /* the last drain found nothing */
@@ -148,8 +149,14 @@ static void drain(struct run *run)
 /* True: do not wait for the target any longer. */
 static bool handle_signals(struct run *run, uint64_t now)
 {
-	pid_t pid = launch__pid(run->options->launch);
+	pid_t pid;
 
+	if (run->result->attach) {
+		/* they are none of ours: we go, they stay */
+		run->result->interrupted = signal_interrupts || signal_terminate;
+		return run->result->interrupted || (run->deadline_ns && now >= run->deadline_ns);
+	}
+	pid = launch__pid(run->options->launch);
 	if (signal_interrupts && !run->result->interrupted) {
 		run->result->interrupted = true;
 		run->stop_ns = now;
@@ -178,7 +185,27 @@ static struct timespec sleep_time(struct run *run, uint64_t now)
 
 	if (ms >= 0 && ms * 1000000ULL < ns)
 		ns = ms * 1000000ULL;
+	if (run->deadline_ns && run->deadline_ns - now < ns)
+		ns = run->deadline_ns > now ? run->deadline_ns - now : 0;
 	return (struct timespec){ .tv_nsec = ns };
+}
+
+/* The script, or all that was attached to. */
+static bool target_ended(struct run *run)
+{
+	struct run_result *result = run->result;
+
+	result->ended = result->attach ? attach__ended(result->attach) : launch__poll(run->options->launch, &result->status, &result->usage) != 0;
+	return result->ended;
+}
+
+static void show_live(struct run *run, uint64_t now)
+{
+	if (run->result->attach) {
+		attach__flush(run->result->attach);
+		drain(run);
+	}
+	run->options->live(run->options->live_context, now - run->start_ns);
 }
 
 static void follow(struct run *run)
@@ -187,13 +214,15 @@ static void follow(struct run *run)
 	uint64_t live_ns = o->config->live_s * 1e9, next_live = run->start_ns + live_ns, now = run->start_ns, drained = 0;
 	struct spinner spinner;
 	struct timespec sleep;
-	/* the end of the script wakes us as well */
-	_cleanup_close_ int pidfd = syscall(SYS_pidfd_open, launch__pid(o->launch), 0);
-	struct pollfd fds[] = { { .fd = capture__fd(o->capture), .events = POLLIN }, { .fd = pidfd, .events = POLLIN } };
+	struct attach *attach = run->result->attach;
+	pid_t script = attach ? getpid() : launch__pid(o->launch);
+	/* the end of the target wakes us as well */
+	_cleanup_close_ int pidfd = attach ? -1 : syscall(SYS_pidfd_open, script, 0);
+	struct pollfd fds[] = { { .fd = capture__fd(o->capture), .events = POLLIN }, { .fd = attach ? attach__fd(attach) : pidfd, .events = POLLIN } };
 
-	spinner_init(&spinner, !o->config->quiet && !o->config->live_s, launch__pid(o->launch));
+	spinner_init(&spinner, !o->config->quiet && !o->config->live_s, script);
 	pacing_init(&run->pacing, o->capture, o->config->rate_hz, now);
-	while (!(run->result->ended = launch__poll(o->launch, &run->result->status, &run->result->usage) != 0)) {
+	while (!target_ended(run)) {
 		int ready;
 
 		sleep = sleep_time(run, now);
@@ -209,20 +238,62 @@ static void follow(struct run *run)
 		if (!run->result->interrupted)
 			spinner_update(&spinner, now - run->start_ns, builder__samples(o->builder));
 		if (live_ns && now >= next_live) {
-			o->live(o->live_context, now - run->start_ns);
+			show_live(run, now);
 			next_live += live_ns;
 		}
 	}
 	run->result->wall_ns = clock_ns(CLOCK_MONOTONIC) - run->start_ns;
+	if (attach)
+		attach__flush(attach);
 	spinner_clear(&spinner);
 	drain(run);
 	interps__poll(run->interps, clock_ns(CLOCK_MONOTONIC));
+	if (attach)
+		interps__end(run->interps);
+}
+
+static int attach(struct run *run, char problem[512])
+{
+	const struct run_options *o = run->options;
+	const struct attach_tools tools = { o->capture, o->builder, run->interps, o->recording, o->config->children };
+	int err;
+
+	run->result->attach = attach__new(o->attached, &tools);
+	if (!run->result->attach) {
+		snprintf(problem, 512, "out of memory");
+		return -ENOMEM;
+	}
+	err = attach__begin(run->result->attach, problem);
+	/* before that they are needed: some kernels want more than CAP_PERFMON for a timer */
+	if (!err && identity__drop_capabilities())
+		log_debug("cannot drop capabilities");
+	return err;
+}
+
+static int launch(struct run *run, char problem[512])
+{
+	const struct run_options *o = run->options;
+	const char *step;
+	int err = launch__start(o->launch, o->spec, &step);
+
+	if (err)
+		snprintf(problem, 512, "cannot start '%s': %s: %s", o->spec->program, step, strerror(-err));
+	return err;
+}
+
+/* The clock runs from a script's start, but only from when processes are attached to. */
+static void set_start(struct run *run)
+{
+	run->result->start_epoch_s = clock_ns(CLOCK_REALTIME) / 1e9;
+	run->start_ns = clock_ns(CLOCK_MONOTONIC);
+	run->result->start_monotonic_s = run->start_ns / 1e9;
+	if (run->options->config->seconds)
+		run->deadline_ns = run->start_ns + run->options->config->seconds * 1e9;
 }
 
 int run_target(const struct run_options *options, struct run_result *result, char problem[512])
 {
 	struct run run = { .options = options, .result = result };
-	const char *step;
 	int err;
 
 	memset(result, 0, sizeof(*result));
@@ -231,13 +302,11 @@ int run_target(const struct run_options *options, struct run_result *result, cha
 		snprintf(problem, 512, "out of memory");
 		return -ENOMEM;
 	}
-	result->start_epoch_s = clock_ns(CLOCK_REALTIME) / 1e9;
-	run.start_ns = clock_ns(CLOCK_MONOTONIC);
-	result->start_monotonic_s = run.start_ns / 1e9;
-	err = launch__start(options->launch, options->spec, &step);
-	if (err)
-		snprintf(problem, 512, "cannot start '%s': %s: %s", options->spec->program, step, strerror(-err));
-	else
+	set_start(&run);
+	err = options->attached ? attach(&run, problem) : launch(&run, problem);
+	if (!err && options->attached)
+		set_start(&run);
+	if (!err)
 		follow(&run);
 	interps__free(run.interps);
 	free(run.queue);

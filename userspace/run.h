@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <sys/resource.h>
 
+#include "attach.h"
 #include "capture/capture.h"
 #include "cli/config.h"
 #include "profile/builder.h"
@@ -22,10 +23,12 @@ struct run_result {
 	double start_epoch_s;
 	double start_monotonic_s;
 	struct capture_losses losses;
+	struct attach *attach; /* what was attached to, to be freed; NULL: nothing */
 };
 
 struct run_options {
 	const struct config *config;
+	const struct attached *attached; /* processes that run already; NULL: a script is started, with: */
 	struct launch *launch;
 	const struct launch_spec *spec;
 	struct capture *capture;
@@ -36,7 +39,7 @@ struct run_options {
 	void *live_context;
 };
 
-/* 0 and the result; -errno with one line in problem when the script could not be started. */
+/* 0 and the result; -errno with one line in problem when the script could not be started, or the processes not attached to. */
 int run_target(const struct run_options *options, struct run_result *result, char problem[512]);
 
 /* Ctrl-C and termination are noted from here on; run_target() acts on them. Call once. */

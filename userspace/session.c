@@ -56,6 +56,10 @@ static void describe_end(struct strings *strings, struct profile *profile, const
 {
 	char text[128];
 
+	if (result->attach) {
+		attach__facts(result->attach, profile, strings);
+		return;
+	}
 	if (!result->ended)
 		snprintf(text, sizeof(text), "The script still ran when the profiler was told to stop.");
 	else if (WIFSIGNALED(result->status))
@@ -75,9 +79,9 @@ static void fill_facts(struct session *s, struct strings *strings, struct profil
 	struct rusage own;
 
 	p->command_line = s->prep.command_line;
-	p->program = c->module ? c->module : c->file;
-	p->args = (const char **)c->script_argv;
-	p->n_args = c->script_argc;
+	p->program = s->prep.program ? s->prep.program : c->module ? c->module : c->file;
+	p->args = r->attach ? s->prep.attached.command.args : (const char **)c->script_argv;
+	p->n_args = r->attach ? s->prep.attached.command.n_args : (size_t)c->script_argc;
 	p->entrypoint_dir = s->prep.entrypoint_dir;
 	p->start_epoch_s = r->start_epoch_s;
 	p->start_monotonic_s = r->start_monotonic_s;
@@ -182,8 +186,10 @@ static int finish(struct session *s, struct strings *strings, struct builder *bu
 	struct profile *profile;
 	int err, shown;
 
-	note_survivors(builder);
-	err = identity__enter(s->identity);
+	if (!result->attach)
+		note_survivors(builder);
+	/* sources of attached processes are opened with their owners' rights, one by one */
+	err = result->attach ? 0 : identity__enter(s->identity);
 	if (err)
 		return err;
 	profile = builder__profile(builder);
@@ -224,25 +230,31 @@ static FILE *open_recording(const struct session *s)
 /* One run of the script and its reports. Returns 0 and the script's exit status, or -errno after a line on stderr. */
 static int run_once(struct session *s, struct launch *launch, int run, int *exit_status)
 {
-	const struct capture_options capture_options = { .rate_hz = s->config->rate_hz, .empty = s->prep.bench_empty, .heap_library = s->prep.heap_library };
+	const struct capture_options capture_options = {
+		.rate_hz = s->config->rate_hz,
+		.empty = s->prep.bench_empty,
+		.attach = !launch,
+		.no_children = !launch && !s->config->children,
+		.heap_library = s->prep.heap_library,
+	};
 	_cleanup_fclose_ FILE *recording = open_recording(s);
 	struct strings *strings = strings__new();
 	struct symbols *symbols = strings ? symbols__new(strings, code__read) : NULL;
 	struct builder *builder = symbols ? builder__new(&s->prep.builder_options, strings, symbols) : NULL;
 	struct view view = { s, builder };
-	struct run_options options = { .config = s->config, .launch = launch, .spec = &s->prep.spec, .symbols = symbols, .builder = builder, .recording = recording, .live = show_live, .live_context = &view };
-	struct run_result result;
+	struct run_options options = { .config = s->config, .attached = launch ? NULL : &s->prep.attached, .launch = launch, .spec = &s->prep.spec, .symbols = symbols, .builder = builder, .recording = recording, .live = show_live, .live_context = &view };
+	struct run_result result = {};
 	char problem[512] = "out of memory";
 	int err = -ENOMEM;
 
 	if (builder)
 		err = capture__open(&options.capture, &capture_options, problem);
-	if (!err)
+	if (!err && launch)
 		err = capture__follow(options.capture, launch__pid(launch), problem);
 	if (!err) {
 		prepare_notices(&s->prep, builder);
 		/* all is attached; another run would have to attach again */
-		err = run == s->config->repeat - 1 ? identity__drop_capabilities() : 0;
+		err = launch && run == s->config->repeat - 1 ? identity__drop_capabilities() : 0;
 		if (err)
 			log_debug("cannot drop capabilities: %s", strerror(-err));
 		err = run_target(&options, &result, problem);
@@ -253,10 +265,11 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 		if (!run)
 			prepare_discard(&s->prep, s->identity);
 	} else {
-		*exit_status = !result.ended ? 1 : WIFSIGNALED(result.status) ? 128 + WTERMSIG(result.status) : WEXITSTATUS(result.status);
+		*exit_status = result.attach ? 0 : !result.ended ? 1 : WIFSIGNALED(result.status) ? 128 + WTERMSIG(result.status) : WEXITSTATUS(result.status);
 		if (!s->prep.bench_empty)
 			err = finish(s, strings, builder, &result, run);
 	}
+	attach__free(result.attach);
 	builder__free(builder);
 	symbols__free(symbols);
 	strings__free(strings);
@@ -322,6 +335,14 @@ static int run_all(struct session *s, struct launch **launches)
 	return err && !exit_status ? 1 : exit_status;
 }
 
+/* Processes that run already. */
+static int run_attached(struct session *s)
+{
+	int exit_status = 0, err = run_once(s, NULL, 0, &exit_status);
+
+	return err ? 1 : exit_status;
+}
+
 int session__profile(const struct config *config, const struct identity *identity, struct launch **launches)
 {
 	struct session s = { .config = config, .identity = identity };
@@ -338,7 +359,11 @@ int session__profile(const struct config *config, const struct identity *identit
 		.top_n = config->top_n,
 		.threshold_percent = config->threshold_percent,
 	};
-	if (!prepare(&s.prep, config, identity, allowed_cpus())) {
+	if (attached_wanted(config)) {
+		run_catch_signals();
+		if (!prepare_attach(&s.prep, config, identity))
+			status = run_attached(&s);
+	} else if (!prepare(&s.prep, config, identity, allowed_cpus())) {
 		run_catch_signals();
 		status = run_all(&s, launches);
 	}

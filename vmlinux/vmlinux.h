@@ -145,6 +145,8 @@ struct unix_sock {
 
 struct task_struct {
 	unsigned int __state; /* since 5.14 */
+	unsigned int flags;
+	unsigned int on_cpu; /* a byte in 7.2; unsigned, so that the load can be made to fit */
 	void *stack;
 	int exit_code;
 	pid_t pid;
@@ -157,6 +159,13 @@ struct task_struct {
 	struct files_struct *files;
 	struct signal_struct *signal;
 	struct thread_struct thread;
+};
+
+struct seq_file;
+struct bpf_iter_meta { struct seq_file *seq; };
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 };
 
 struct linux_binprm { const char *filename; };

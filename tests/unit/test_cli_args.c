@@ -211,10 +211,37 @@ static void test_unknown_options(void **state)
 
 static void test_not_yet(void **state)
 {
-	cli_refused("profile --pid 12", NONE, "'--pid' is not available yet: ");
-	cli_refused("profile --seconds 3 a.py", NONE, "'--seconds' is not available yet: ");
 	cli_refused("profile a.py --calls", NONE, "'--calls' is not available yet: ");
 	cli_refused("profile --heap-source=probes a.py", NONE, "'--heap-source' is not available yet: ");
+}
+
+static void test_attach(void **state)
+{
+	struct config c = cli_ok("profile --pid 12 --seconds 2.5 --pid=34 --name *.py --cgroup a/b --no-children", NONE);
+
+	assert_int_equal(c.n_pids, 2);
+	assert_int_equal(c.pids[0], 12);
+	assert_int_equal(c.pids[1], 34);
+	assert_true(c.seconds == 2.5);
+	assert_string_equal(c.process_name, "*.py");
+	assert_string_equal(c.cgroup, "a/b");
+	assert_false(c.children);
+	config__release(&c);
+	/* behind FILE they are the script's */
+	c = cli_ok("profile a.py --name x --pid 3", NONE);
+	assert_int_equal(c.n_pids, 0);
+	assert_true(c.children);
+	assert_int_equal(c.script_argc, 4);
+	config__release(&c);
+	cli_refused("profile --pid 0", NONE, "'--pid' must be a whole number from 1");
+	cli_refused("profile --pid x", NONE, "'--pid' must be a whole number from 1");
+	cli_refused("profile --pid 12 a.py", NONE, "'--pid' cannot go with the file 'a.py'");
+	cli_refused("profile --seconds 3 a.py", NONE, "'--seconds' needs --pid, --name or --cgroup");
+	cli_refused("profile --no-children a.py", NONE, "'--no-children' needs --pid");
+	cli_refused("profile --pid 12 --seconds 0", NONE, "at least 0.1");
+	cli_refused("profile --memory --pid 12", NONE, "'--memory' is not available for processes that run already");
+	cli_refused("profile --pid 12 -r 2", NONE, "'--repeat' is for scripts that are started");
+	cli_refused("profile --name x --module y", NONE, "'--module' is for scripts that are started");
 }
 
 static void test_cpu_or_memory(void **state)
@@ -315,7 +342,7 @@ int main(void)
 		cmocka_unit_test(test_forms_of_values), cmocka_unit_test(test_short_options),
 		cmocka_unit_test(test_no_plots),      cmocka_unit_test(test_whose_words),
 		cmocka_unit_test(test_module),        cmocka_unit_test(test_wrong_values),
-		cmocka_unit_test(test_unknown_options), cmocka_unit_test(test_not_yet), cmocka_unit_test(test_cpu_or_memory),
+		cmocka_unit_test(test_unknown_options), cmocka_unit_test(test_not_yet), cmocka_unit_test(test_attach), cmocka_unit_test(test_cpu_or_memory),
 		cmocka_unit_test(test_commands),      cmocka_unit_test(test_summarize_and_stats),
 		cmocka_unit_test(test_help_and_version),
 	};

@@ -154,6 +154,9 @@ static int load(struct capture *c, char problem[512])
 		for (size_t i = 0; i < sizeof(heap) / sizeof(*heap); i++)
 			bpf_program__set_autoload(heap[i], false);
 	}
+	bpf_program__set_autoload(c->skeleton->progs.attach_tasks, c->options.attach && !c->options.empty);
+	if (!c->options.attach)
+		bpf_map__set_max_entries(c->skeleton->maps.places, 1);
 	err = fixingahole_bpf__load(c->skeleton);
 	if (err)
 		return describe(problem, err, "load the BPF programs");
@@ -175,6 +178,7 @@ int capture__open(struct capture **out, const struct capture_options *options, c
 		return -ENOMEM;
 	c->options = *options;
 	c->timers = (struct timers)TIMERS_INIT;
+	c->timers.threads_only = options->no_children;
 	err = load(c, problem);
 	if (err) {
 		capture__free(c);
@@ -203,6 +207,59 @@ int capture__follow(struct capture *c, pid_t pid, char problem[512])
 	}
 	err = timers__open(&c->timers, pid, c->options.rate_hz, bpf_program__fd(program), c->options.empty);
 	return err ? describe(problem, err, "put a timer on the target") : 0;
+}
+
+int capture__mark(struct capture *c, int pidfd, uint32_t *space)
+{
+	c->skeleton->bss->ignore_children = c->options.no_children;
+	return adopt_mark(c->skeleton, pidfd, space);
+}
+
+int capture__adopt(struct capture *c)
+{
+	__u32 *adopted = &c->skeleton->bss->adopted, before, start = __atomic_load_n(adopted, __ATOMIC_SEQ_CST);
+	int err;
+
+	do {
+		before = __atomic_load_n(adopted, __ATOMIC_SEQ_CST);
+		err = adopt_step(c->skeleton, ATTACH_ADOPT, NULL, NULL);
+	} while (!err && __atomic_load_n(adopted, __ATOMIC_SEQ_CST) != before);
+	return err ? err : (int)(before - start);
+}
+
+int capture__attach_timer(struct capture *c, pid_t tid)
+{
+	return timers__attach(&c->timers, tid, c->options.rate_hz, bpf_program__fd(c->skeleton->progs.cpu_sample));
+}
+
+int capture__look(struct capture *c, thread_sink sink, void *context)
+{
+	return adopt_step(c->skeleton, ATTACH_LOOK, sink, context);
+}
+
+int capture__place(struct capture *c, const struct attach_thread *thread, uint64_t stack_id)
+{
+	return adopt_place(c->skeleton, thread, stack_id);
+}
+
+int capture__start(struct capture *c, bool again)
+{
+	int err = adopt_step(c->skeleton, again ? ATTACH_AGAIN : ATTACH_START, NULL, NULL);
+
+	c->skeleton->bss->attach_step = ATTACH_OFF;
+	if (!err && !again)
+		err = timers__enable(&c->timers);
+	if (!err && c->timers.only_cpus)
+		c->skeleton->bss->all_cpus_period_ns = 1000000000ULL / c->options.rate_hz;
+	return err;
+}
+
+int capture__flush(struct capture *c)
+{
+	int err = adopt_step(c->skeleton, ATTACH_FLUSH, NULL, NULL);
+
+	c->skeleton->bss->attach_step = ATTACH_OFF;
+	return err;
 }
 
 void capture__shift(struct capture *c, uint64_t now_ns)

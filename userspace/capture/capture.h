@@ -9,6 +9,7 @@
 
 #include <sys/types.h>
 
+#include "capture/adopt.h"
 #include "capture/sample.h"
 #include "python/interp.h"
 
@@ -17,6 +18,8 @@ struct capture;
 struct capture_options {
 	int rate_hz;
 	bool empty; /* benchmark: the same timer with an empty program, nothing else */
+	bool attach;  /* to processes that run already */
+	bool no_children; /* with attach: what they fork is not followed */
 	const char *heap_library; /* path of the preload library that tells of the heap; NULL: the heap is not measured */
 };
 
@@ -34,6 +37,23 @@ struct capture_losses {
 int capture__open(struct capture **out, const struct capture_options *options, char problem[512]);
 /* Makes `pid`, which waits for its exec, the target: it, its threads and its descendants are seen from exec on. */
 int capture__follow(struct capture *capture, pid_t pid, char problem[512]);
+/*
+ * Attaching to processes that run, without a stop: mark each, adopt, tell which interpreter runs in each space, attach a timer to
+ * each of their threads, then look, place and start; look, place and start again for what was missed.
+ *
+ * mark: *space is the process's, in what is recorded of it. -EEXIST: it is a target already.
+ * adopt: until no new thread comes. Returns how many came, or -errno.
+ * look: threads whose stack is still to be read; those that run are left out, for they will be walked.
+ * place: where such a thread stands, the .weight of an EVENT_BLOCK. Taken by the next start if the thread has not moved.
+ * flush: sends what waiting there was until now, of waits that have not ended, too. At the end, or any time.
+ */
+int capture__mark(struct capture *capture, int pidfd, uint32_t *space);
+int capture__adopt(struct capture *capture);
+int capture__attach_timer(struct capture *capture, pid_t tid);
+int capture__look(struct capture *capture, thread_sink sink, void *context);
+int capture__place(struct capture *capture, const struct attach_thread *thread, uint64_t stack_id);
+int capture__start(struct capture *capture, bool again);
+int capture__flush(struct capture *capture);
 /* Takes CPU samples by another of the target's timers (see timers.h). now_ns: CLOCK_MONOTONIC. */
 void capture__shift(struct capture *capture, uint64_t now_ns);
 /* Takes CPU samples by a timer on every CPU, or by the target's own again. False: it stays as it is. */

@@ -77,6 +77,8 @@ bool record_valid(const void *data, size_t size)
 		return size == sizeof(struct event_fork);
 	case EVENT_EXEC:
 		return size == sizeof(struct event_exec) && memchr(((const struct event_exec *)data)->path, 0, EXEC_PATH_SIZE);
+	case EVENT_ATTACH:
+		return size == sizeof(struct event_attach) && memchr(((const struct event_attach *)data)->path, 0, EXEC_PATH_SIZE);
 	case EVENT_EXIT:
 		return size == sizeof(struct event_exit);
 	case EVENT_THREAD_EXIT:

@@ -12,6 +12,9 @@
 
 /* Rates are random, from this part of the nominal one to as much above it. */
 #define RATE_MIN 0.7
+/* Threads with a timer of their own; and how many of them get another period at a time. */
+#define ATTACHED_MAX 400
+#define ATTACHED_AT_ONCE 16
 
 /* On a larger machine, ticks on CPUs that do something else cost more than the target saves. */
 #define FOR_GOOD_CPUS_MAX 32
@@ -23,7 +26,7 @@ static uint64_t random_period(double rate_hz)
 	return 1e9 / (rate_hz * part);
 }
 
-static int open_timer(pid_t pid, int cpu, uint64_t period_ns)
+static int open_timer(pid_t pid, int cpu, uint64_t period_ns, bool threads_only)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE,
@@ -32,6 +35,7 @@ static int open_timer(pid_t pid, int cpu, uint64_t period_ns)
 		.sample_period = period_ns,
 		.disabled = 1,
 		.inherit = cpu < 0,
+		.inherit_thread = cpu < 0 && threads_only,
 		.exclude_idle = cpu >= 0,
 	};
 	int fd = syscall(SYS_perf_event_open, &attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC);
@@ -40,9 +44,9 @@ static int open_timer(pid_t pid, int cpu, uint64_t period_ns)
 }
 
 /* A timer with the program on it, disabled. */
-static int add(int *timer, int *link, int program, pid_t pid, int cpu, uint64_t period_ns)
+static int add(int *timer, int *link, int program, pid_t pid, int cpu, uint64_t period_ns, bool threads_only)
 {
-	*timer = open_timer(pid, cpu, period_ns);
+	*timer = open_timer(pid, cpu, period_ns, threads_only);
 	if (*timer < 0)
 		return *timer;
 	*link = bpf_link_create(program, *timer, BPF_PERF_EVENT, NULL);
@@ -79,7 +83,7 @@ static int open_cpus(struct timers *t)
 		int at = t->n_cpus++;
 
 		t->cpus[at] = t->cpu_links[at] = -1;
-		err = add(&t->cpus[at], &t->cpu_links[at], t->program, -1, cpu, random_period(t->rate_hz));
+		err = add(&t->cpus[at], &t->cpu_links[at], t->program, -1, cpu, random_period(t->rate_hz), false);
 		if (err == -ENODEV) /* it is offline */
 			t->n_cpus--;
 		else if (err)
@@ -95,10 +99,67 @@ int timers__open(struct timers *t, pid_t pid, int rate_hz, int program, bool pla
 	t->rate_hz = rate_hz;
 	t->program = program;
 	for (int i = 0; i < (plain ? 1 : TASK_TIMERS) && !err; i++)
-		err = add(&t->task[i], &t->task_links[i], program, pid, -1, plain ? 1000000000ULL / rate_hz : random_period(rate_hz));
+		err = add(&t->task[i], &t->task_links[i], program, pid, -1, plain ? 1000000000ULL / rate_hz : random_period(rate_hz), false);
 	if (!err && ioctl(t->task[0], PERF_EVENT_IOC_ENABLE, 0))
 		err = -errno;
 	return err;
+}
+
+static void close_attached(struct timers *t)
+{
+	for (size_t i = 0; i < t->n_attached; i++)
+		close_pair(t->attached[i].link, t->attached[i].timer);
+	free(t->attached);
+	t->attached = NULL;
+	t->n_attached = t->cap_attached = 0;
+}
+
+int timers__attach(struct timers *t, pid_t tid, int rate_hz, int program)
+{
+	struct task_timer timer = { -1, -1 };
+	int err;
+
+	t->rate_hz = rate_hz;
+	t->program = program;
+	if (t->only_cpus)
+		return 0;
+	if (t->n_attached == ATTACHED_MAX) {
+		close_attached(t);
+		t->only_cpus = true;
+		return 0;
+	}
+	if (t->n_attached == t->cap_attached) {
+		size_t capacity = t->cap_attached ? 2 * t->cap_attached : 16;
+		struct task_timer *grown = realloc(t->attached, capacity * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		t->attached = grown;
+		t->cap_attached = capacity;
+	}
+	err = add(&timer.timer, &timer.link, program, tid, -1, random_period(rate_hz), t->threads_only);
+	if (err) {
+		close_pair(timer.link, timer.timer);
+		return err;
+	}
+	t->attached[t->n_attached++] = timer;
+	return 0;
+}
+
+static void switch_attached(struct timers *t, bool on)
+{
+	for (size_t i = 0; i < t->n_attached; i++)
+		ioctl(t->attached[i].timer, on ? PERF_EVENT_IOC_ENABLE : PERF_EVENT_IOC_DISABLE, 0);
+}
+
+int timers__enable(struct timers *t)
+{
+	t->enabled = true;
+	if (t->only_cpus)
+		return t->all_cpus || timers__all_cpus(t, true) ? 0 : -EMFILE;
+	if (!t->all_cpus)
+		switch_attached(t, true);
+	return 0;
 }
 
 /* A change of period breaks off the current one: half a tick is lost each time, on average. */
@@ -119,6 +180,8 @@ void timers__shift(struct timers *t, uint64_t now_ns, bool alone)
 	double rate_hz = rate_of_shift(t, now_ns - t->shifted_ns);
 
 	t->shifted_ns = now_ns;
+	for (size_t i = 0; i < t->n_attached && i < ATTACHED_AT_ONCE && !t->all_cpus; i++)
+		set_period(t->attached[t->next_attached++ % t->n_attached].timer, rate_hz);
 	if (t->all_cpus) {
 		for (int i = 0; i < t->n_cpus; i++)
 			set_period(t->cpus[i], rate_hz);
@@ -136,7 +199,9 @@ void timers__shift(struct timers *t, uint64_t now_ns, bool alone)
 
 bool timers__all_cpus(struct timers *t, bool on)
 {
-	if (t->all_cpus == on || t->failed || t->task[!t->current] < 0)
+	bool attached = t->enabled;
+
+	if (t->all_cpus == on || t->failed || (!attached && t->task[!t->current] < 0) || (!on && t->only_cpus))
 		return false;
 	if (on) {
 		t->failed = open_cpus(t) != 0;
@@ -146,7 +211,10 @@ bool timers__all_cpus(struct timers *t, bool on)
 		}
 	}
 	t->all_cpus = on;
-	ioctl(t->task[t->current], on ? PERF_EVENT_IOC_DISABLE : PERF_EVENT_IOC_ENABLE, 0);
+	if (attached)
+		switch_attached(t, !on);
+	else
+		ioctl(t->task[t->current], on ? PERF_EVENT_IOC_DISABLE : PERF_EVENT_IOC_ENABLE, 0);
 	for (int i = 0; on && i < t->n_cpus; i++)
 		ioctl(t->cpus[i], PERF_EVENT_IOC_ENABLE, 0);
 	if (!on)
@@ -164,11 +232,13 @@ static void close_task(struct timers *t)
 
 bool timers__all_cpus_for_good(struct timers *t)
 {
-	if (t->task[!t->current] < 0 || sysconf(_SC_NPROCESSORS_ONLN) > FOR_GOOD_CPUS_MAX)
+	if (t->only_cpus || (!t->enabled && t->task[!t->current] < 0) || sysconf(_SC_NPROCESSORS_ONLN) > FOR_GOOD_CPUS_MAX)
 		return false;
 	if (!t->all_cpus && !timers__all_cpus(t, true))
 		return false;
 	close_task(t);
+	close_attached(t);
+	t->only_cpus = true;
 	return true;
 }
 
@@ -176,5 +246,6 @@ void timers__close(struct timers *t)
 {
 	close_task(t);
 	close_cpus(t);
+	close_attached(t);
 	*t = (struct timers)TIMERS_INIT;
 }

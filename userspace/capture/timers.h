@@ -14,11 +14,15 @@
  *
  * For the same reason the timers on threads cost a target that switches 100,000 times a second 5 % of
  * its time, and are given up for those of the CPUs.
+ *
+ * A process that ran before us has a timer on each thread that it has by then, which later ones inherit; where there are too
+ * many, those of the CPUs do all the time.
  */
 #ifndef FIXINGAHOLE_TIMERS_H
 #define FIXINGAHOLE_TIMERS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -34,6 +38,12 @@ struct timers {
 	int current;   /* of .task */
 	bool all_cpus; /* those of the CPUs are used now, in place of the target's */
 	bool failed;   /* they could not be opened */
+	struct task_timer { int timer, link; } *attached;
+	size_t n_attached, cap_attached;
+	size_t next_attached;  /* to get another period */
+	bool enabled;          /* those of attached threads are */
+	bool only_cpus;        /* those of the CPUs do all from now on */
+	bool threads_only;     /* children of attached processes inherit none */
 };
 
 #define TIMERS_INIT { .task = { -1, -1 }, .task_links = { -1, -1 } }
@@ -43,6 +53,13 @@ struct timers {
  * 0 or -errno; close in any case.
  */
 int timers__open(struct timers *timers, pid_t pid, int rate_hz, int program, bool plain);
+/*
+ * Puts a timer on a thread that runs already, disabled until timers__enable(). rate_hz and program as above. 0 or -errno; -ESRCH: it
+ * has ended.
+ */
+int timers__attach(struct timers *timers, pid_t tid, int rate_hz, int program);
+/* All that were attached since the last call. */
+int timers__enable(struct timers *timers);
 /*
  * Goes over to the other timer of the target, with another period. now: CLOCK_MONOTONIC. alone: there is no thread but the
  * first, which a new period for its timer does as well for, at a third of the interrupts.

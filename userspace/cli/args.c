@@ -15,6 +15,7 @@
 #include <strings.h>
 
 #include "cli/help.h"
+#include "cli/target_words.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -35,6 +36,7 @@ struct parser {
 	const struct option *pending;  /* the first that is not available yet */
 	char pending_shown[48];
 	char memory_shown[48], cpu_shown[48];
+	struct target_words target;
 };
 
 static enum command command_of(const struct parser *p) { return p->invocation->config.command; }
@@ -212,6 +214,21 @@ static int add_directory(struct parser *p, const struct match *m)
 	return 0;
 }
 
+static int add_pid(struct parser *p, const struct match *m)
+{
+	struct config *c = &p->invocation->config;
+	int pid, err = set_integer(p, m, &pid), *grown;
+
+	if (err)
+		return err;
+	grown = reallocarray(c->pids, c->n_pids + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	c->pids = grown;
+	grown[c->n_pids++] = pid;
+	return 0;
+}
+
 static int set_plots(struct parser *p, const struct match *m)
 {
 	struct config *config = &p->invocation->config;
@@ -238,6 +255,7 @@ static int apply(struct parser *p, const struct match *m)
 		memcpy(p->cpu_shown, m->shown, sizeof(p->cpu_shown));
 	if (!strcmp(o->name, "memory"))
 		memcpy(p->memory_shown, m->shown, sizeof(p->memory_shown));
+	target_words_note(&p->target, o->name);
 	if (o->pending) {
 		if (!p->pending)
 			memcpy(p->pending_shown, m->shown, sizeof(p->pending_shown));
@@ -259,6 +277,8 @@ static int apply(struct parser *p, const struct match *m)
 		return set_text(p, m, field);
 	case OPTION_DIRECTORIES:
 		return add_directory(p, m);
+	case OPTION_PIDS:
+		return add_pid(p, m);
 	case OPTION_PLOTS:
 		return set_plots(p, m);
 	case OPTION_CHOICE:
@@ -351,6 +371,9 @@ static int take_word(struct parser *p)
 		return has_target(p);
 	}
 	n = match_word(p, word, matches);
+	/* a script may well have a --name; where there is one, nothing is attached to */
+	if (n && has_target(p) && target_words_attach(matches[0].option->name))
+		n = 0;
 	if (!n)
 		return has_target(p) ? take_operand(p, word) : unknown_option(p, word);
 	for (size_t i = 0; i < n; i++) {
@@ -378,7 +401,9 @@ static int check_whole(const struct parser *p)
 		log_error("'%s' is not available yet: %s", p->pending_shown, p->pending->pending);
 		return -EINVAL;
 	}
-	if (!(command_of(p) == COMMAND_PROFILE ? has_target(p) : v->input != NULL)) {
+	if (target_words_check(&p->target, v->file))
+		return -EINVAL;
+	if (!(command_of(p) == COMMAND_PROFILE ? has_target(p) || p->target.attach : v->input != NULL)) {
 		log_error("nothing to %s: fixingahole %s %s", command_of(p) == COMMAND_PROFILE ? "profile" : "read", spec->name, spec->usage);
 		return -EINVAL;
 	}
@@ -473,7 +498,7 @@ int args_parse(struct invocation *invocation, int argc, char **argv)
 {
 	struct invocation read = {
 		.config = {
-			.argc = argc, .argv = argv, .trace = true, .metadata = true, .sort = true, .repeat = 1,
+			.argc = argc, .argv = argv, .trace = true, .metadata = true, .sort = true, .repeat = 1, .children = true,
 			.log_level = LOG_LEVEL_WARNING, .rate_hz = 1000, .top_n = 10, .threshold_percent = 0.1,
 		},
 	};
@@ -496,6 +521,7 @@ int args_parse(struct invocation *invocation, int argc, char **argv)
 	}
 	if (err) {
 		free(read.ignore);
+		free(read.config.pids);
 		return err;
 	}
 	*invocation = read;

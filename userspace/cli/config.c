@@ -114,6 +114,7 @@ void config__release(struct config *config)
 	for (size_t i = 0; i < config->n_ignore; i++)
 		free(config->ignore[i]);
 	free(config->ignore);
+	free(config->pids);
 	free(config->root);
 	free(config->output_dir);
 	free(config->settings_path);

@@ -36,6 +36,13 @@ struct config {
 	char *file;             /* absolute path of the script or notebook, by the name it was called (symlinks stay); NULL with module */
 	const char *file_typed; /* FILE as typed where that is its path from the working directory (what sys.argv[0] would be), else == file */
 	const char *module;
+	/* processes that run already, in place of a script */
+	int *pids;              /* --pid, owned */
+	size_t n_pids;
+	const char *process_name; /* --name: a shell pattern */
+	const char *cgroup;     /* --cgroup */
+	double seconds;         /* detach after so long; 0: at the end */
+	bool children;          /* default true: their descendants, too */
 	char **script_argv;     /* arguments for the script, without the script itself */
 	int script_argc;
 	bool memory;            /* the heap, too */

@@ -104,6 +104,7 @@ static void print_overview(FILE *out)
 	fputs("\nExamples:\n"
 	      "  sudo fixingahole profile train.py --epochs 3\n"
 	      "  sudo fixingahole profile --module package.tool -- --input data.csv\n"
+	      "  sudo fixingahole profile --pid 4711 --seconds 10\n"
 	      "  fixingahole summarize performance/train/20260126_145848/profile_results.json -n 5\n"
 	      "\nThe options of a command: fixingahole COMMAND --help\n", out);
 }
@@ -127,7 +128,8 @@ int help_print(FILE *out, const char *topic)
 	} else {
 		fprintf(out, "Usage: fixingahole %s %s\n", spec->name, spec->usage);
 		if (spec->command == COMMAND_PROFILE)
-			fprintf(out, "       fixingahole %s [options] --module NAME [options] [--] [arguments]\n", spec->name);
+			fprintf(out, "       fixingahole %s [options] --module NAME [options] [--] [arguments]\n"
+				"       fixingahole %s [options] --pid PID | --name PATTERN | --cgroup PATH\n", spec->name, spec->name);
 		putc('\n', out);
 		wrap(out, spec->text, 0, 0);
 		print_options(out, spec->command);

@@ -21,10 +21,16 @@ const struct option options[] = {
 	  .help = "run the script as this user; else as the user who called sudo" },
 	{ "repeat", "r", ON_PROFILE, GROUP_TARGET, OPTION_INTEGER, "N", CONFIG(repeat), .min = 1,
 	  .help = "profile N runs and add their mean and standard deviation (default 1)" },
-	{ "pid", NULL, ON_PROFILE, GROUP_TARGET, OPTION_TEXT, "PID", .pending = "start the script with 'fixingahole profile FILE'",
-	  .help = "attach to a running process (not available yet)" },
-	{ "seconds", NULL, ON_PROFILE, GROUP_TARGET, OPTION_TEXT, "S", .pending = "a profile ends with the script, or with Ctrl-C",
-	  .help = "detach after S seconds (not available yet)" },
+	{ "pid", NULL, ON_PROFILE, GROUP_TARGET, OPTION_PIDS, "PID", .min = 1, .max = 4194304,
+	  .help = "attach to a running process and its descendants, in place of FILE; repeatable" },
+	{ "name", NULL, ON_PROFILE, GROUP_TARGET, OPTION_TEXT, "PATTERN", CONFIG(process_name),
+	  .help = "attach to all processes whose name, script or module matches this shell pattern" },
+	{ "cgroup", NULL, ON_PROFILE, GROUP_TARGET, OPTION_TEXT, "PATH", CONFIG(cgroup),
+	  .help = "attach to all processes of this cgroup and those below it: a service, a container" },
+	{ "seconds", NULL, ON_PROFILE, GROUP_TARGET, OPTION_NUMBER, "S", CONFIG(seconds), .min = 0.1,
+	  .help = "detach after S seconds; else at Ctrl-C, or when the processes end" },
+	{ "no-children", NULL, ON_PROFILE, GROUP_TARGET, OPTION_CLEAR, NULL, CONFIG(children),
+	  .help = "leave the descendants of attached processes out" },
 
 	{ "cpu", "c", ON_PROFILE, GROUP_MEASURE, OPTION_SET, NULL, FIELD(cpu),
 	  .help = "time and physical memory (RSS) per line, not the heap; the default" },
@@ -89,7 +95,7 @@ const size_t options_count = ARRAY_SIZE(options);
 
 const struct command_spec commands[] = {
 	{ "profile", COMMAND_PROFILE, "[options] FILE [options] [--] [arguments]",
-	  "run a Python script or notebook and report time and memory per line",
+	  "run a Python script or notebook, or attach to processes, and report time and memory per line",
 	  "FILE is a path from the working directory or from root, or a bare name that exists once under root. After "
 	  "FILE, options count until the first word that is not one of them; from there on, or after --, all words are "
 	  "the script's own." },

@@ -36,6 +36,7 @@ enum option_kind {
 	OPTION_LEVEL,   /* enum log_level, choices in rising order */
 	OPTION_PLOTS,   /* both bools, or the one of the value */
 	OPTION_DIRECTORIES, /* added to ignore */
+	OPTION_PIDS,    /* a process's number, added to pids */
 };
 
 enum option_group { GROUP_TARGET, GROUP_MEASURE, GROUP_REPORT, GROUP_SCRIPT, GROUP_OUTPUT, GROUP_OTHER, GROUPS };

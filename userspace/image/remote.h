@@ -12,6 +12,12 @@
 /* Exactly size bytes, or -errno: -EFAULT (not mapped, also in part), -ESRCH (gone), -EPERM. */
 int remote__read(pid_t pid, uint64_t address, void *buffer, size_t size);
 
+/*
+ * Whose files in /proc tell of the process: its main thread, or once that has ended another one that has not. pid itself where there is none.
+ * remote__read() finds it by itself.
+ */
+pid_t remote__thread(pid_t pid);
+
 static inline int remote__read_u64(pid_t pid, uint64_t address, uint64_t *value)
 {
 	return remote__read(pid, address, value, sizeof(*value));

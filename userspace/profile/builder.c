@@ -321,6 +321,27 @@ static void take_exec(struct builder *b, const struct event_exec *event)
 	p->no_interpreter = NULL;
 }
 
+/* Told once more, when all is attached, it sets the start. */
+static void take_attach(struct builder *b, const struct event_attach *event)
+{
+	struct process *p;
+
+	if (!b->cpu_samples && !b->waits)
+		b->start_ns = event->head.time_ns;
+	p = process_get(b, &event->head);
+	if (!p)
+		return;
+	p->program = strings__intern(b->strings, event->path);
+	p->parent_pid = event->parent_pid;
+	p->before_utime_ns = event->utime_ns;
+	p->before_stime_ns = event->stime_ns;
+}
+
+static uint64_t since_before(uint64_t ns, uint64_t before)
+{
+	return ns > before ? ns - before : 0;
+}
+
 static void take_exit(struct builder *b, const struct event_exit *event)
 {
 	struct process *p = process_get(b, &event->head);
@@ -331,8 +352,8 @@ static void take_exit(struct builder *b, const struct event_exit *event)
 	note_rss(b, p, event->head.time_ns, 0);
 	p->end_ns = event->head.time_ns;
 	p->status = event->status;
-	p->utime_ns = event->utime_ns;
-	p->stime_ns = event->stime_ns;
+	p->utime_ns = since_before(event->utime_ns, p->before_utime_ns);
+	p->stime_ns = since_before(event->stime_ns, p->before_stime_ns);
 	p->max_rss_bytes = event->max_rss_bytes;
 	symbols__end(b->symbols, event->head.space);
 }
@@ -365,6 +386,9 @@ void builder__record(struct builder *b, const struct event_header *record)
 		break;
 	case EVENT_EXEC:
 		take_exec(b, (const void *)record);
+		break;
+	case EVENT_ATTACH:
+		take_attach(b, (const void *)record);
 		break;
 	case EVENT_EXIT:
 		take_exit(b, (const void *)record);

@@ -11,6 +11,7 @@
 
 #include "capture/sample.h"
 #include "profile/profile.h"
+#include "profile/source.h"
 #include "symbols/symbols.h"
 
 struct builder_options {
@@ -26,6 +27,10 @@ struct builder_options {
 	const struct cell_map *cells; /* of a notebook; else NULL */
 	const char *directory;        /* working directory of the target: relative file names start there */
 	uint32_t allowed_cpus;
+	/* of processes that were attached to: */
+	char *const *roots;           /* absolute directories, reported as root is, which need not be */
+	size_t n_roots;
+	const struct source_opener *opener; /* files are those of another root; NULL: ours */
 	bool heap;                    /* the heap is measured; without it its records are passed over */
 };
 

@@ -33,13 +33,25 @@ static bool is_library(const char *path)
 	return false;
 }
 
-static bool reports_path(const struct builder_options *o, const char *path)
+/* Below this folder, and not a library's there. */
+static bool is_own(const char *root, const char *path)
 {
 	const char *inside;
 
+	if (!path_below(path, root))
+		return false;
+	/* a root within such a folder is meant */
+	inside = path + strnlen(path, strlen(root));
+	if (inside[0] != '/' && inside > path)
+		inside--;
+	return !is_library(inside);
+}
+
+static bool reports_path(const struct builder_options *o, const char *path)
+{
 	if (o->detailed || (o->script && !strcmp(path, o->script)))
 		return true;
-	if (path[0] != '/' || !path_below(path, o->root))
+	if (path[0] != '/')
 		return false;
 	if (o->output_dir && path_below(path, o->output_dir))
 		return false;
@@ -47,11 +59,11 @@ static bool reports_path(const struct builder_options *o, const char *path)
 		if (path_below(path, o->ignore[i]))
 			return false;
 	}
-	/* a root within such a folder is meant */
-	inside = path + strnlen(path, strlen(o->root));
-	if (inside[0] != '/' && inside > path)
-		inside--;
-	return !is_library(inside);
+	for (size_t i = 0; i < o->n_roots; i++) {
+		if (is_own(o->roots[i], path))
+			return true;
+	}
+	return !o->n_roots && is_own(o->root, path);
 }
 
 /* The absolute path, interned; a name that is none ("<string>") as it is. */
@@ -80,7 +92,7 @@ static const char *resolved_path(struct builder *b, const char *path)
 	const struct builder_options *o = b->options;
 	_cleanup_free_ char *resolved = NULL;
 
-	if (path[0] != '/' || (path_below(path, o->root) && !strstr(path, "/../")))
+	if (path[0] != '/' || o->opener || (path_below(path, o->root) && !strstr(path, "/../")))
 		return path;
 	resolved = realpath(path, NULL);
 	if (!resolved || (!path_below(resolved, o->root) && !(o->script && !strcmp(resolved, o->script))))

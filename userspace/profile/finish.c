@@ -142,7 +142,7 @@ static void fill_source(struct owned *o, const struct builder *b, struct profile
 			return;
 		}
 	}
-	source_read(&o->arena, file->path, &file->source, &file->source_size, &file->source_problem);
+	source_read(&o->arena, options->opener, file->path, &file->source, &file->source_size, &file->source_problem);
 }
 
 static int by_file_time(const void *a, const void *b)

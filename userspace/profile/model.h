@@ -81,6 +81,7 @@ struct process {
 	struct times times;
 	uint64_t samples, unseen_samples; /* unseen: taken while no interpreter was known */
 	uint64_t rss_bytes, max_rss_bytes, utime_ns, stime_ns, run_ns;
+	uint64_t before_utime_ns, before_stime_ns; /* of utime_ns, stime_ns: before it was seen */
 	uint64_t rss_now;
 	int status;
 	uint32_t threads;

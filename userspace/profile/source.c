@@ -11,7 +11,18 @@
 
 #define SOURCE_MAX (64 << 20)
 
-void source_read(struct arena *arena, const char *path, const char **text, size_t *size, const char **problem)
+static int open_source(const struct source_opener *opener, const char *path)
+{
+	int fd;
+
+	if (opener)
+		return opener->open(opener->context, path);
+	/* not to hang on a fifo */
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return fd < 0 ? -errno : fd;
+}
+
+void source_read(struct arena *arena, const struct source_opener *opener, const char *path, const char **text, size_t *size, const char **problem)
 {
 	_cleanup_close_ int fd = -1;
 	size_t done = 0;
@@ -23,10 +34,9 @@ void source_read(struct arena *arena, const char *path, const char **text, size_
 	*problem = "not a file";
 	if (path[0] != '/')
 		return;
-	/* not to hang on a fifo */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	fd = open_source(opener, path);
 	if (fd < 0 || fstat(fd, &st)) {
-		*problem = errno == ENOENT || errno == ENOTDIR ? "deleted, or inside an archive" : "cannot be read";
+		*problem = fd == -ENOENT || fd == -ENOTDIR ? "deleted, or inside an archive" : "cannot be read";
 		return;
 	}
 	if (!S_ISREG(st.st_mode))

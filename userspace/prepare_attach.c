@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "prepare.h"
+#include "util/cleanup.h"
+#include "util/log.h"
+
+#define SCRIPT_MAX (256 << 20)
+
+/* The main script as it is now; none is no harm. */
+static int read_script(struct preparation *prep)
+{
+	const struct attached *a = &prep->attached;
+	_cleanup_close_ int fd = a->script ? a->opener.open(a->opener.context, a->script) : -1;
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size > SCRIPT_MAX)
+		return 0;
+	prep->source = malloc(st.st_size + 1);
+	if (!prep->source)
+		return -ENOMEM;
+	while ((n = read(fd, prep->source + prep->source_size, st.st_size - prep->source_size)) > 0)
+		prep->source_size += n;
+	prep->source[prep->source_size] = 0;
+	return 0;
+}
+
+/* <name>-<pid>/<stamp>/, and the copy of the main script. */
+static int make_outputs(struct preparation *prep, const struct config *c, const struct identity *id)
+{
+	const struct attached *a = &prep->attached;
+	_cleanup_free_ char *base = outputs_folder_name(a->name), *folder = NULL;
+	char problem[512];
+	int err;
+
+	if (!base || asprintf(&folder, "%.200s-%d", base, a->named.pids[0]) < 0)
+		return -ENOMEM;
+	err = outputs__new(&prep->outputs, id, c->output_dir, folder, time(NULL), problem);
+	if (err) {
+		log_error("%s", problem);
+		return err;
+	}
+	if (!prep->source)
+		return 0;
+	if (asprintf(&prep->copy_path, "%s/%s", outputs__path(prep->outputs), a->name) < 0)
+		return -ENOMEM;
+	err = outputs__put(prep->outputs, a->name, prep->source, prep->source_size);
+	if (err)
+		log_error("cannot write '%s': %s; choose another folder with --output-directory", prep->copy_path, strerror(-err));
+	return err;
+}
+
+static uint32_t allowed_cpus(pid_t pid)
+{
+	cpu_set_t set;
+
+	return sched_getaffinity(pid, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+}
+
+static void fill_builder_options(struct preparation *prep, const struct config *c)
+{
+	struct builder_options *o = &prep->builder_options;
+	const struct attached *a = &prep->attached;
+
+	o->root = a->n_report_roots ? a->report_roots[0] : c->root;
+	o->ignore = c->ignore;
+	o->n_ignore = c->n_ignore;
+	o->output_dir = c->output_dir;
+	o->detailed = c->detailed;
+	o->directory = prep->directory;
+	o->allowed_cpus = allowed_cpus(a->named.pids[0]);
+	o->roots = a->report_roots;
+	o->n_roots = a->n_report_roots;
+	o->opener = &a->opener;
+	o->script = a->script;
+	o->script_source = prep->source;
+	o->script_size = prep->source_size;
+}
+
+/* The kernel's programs see PIDs as the initial namespace numbers them; it is always the same inode. */
+static bool in_own_pid_namespace(void)
+{
+	char target[64];
+	ssize_t n = readlink("/proc/self/ns/pid", target, sizeof(target) - 1);
+
+	if (n <= 0)
+		return false;
+	target[n] = 0;
+	return strcmp(target, "pid:[4026531836]");
+}
+
+int prepare_attach(struct preparation *prep, const struct config *c, const struct identity *id)
+{
+	struct attached *a = &prep->attached;
+	const char *bench = getenv("FIXINGAHOLE_BENCH_EMPTY");
+	char problem[512] = "out of memory";
+	int err = attached__find(a, c, id, problem);
+
+	if (err) {
+		log_error("%s", problem);
+		return err;
+	}
+	if (in_own_pid_namespace()) {
+		log_error("cannot attach from within a PID namespace of our own: run this on the host, or in a container with the host's PIDs (--pid=host)");
+		return -EINVAL;
+	}
+	if (bench && !strcmp(bench, "1")) {
+		log_error("FIXINGAHOLE_BENCH_EMPTY is for scripts that are started");
+		return -EINVAL;
+	}
+	prep->command_line = prepare_quoted(c->argc, c->argv);
+	prep->directory = strdup(a->directory);
+	prep->program = strdup(a->script ? a->script : a->name);
+	prep->entrypoint_dir = a->script ? strndup(a->script, strrchr(a->script, '/') == a->script ? 1 : strrchr(a->script, '/') - a->script) : strdup(a->directory);
+	if (!prep->command_line || !prep->directory || !prep->program || !prep->entrypoint_dir) {
+		log_error("out of memory");
+		return -ENOMEM;
+	}
+	err = read_script(prep);
+	if (!err)
+		err = make_outputs(prep, c, id);
+	if (!err)
+		fill_builder_options(prep, c);
+	return err;
+}
