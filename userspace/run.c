@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "heap_types.h"
 #include "interps.h"
 #include "pacing.h"
 #include "spinner.h"
@@ -62,10 +63,12 @@ struct run {
 	const struct run_options *options;
 	struct run_result *result;
 	struct interps *interps;
+	struct heap_types *heap_types;
 	struct pacing pacing;
 	/* records of this drain that wait until all names in it are known */
 	char *queue;
 	size_t used, capacity;
+	uint64_t drain_ns;  /* the last drain's beginning */
 	uint64_t lost;      /* records for which there was no memory */
 	uint64_t start_ns;
 	uint64_t stop_ns;   /* told to stop at; 0: not */
@@ -92,11 +95,22 @@ static void enqueue(struct run *run, const struct event_header *record)
 	run->used += size;
 }
 
+/* A record of our own. */
+static void on_type(void *context, const struct event_header *record)
+{
+	struct run *run = context;
+
+	if (run->options->recording)
+		recording__append(run->options->recording, record);
+	enqueue(run, record);
+}
+
 static void on_record(void *context, const struct event_header *record)
 {
 	struct run *run = context;
 	int err = 0;
 
+	heap_types__record(run->heap_types, record, run->drain_ns);
 	if (run->options->recording)
 		recording__append(run->options->recording, record);
 	switch (record->kind) {
@@ -130,7 +144,9 @@ static void on_record(void *context, const struct event_header *record)
 
 static void drain(struct run *run)
 {
+	run->drain_ns = clock_ns(CLOCK_MONOTONIC);
 	run->idle = capture__drain(run->options->capture, on_record, run) == 0;
+	heap_types__poll(run->heap_types, clock_ns(CLOCK_MONOTONIC));
 	for (size_t at = 0; at < run->used;) {
 		const struct event_header *record = (const void *)(run->queue + at);
 
@@ -227,7 +243,10 @@ int run_target(const struct run_options *options, struct run_result *result, cha
 
 	memset(result, 0, sizeof(*result));
 	run.interps = interps__new(options->capture, options->symbols, options->builder, options->recording);
-	if (!run.interps) {
+	run.heap_types = heap_types__new(options->symbols, on_type, &run);
+	if (!run.interps || !run.heap_types) {
+		interps__free(run.interps);
+		heap_types__free(run.heap_types);
 		snprintf(problem, 512, "out of memory");
 		return -ENOMEM;
 	}
@@ -240,6 +259,7 @@ int run_target(const struct run_options *options, struct run_result *result, cha
 	else
 		follow(&run);
 	interps__free(run.interps);
+	heap_types__free(run.heap_types);
 	free(run.queue);
 	builder__lose(options->builder, LOSS_DROPPED_RECORDS, run.lost);
 	capture__losses(options->capture, &result->losses);

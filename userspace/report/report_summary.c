@@ -207,6 +207,8 @@ int report_summary(FILE *out, const struct profile *profile, const struct report
 		fputs("\n\n", out);
 		if (profile->heap)
 			err = print_heap_peak(out, profile, options);
+		if (profile->heap && !err)
+			print_heap_types(out, profile, options);
 	}
 	if (err == 0) {
 		if (options->trace && profile->n_stacks && summary__top(&summary, options)) {
