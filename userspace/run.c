@@ -15,6 +15,7 @@
 #include "interps.h"
 #include "pacing.h"
 #include "spinner.h"
+#include "target/memory_limit.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -238,6 +239,7 @@ static void follow(struct run *run)
 int run_target(const struct run_options *options, struct run_result *result, char problem[512])
 {
 	struct run run = { .options = options, .result = result };
+	struct memory_limits *limits;
 	const char *step;
 	int err;
 
@@ -253,11 +255,14 @@ int run_target(const struct run_options *options, struct run_result *result, cha
 	result->start_epoch_s = clock_ns(CLOCK_REALTIME) / 1e9;
 	run.start_ns = clock_ns(CLOCK_MONOTONIC);
 	result->start_monotonic_s = run.start_ns / 1e9;
+	limits = memory_limits__new(launch__pid(options->launch));
 	err = launch__start(options->launch, options->spec, &step);
 	if (err)
 		snprintf(problem, 512, "cannot start '%s': %s: %s", options->spec->program, step, strerror(-err));
 	else
 		follow(&run);
+	result->memory_limit = memory_limits__reached(limits);
+	memory_limits__free(limits);
 	interps__free(run.interps);
 	heap_types__free(run.heap_types);
 	free(run.queue);

@@ -123,7 +123,7 @@ static void charge_allocated(struct heap *h, const struct event_heap *e, const s
 static void note_failed(struct heap *h, const struct event_heap *e, const struct heap_place *place)
 {
 	h->failed_count++;
-	if (e->size < h->failed_bytes)
+	if (h->failed_count > 1 && e->size <= h->failed_bytes)
 		return;
 	h->failed_bytes = e->size;
 	h->failed_flags = e->heap_flags & (HEAP_LIMIT_ADDRESSES | HEAP_LIMIT_DATA);

@@ -83,6 +83,7 @@ struct process {
 	uint64_t rss_bytes, max_rss_bytes, utime_ns, stime_ns, run_ns;
 	uint64_t rss_now;
 	int status;
+	bool out_of_memory;
 	uint32_t threads;
 };
 

@@ -144,6 +144,7 @@ struct profile_process {
 	uint64_t utime_ns, stime_ns;  /* kernel's own accounting */
 	uint64_t run_ns;              /* kernel's exact time on CPU, all threads */
 	int status;                   /* as wait(2); valid if .end_ns */
+	bool out_of_memory;           /* the kernel killed it for lack of memory */
 	uint32_t threads;             /* seen */
 	struct { const char *path; uint32_t lineno; const char *function; struct times times; } *top; /* its heaviest lines, largest first, at most 20 */
 	size_t n_top;
@@ -236,6 +237,7 @@ struct profile {
 	uint32_t allowed_cpus;
 	uint64_t profiler_cpu_ns;     /* what the profiler itself took */
 	uint64_t profiler_max_rss_bytes;
+	uint64_t memory_limit;        /* of a control group, bytes, which was reached when a process was killed for it; 0: none, or not known */
 	const char *ended_how;        /* one sentence when not a plain exit 0; else NULL */
 	const char *logs_path;        /* profile_logs.log when not empty, else NULL */
 	uint64_t n_warnings;          /* records in it */

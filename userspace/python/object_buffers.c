@@ -8,6 +8,7 @@
 #define SET_KEYS_MIN 3
 #define SET_PROBES 10          /* entries behind its own that a key is looked for in, at first */
 #define ITEMS_MAX 16
+#define ATTRIBUTES_MAX 30
 
 /* A dict's table of n slots has room for so many entries. */
 static uint64_t dict_room(uint64_t n)
@@ -68,6 +69,38 @@ static bool set_table(uint64_t now, const struct object_block *b, object_counter
 }
 
 /*
+ * 3.11 and 3.12: the attributes of an instance, behind bytes that say, from the last backwards, how many bytes they are, how many attributes
+ * are set, and in which order they were.
+ */
+static bool attributes(uint64_t now, const struct object_block *b, object_counter count, void *context)
+{
+	const uint8_t *bytes = (const uint8_t *)b->words;
+	uint64_t values[OBJECTS_WORDS];
+	uint32_t n = 1, head = 8, used, seen = 0;
+
+	while (n < ATTRIBUTES_MAX && head + 8 * n < b->size)
+		head = (++n + 2 + 7) & ~7U;
+	if (head + 8 * n != b->size || b->n_words * 8 < b->size || bytes[head - 1] != head)
+		return false;
+	used = bytes[head - 2];
+	if (!used || used > n)
+		return false;
+	for (uint32_t i = 0; i < used; i++) {
+		uint8_t at = bytes[head - 3 - i];
+
+		if (at >= n || seen & 1U << at)
+			return false;
+		seen |= 1U << at;
+		values[i] = b->words[head / 8 + at];
+	}
+	for (uint32_t at = 0; at < n; at++) {
+		if (!(seen & 1U << at) && b->words[head / 8 + at])
+			return false;
+	}
+	return count(context, now, values, used) == used;
+}
+
+/*
  * Addresses of objects, from the first on at least to the middle: a list that loses more gives memory back. Up to 3.10 the attributes of
  * instances look the same; they have as many places as a dict's table has entries.
  */
@@ -97,5 +130,7 @@ const char *buffer_name(uint32_t version, uint64_t now, const struct object_bloc
 		return NULL;
 	if (set_table(now, b, count, context))
 		return "set";
+	if ((version == 0x030b || version == 0x030c) && attributes(now, b, count, context))
+		return OBJECT_ATTRIBUTES;
 	return list_items(version, now, b, count, context) ? "list" : NULL;
 }

@@ -16,7 +16,9 @@ static inline bool address_plausible(uint64_t address)
 /* How many of these addresses are those of objects, from the first on. */
 typedef uint32_t (*object_counter)(void *context, uint64_t now_ns, const uint64_t *addresses, uint32_t n);
 
-/* "dict", "set", "list": whose it is, or NULL. */
+/* "dict", "set", "list", OBJECT_ATTRIBUTES: whose it is, or NULL. */
+#define OBJECT_ATTRIBUTES "(attributes of instances)"
+
 const char *buffer_name(uint32_t version, uint64_t now_ns, const struct object_block *block, object_counter count, void *context);
 
 #endif
