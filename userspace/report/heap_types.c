@@ -24,7 +24,7 @@ static void print_row(FILE *out, const struct heap_type_row *row)
 	format_memory(memory, (double)row->at_peak.bytes);
 	fprintf(out, "%9s ", memory);
 	print_type_name(out, row->name);
-	if (row->at_peak.buffers && row->at_peak.buffers < row->at_peak.bytes) {
+	if (row->at_peak.buffers && row->name[0] != '(') {
 		format_memory(buffers, (double)row->at_peak.buffers);
 		fprintf(out, " (%s of it in %s)", buffers, strcmp(row->name, "list") ? "tables" : "arrays of items");
 	}
