@@ -12,22 +12,24 @@
 /* A block is looked at that long after its allocation, and again if it was not complete. */
 static const uint64_t look_ns[] = { 10000000, 100000000, 1000000000 };
 #define LOOKS (sizeof(look_ns) / sizeof(look_ns[0]))
-/* Time of ours: a 2000th, saved up to some milliseconds. */
-#define COST 2000
+/* Time of ours: a 500th, saved up to some milliseconds. What it does not suffice for has to wait. */
+#define COST 500
 #define SAVED_NS 10000000ULL
-#define LATE_NS 2000000000ULL
-#define BATCH 32
+#define BATCH 64
 #define NONE UINT32_MAX
 
 struct entry {
 	uint64_t address, size, born_ns, read_ns;
 	uint32_t space;
-	uint32_t next;      /* in its queue, or of the free ones */
-	uint16_t kind;
-	bool live, found;   /* found: .name is what it is, if it was still there at read_ns */
+	uint32_t next, previous; /* in its queue; next also of the free ones */
+	uint8_t kind;
+	uint8_t queue;      /* which one */
+	bool found;         /* .name is what it is, if it was still there at read_ns */
 	struct object_name name;
 };
 
+/* By the number of looks that a block has had; and those of which it is found out what they are, to be confirmed. */
+enum { FOUND = LOOKS, QUEUES };
 struct queue { uint32_t first, last; };
 
 struct process {
@@ -46,7 +48,7 @@ struct heap_types {
 	struct map64 index;       /* key() -> entries */
 	struct entry *entries;
 	uint32_t n_entries, cap_entries, free;
-	struct queue looks[LOOKS], found;
+	struct queue queues[QUEUES];
 	uint64_t credit_ns, credited_ns;
 };
 
@@ -60,9 +62,8 @@ struct heap_types *heap_types__new(const struct symbols *symbols, record_sink si
 	t->sink = sink;
 	t->context = context;
 	t->free = NONE;
-	t->found = (struct queue){ NONE, NONE };
-	for (size_t i = 0; i < LOOKS; i++)
-		t->looks[i] = t->found;
+	for (size_t i = 0; i < QUEUES; i++)
+		t->queues[i] = (struct queue){ NONE, NONE };
 	t->credit_ns = SAVED_NS;
 	return t;
 }
@@ -132,9 +133,14 @@ static uint64_t key(uint32_t space, uint64_t address)
 	return (uint64_t)space << 47 ^ address;
 }
 
-static void queue_put(struct heap_types *t, struct queue *q, uint32_t i)
+static void queue_put(struct heap_types *t, unsigned queue, uint32_t i)
 {
-	t->entries[i].next = NONE;
+	struct queue *q = &t->queues[queue];
+	struct entry *e = &t->entries[i];
+
+	e->queue = queue;
+	e->next = NONE;
+	e->previous = q->last;
 	if (q->last == NONE)
 		q->first = i;
 	else
@@ -142,31 +148,33 @@ static void queue_put(struct heap_types *t, struct queue *q, uint32_t i)
 	q->last = i;
 }
 
-static uint32_t queue_take(struct heap_types *t, struct queue *q)
+static void queue_take(struct heap_types *t, uint32_t i)
 {
-	uint32_t i = q->first;
+	const struct entry *e = &t->entries[i];
+	struct queue *q = &t->queues[e->queue];
 
-	q->first = t->entries[i].next;
-	if (q->first == NONE)
-		q->last = NONE;
-	return i;
+	if (e->previous == NONE)
+		q->first = e->next;
+	else
+		t->entries[e->previous].next = e->next;
+	if (e->next == NONE)
+		q->last = e->previous;
+	else
+		t->entries[e->next].previous = e->previous;
 }
 
-/* Nothing more is to be found out; whoever takes it from its queue lets it go. */
-static void entry_end(struct heap_types *t, struct entry *e)
+/* Nothing more is to be found out. */
+static void entry_end(struct heap_types *t, uint32_t i)
 {
+	struct entry *e = &t->entries[i];
 	struct process *p = process_get(t, e->space, 0, false);
-	uint32_t i;
+	uint32_t value;
 
-	e->live = false;
-	map64_remove(&t->index, key(e->space, e->address), &i);
+	queue_take(t, i);
+	map64_remove(&t->index, key(e->space, e->address), &value);
 	if (p)
 		p->entries--;
-}
-
-static void entry_release(struct heap_types *t, uint32_t i)
-{
-	t->entries[i].next = t->free;
+	*e = (struct entry){ .next = t->free };
 	t->free = i;
 }
 
@@ -192,7 +200,7 @@ static void note_alloc(struct heap_types *t, const struct event_heap *event)
 	if (event->heap_flags & HEAP_FAILED)
 		return;
 	if (map64_get(&t->index, key(event->head.space, event->address), &old))
-		entry_end(t, &t->entries[old]);
+		entry_end(t, old);
 	if (event->kind != HEAP_KIND_MEM && event->kind != HEAP_KIND_OBJECT)
 		return;
 	p = process_get(t, event->head.space, event->head.pid, true);
@@ -212,14 +220,14 @@ static void note_alloc(struct heap_types *t, const struct event_heap *event)
 		}
 		i = t->n_entries++;
 	}
-	t->entries[i] = (struct entry){ .address = event->address, .size = event->size, .born_ns = event->head.time_ns, .space = event->head.space, .kind = event->kind, .live = true };
+	t->entries[i] = (struct entry){ .address = event->address, .size = event->size, .born_ns = event->head.time_ns, .space = event->head.space, .kind = event->kind };
 	if (map64_put(&t->index, key(event->head.space, event->address), i)) {
-		t->entries[i].live = false;
-		entry_release(t, i);
+		t->entries[i] = (struct entry){ .next = t->free };
+		t->free = i;
 		return;
 	}
 	p->entries++;
-	queue_put(t, &t->looks[0], i);
+	queue_put(t, 0, i);
 }
 
 /* What the first words at its free say. */
@@ -247,23 +255,23 @@ static void note_free(struct heap_types *t, const struct event_heap_free *event,
 		tell(t, e, &e->name, event->head.time_ns);
 	else if (name_of_freed(t, e, event, now, &name))
 		tell(t, e, &name, event->head.time_ns);
-	entry_end(t, e);
+	entry_end(t, i);
 }
 
 static void note_end(struct heap_types *t, uint32_t space, uint64_t time_ns)
 {
 	struct process *p = process_get(t, space, 0, false);
 
-	if (!p)
+	if (!p || !space)
 		return;
 	for (uint32_t i = 0; p->entries && i < t->n_entries; i++) {
 		struct entry *e = &t->entries[i];
 
-		if (!e->live || e->space != space)
+		if (e->space != space)
 			continue;
 		if (e->found && time_ns > e->read_ns)
 			tell(t, e, &e->name, time_ns);
-		entry_end(t, e);
+		entry_end(t, i);
 	}
 	p->gone = true;
 	objects__free(p->objects);
@@ -284,7 +292,7 @@ void heap_types__record(struct heap_types *t, const struct event_header *record,
 		break;
 	case EVENT_HEAP_MOVED: /* mappings, as a rule; else not worth following */
 		if (map64_get(&t->index, key(record->space, moved->address), &i))
-			entry_end(t, &t->entries[i]);
+			entry_end(t, i);
 		break;
 	case EVENT_EXEC:
 		note_end(t, ((const struct event_exec *)record)->old_space, record->time_ns);
@@ -298,15 +306,11 @@ void heap_types__record(struct heap_types *t, const struct event_header *record,
 /* Those that were read before the last emptying of the buffer, and have not been freed until then. */
 static void confirm(struct heap_types *t)
 {
-	while (t->found.first != NONE) {
-		uint32_t i = queue_take(t, &t->found);
-		struct entry *e = &t->entries[i];
+	while (t->queues[FOUND].first != NONE) {
+		const struct entry *e = &t->entries[t->queues[FOUND].first];
 
-		if (e->live) {
-			tell(t, e, &e->name, e->read_ns);
-			entry_end(t, e);
-		}
-		entry_release(t, i);
+		tell(t, e, &e->name, e->read_ns);
+		entry_end(t, t->queues[FOUND].first);
 	}
 }
 
@@ -329,59 +333,37 @@ static void look(struct heap_types *t, struct process *p, size_t round, const ui
 
 		e->read_ns = now;
 		e->found = p->objects && peeks[k].ok && objects__name(p->objects, now, &blocks[k], &e->name);
-		if (e->found) {
-			/* the buffers' contents were read after the block itself, and so was the time */
-			e->read_ns = clock_ns(CLOCK_MONOTONIC);
-			queue_put(t, &t->found, which[k]);
-		} else if (round + 1 < LOOKS && !p->gone) {
-			queue_put(t, &t->looks[round + 1], which[k]);
-		} else {
-			entry_end(t, e);
-			entry_release(t, which[k]);
+		if (!e->found && (round + 1 == LOOKS || p->gone)) {
+			entry_end(t, which[k]);
+			continue;
 		}
+		/* what a buffer's contents point to was read after the block itself, and so was the time */
+		if (e->found)
+			e->read_ns = clock_ns(CLOCK_MONOTONIC);
+		queue_take(t, which[k]);
+		queue_put(t, e->found ? FOUND : round + 1, which[k]);
 	}
 }
 
-/* Those of one process that it is time for, at most BATCH. False: none. */
+/* The next ones of one process that it is time for, at most BATCH. False: none. */
 static bool look_round(struct heap_types *t, size_t round, uint64_t now)
 {
 	struct process *p = NULL;
 	uint32_t which[BATCH];
 	size_t n = 0;
 
-	while (n < BATCH && t->looks[round].first != NONE) {
-		const struct entry *e = &t->entries[t->looks[round].first];
+	for (uint32_t i = t->queues[round].first; i != NONE && n < BATCH; i = t->entries[i].next) {
+		const struct entry *e = &t->entries[i];
 
-		if (e->live && e->born_ns + look_ns[round] > now)
+		if (e->born_ns + look_ns[round] > now || (p && e->space != p->space))
 			break;
-		if (e->live && p && e->space != p->space)
-			break;
-		if (e->live && !p)
+		if (!p)
 			p = process_get(t, e->space, 0, false);
-		if (e->live)
-			which[n++] = queue_take(t, &t->looks[round]);
-		else
-			entry_release(t, queue_take(t, &t->looks[round]));
+		which[n++] = i;
 	}
 	if (n)
 		look(t, p, round, which, n);
 	return n > 0;
-}
-
-/* What was freed meanwhile, and what our time has not sufficed for. */
-static void pass_over(struct heap_types *t, size_t round, uint64_t now)
-{
-	while (t->looks[round].first != NONE) {
-		uint32_t i = t->looks[round].first;
-		struct entry *e = &t->entries[i];
-
-		if (e->live && e->born_ns + look_ns[round] + LATE_NS > now)
-			return;
-		queue_take(t, &t->looks[round]);
-		if (e->live)
-			entry_end(t, e);
-		entry_release(t, i);
-	}
 }
 
 void heap_types__poll(struct heap_types *t, uint64_t now)
@@ -402,6 +384,4 @@ void heap_types__poll(struct heap_types *t, uint64_t now)
 		}
 	}
 	t->credited_ns = now;
-	for (size_t round = 0; round < LOOKS; round++)
-		pass_over(t, round, now);
 }

@@ -5,8 +5,8 @@
  * brings the first words along. What was read is told only when the records up to the time of reading have shown
  * that the block was still there.
  *
- * Costs a bounded part of our time (half a thousandth of a CPU, and some milliseconds in advance); blocks that this does not suffice for stay
- * without a type, and are counted as such.
+ * Costs a bounded part of our time (2 ms per second, and some milliseconds in advance): what this does not suffice for has to wait, and is without
+ * a type if it comes to nothing.
  */
 #ifndef FIXINGAHOLE_HEAP_TYPES_H
 #define FIXINGAHOLE_HEAP_TYPES_H

@@ -20,7 +20,7 @@ struct peek {
 	bool ok; /* read, wholly */
 };
 
-/* Many small pieces at once; each that cannot be read is marked so. 0, or -errno if the process cannot be read at all. */
+/* Many pieces of at most 512 bytes at once; each that cannot be read, or is larger, is marked so. 0, or -errno if the process cannot be read at all. */
 int remote__read_many(pid_t pid, struct peek *peeks, size_t n);
 
 static inline int remote__read_u64(pid_t pid, uint64_t address, uint64_t *value)

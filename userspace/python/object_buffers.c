@@ -7,7 +7,7 @@
 #define SET_ENTRIES_MIN 32     /* fewer are in the object itself, or too few to tell */
 #define SET_KEYS_MIN 3
 #define SET_PROBES 10          /* entries behind its own that a key is looked for in, at first */
-#define ITEMS_MAX 16
+#define ITEMS_MAX 8
 #define ATTRIBUTES_MAX 30
 
 /* A dict's table of n slots has room for so many entries. */
@@ -51,7 +51,7 @@ static bool old_dict_table(const struct object_block *b)
 static bool set_table(uint64_t now, const struct object_block *b, object_counter count, void *context)
 {
 	uint64_t keys[OBJECTS_WORDS / 2], n = b->size / 16;
-	uint32_t used = 0, at_home = 0;
+	uint32_t used = 0, at_home = 0; /* of the keys, as many are looked at as of a list's items */
 
 	if (b->size % 16 || n < SET_ENTRIES_MIN || n & (n - 1) || b->n_words < OBJECTS_WORDS)
 		return false;
@@ -65,7 +65,10 @@ static bool set_table(uint64_t now, const struct object_block *b, object_counter
 		keys[used++] = key;
 		at_home += ((i - hash) & (n - 1)) < SET_PROBES;
 	}
-	return used >= SET_KEYS_MIN && at_home * 3 >= used * 2 && count(context, now, keys, used) == used;
+	if (used < SET_KEYS_MIN || at_home * 3 < used * 2)
+		return false;
+	used = used < ITEMS_MAX ? used : ITEMS_MAX;
+	return count(context, now, keys, used) == used;
 }
 
 /*
