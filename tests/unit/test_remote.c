@@ -39,7 +39,7 @@ static void pieces_anywhere(void **state)
 		for (int i = 0; i < MANY; i++) {
 			random = random * 1103515245 + 12345;
 			/* close to each other, overlapping, or far apart */
-			offsets[i] = (random >> 8) % (round % 2 ? PAGES * PAGE : 3000 * (round + 1));
+			offsets[i] = (random >> 8) % (round % 2 ? PAGES * PAGE : 3000u * (round + 1));
 			peeks[i] = (struct peek){ .address = (uintptr_t)memory + offsets[i], .to = to[i], .size = 1 + (random >> 4) % 512 };
 			memset(to[i], 0, sizeof(to[i]));
 		}
