@@ -34,6 +34,7 @@ enum event_kind {
 	EVENT_HEAP_COPY = 14, /* struct event_stack: .weight bytes were copied (memcpy, memmove) */
 	EVENT_HEAP_TOTALS = 15, /* struct event_heap_totals: what was counted exactly, of one space so far */
 	EVENT_HEAP_MOVED = 16,  /* struct event_heap_moved: a block of an EVENT_HEAP has another address or size */
+	EVENT_HEAP_TYPE = 24,   /* struct event_heap_type: never sent by bpf/; userspace notes which Python type a live block of an EVENT_HEAP is */
 	EVENT_ATTACH = 32, /* struct event_attach: never sent by bpf/; userspace notes a process that ran before it was seen */
 };
 
@@ -174,8 +175,10 @@ struct event_attach {
 	char path[EXEC_PATH_SIZE]; /* of its program, cut to fit */
 };
 
+enum exit_flag { EXIT_OOM = 1 << 0 /* the kernel chose the process to be killed, for lack of memory */ };
+
 struct event_exit {
-	struct event_header head;
+	struct event_header head; /* flags: enum exit_flag */
 	__s32 status;     /* as wait(2) encodes it */
 	__u32 pad;
 	__u64 utime_ns;   /* the whole process, by the kernel's own accounting */
@@ -229,7 +232,9 @@ enum heap_kind { /* as enum heap_domain there */
 
 enum heap_alloc_flag {
 	HEAP_EXACT = 1 << 0,  /* blocks like this one are all told of: weight == size, count == HEAP_COUNT_ONE */
-	HEAP_FAILED = 1 << 1, /* the allocator had no memory: .size bytes were asked for, nothing was got; address, weight and count say nothing */
+	HEAP_FAILED = 1 << 1, /* the allocator had no memory: .size bytes were asked for, nothing was got; weight and count say nothing */
+	HEAP_LIMIT_ADDRESSES = 1 << 2, /* failed, and would have exceeded RLIMIT_AS, which is in .address */
+	HEAP_LIMIT_DATA = 1 << 3,      /* likewise RLIMIT_DATA */
 };
 
 #define HEAP_COUNT_ONE 256          /* .count has 8 fractional bits */
@@ -253,10 +258,26 @@ enum heap_free_flag {
 	HEAP_FREE_FINALIZING = 1 << 1, /* the interpreter is clearing up to end (Py_IsFinalizing) */
 };
 
+#define HEAP_FREE_WORDS 8
+
 struct event_heap_free {
 	struct event_header head; /* flags: enum heap_free_flag */
 	__u64 address; /* as in EVENT_HEAP; others are ignored */
 	__u64 mark;    /* the freeing thread's, as in event_heap */
+	/* __u64 [HEAP_FREE_WORDS], the block's first words, may follow: what it was shows there */
+};
+
+enum heap_part { HEAP_PART_OBJECT = 0, HEAP_PART_BUFFER = 1 /* not the object itself, but a table or array of one of that type */ };
+
+#define HEAP_TYPE_NAME_SIZE 64
+
+/* What a block is. At most one for each; the block lives, or lived when its next record was sent. */
+struct event_heap_type {
+	struct event_header head;
+	__u64 address; /* as in EVENT_HEAP */
+	__u32 part;    /* enum heap_part */
+	__u32 pad;
+	char name[HEAP_TYPE_NAME_SIZE]; /* tp_name, cut to fit */
 };
 
 enum heap_moved_flag { HEAP_MOVED_SPLIT = 1 << 0 /* the block at .address stays, and another one of its line lives at .new_address */ };
@@ -301,5 +322,6 @@ _Static_assert(sizeof(struct event_heap) == 136, "event_heap");
 _Static_assert(sizeof(struct event_heap_free) == 48, "event_heap_free");
 _Static_assert(sizeof(struct event_heap_moved) == 64, "event_heap_moved");
 _Static_assert(sizeof(struct event_heap_totals) == 144, "event_heap_totals");
+_Static_assert(sizeof(struct event_heap_type) == 112, "event_heap_type");
 
 #endif

@@ -8,6 +8,11 @@
 
 #include "preload/heap_probe.h"
 
+/* as in the system calls */
+#define RLIMIT_DATA 2
+#define RLIMIT_AS 9
+#define PAGE_SHIFT 12
+
 /* The calling process, if it is a target's. */
 static __always_inline struct proc_state *target_proc(struct task_struct *task, struct thread_state **t)
 {
@@ -80,7 +85,19 @@ int heap_alloc(struct pt_regs *ctx)
 SEC("uprobe")
 int heap_failed(struct pt_regs *ctx)
 {
-	return block_tell(0, ctx->di, 0, 0, ctx->si, 0, HEAP_FAILED);
+	struct task_struct *task = bpf_get_current_task_btf();
+	u64 addresses = task->signal->rlim[RLIMIT_AS].rlim_cur, data = task->signal->rlim[RLIMIT_DATA].rlim_cur;
+	u64 size = ctx->di, limit = 0;
+	u32 flags = HEAP_FAILED;
+
+	if (task->mm && ((u64)task->mm->total_vm << PAGE_SHIFT) + size > addresses) {
+		flags |= HEAP_LIMIT_ADDRESSES;
+		limit = addresses;
+	} else if (task->mm && ((u64)task->mm->data_vm << PAGE_SHIFT) + size > data) {
+		flags |= HEAP_LIMIT_DATA;
+		limit = data;
+	}
+	return block_tell(limit, size, 0, 0, ctx->si, 0, flags);
 }
 
 SEC("uprobe")
@@ -89,19 +106,24 @@ int heap_free(struct pt_regs *ctx)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct thread_state *t;
 	struct proc_state *p = target_proc(task, &t);
-	struct event_heap_free event = {};
-	u64 info = ctx->r8;
+	struct {
+		struct event_heap_free free;
+		u64 words[HEAP_FREE_WORDS];
+	} event = {};
+	u64 info = ctx->r8, size = sizeof(event);
 
 	if (!p)
 		return 0;
-	head_fill(&event.head, EVENT_HEAP_FREE, sizeof(event), task, p->space);
+	if ((info & HEAP_DOMAIN_MASK) == HEAP_MAPPING || READ_USER(event.words, sizeof(event.words), ctx->di))
+		size = sizeof(event.free);
+	head_fill(&event.free.head, EVENT_HEAP_FREE, size, task, p->space);
 	if (info & HEAP_RESIZED)
-		event.head.flags |= HEAP_FREE_RESIZED;
+		event.free.head.flags |= HEAP_FREE_RESIZED;
 	if (info & HEAP_FINALIZING)
-		event.head.flags |= HEAP_FREE_FINALIZING;
-	event.address = ctx->di;
-	event.mark = ctx->r9;
-	send(&event, sizeof(event), false);
+		event.free.head.flags |= HEAP_FREE_FINALIZING;
+	event.free.address = ctx->di;
+	event.free.mark = ctx->r9;
+	send(&event, size, false);
 	return 0;
 }
 

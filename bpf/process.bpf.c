@@ -158,6 +158,8 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	event.status = task->signal->group_exit_code ? task->signal->group_exit_code : task->exit_code;
 	event.utime_ns = task->signal->utime + task->utime;
 	event.stime_ns = task->signal->stime + task->stime;
+	if (bpf_core_field_exists(task->signal->oom_mm) && task->signal->oom_mm)
+		event.head.flags |= EXIT_OOM;
 	event.max_rss_bytes = (u64)task->signal->maxrss << 12;
 	p->dead = 1;
 	send(&event, sizeof(event), true);

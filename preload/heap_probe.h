@@ -28,7 +28,8 @@
  *     A mapping that was cut in two is reported as moved, then once more with
  *     HEAP_SPLIT for its second part: the block at old stays, and another block of its line lives at new.
  *   fixingahole_heap_failed(size, info)
- *     The allocator had no memory. Only for requests that a sample would have been taken of.
+ *     The allocator had no memory. Only for requests that a sample would have been taken of,
+ *     and of CPython's arenas: a small object that cannot be had is told of by its arena's size.
  *   fixingahole_heap_totals(struct heap_totals *)
  *     Once a second at most (at an allocation), and when the process exits normally. The
  *     pointer is valid during the call, and the struct lives as long as the library.

@@ -166,6 +166,8 @@ static NOINLINE void *fast_realloc_slow(int domain, void *p, size_t size)
 		p = NESTED(t, a->realloc(a->ctx, p, size));
 		if (p && sample.weight)
 			p = sampled_now(t, a, p, size, &sample, info);
+		else if (!p && inside)
+			heap_tell_failed(size, info);
 	}
 	if (inside)
 		heap_leave(t);
@@ -202,6 +204,8 @@ static inline void *any_new(int domain, size_t n, size_t size, bool zero)
 	p = zero ? NESTED(t, a->calloc(a->ctx, n, size)) : NESTED(t, a->malloc(a->ctx, size));
 	if (p && sample.weight)
 		heap_tell_alloc(t, p, false, whole, &sample, (HEAP_PY_MEM + domain) | (zero ? HEAP_ZEROED : 0));
+	else if (!p && inside)
+		heap_tell_failed(whole, HEAP_PY_MEM + domain);
 	if (inside)
 		heap_leave(t);
 	return p;
@@ -241,6 +245,8 @@ static void *any_realloc(int domain, void *p, size_t size)
 		fixingahole_heap_moved((uintptr_t)p, (uintptr_t)p, mark.size, mark.weight, mark.info);
 	if (to && sample.weight)
 		heap_tell_alloc(t, to, false, size, &sample, info);
+	else if (!to && inside)
+		heap_tell_failed(size, info);
 	if (inside)
 		heap_leave(t);
 	return to;
@@ -267,13 +273,21 @@ static const struct allocator *const any[DOMAINS] = { &mem_any, &obj_any };
 
 static void *arena_alloc(void *ctx, size_t size)
 {
+	static bool failed;
 	struct heap_thread *t = &heap_thread;
+	void *p;
 
 	if (unlikely(!python_settled) && heap_enter(t)) {
 		python_look();
 		heap_leave(t);
 	}
-	return NESTED(t, arena_below.alloc(arena_below.ctx, size));
+	p = NESTED(t, arena_below.alloc(arena_below.ctx, size));
+	/* no small block will be had any more: told once, for each asks for an arena again */
+	if (unlikely(!p) && !__atomic_exchange_n(&failed, true, __ATOMIC_RELAXED))
+		heap_tell_failed(size, HEAP_MAPPING);
+	else if (unlikely(p && __atomic_load_n(&failed, __ATOMIC_RELAXED)))
+		__atomic_store_n(&failed, false, __ATOMIC_RELAXED);
+	return p;
 }
 
 static void arena_free(void *ctx, void *p, size_t size)

@@ -76,6 +76,11 @@ while True:
     spin()
     rest()
 PY
+    cat >"$root/work/grow.py" <<'PY'
+kept = []
+while True:
+    kept.append([float(i) for i in range(10000)])
+PY
     cat >"$root/work/judge.py" <<'PY'
 import glob, json
 
@@ -94,9 +99,11 @@ lines = {line["lineno"]: line for file in details["files"] for line in file["lin
 cpu = sum(functions["spin"][k] for k in ("python_s", "native_s", "system_s"))
 sleep = sum(line["waiting_s"] for line in lines.values() if any(w["call"] == "sleep" for w in line["waits_for"]))
 touched = functions["touch"]["rss_bytes"] / 2**20
+summary = open(glob.glob("/work/oom/grow/*/profile_summary.txt")[0]).read()
+told = "killed by the kernel for lack of memory (limit of its control group: 100.000 MB)" in summary and " MB float" in summary
 heap = json.load(open(glob.glob("/work/heap/probe/*/profile_results.json")[0]))["max_footprint_mb"]
-print("spin %.2f s of 2, sleep %.2f s of 1, touched %.1f MB of 64, heap of %.1f MB, losses %s" % (cpu, sleep, touched, heap, details["losses"]))
-good = abs(cpu - 2) < 0.2 and abs(sleep - 1) < 0.1 and abs(touched - 64) < 3 and 64 <= heap < 72 and details["unknown_frames"] <= 0.001 * details["python_frames"] and attached()
+print("spin %.2f s of 2, sleep %.2f s of 1, touched %.1f MB of 64, heap of %.1f MB, out of memory told: %s, losses %s" % (cpu, sleep, touched, heap, told, details["losses"]))
+good = told and abs(cpu - 2) < 0.2 and abs(sleep - 1) < 0.1 and abs(touched - 64) < 3 and 64 <= heap < 72 and details["unknown_frames"] <= 0.001 * details["python_frames"] and attached()
 print("VERDICT", "ok" if good else "WRONG")
 PY
     cat >"$root/init" <<'SH'
@@ -120,6 +127,14 @@ sleep 2
 fixingahole profile -q -o attached --pid $! --seconds 4 2>&1
 echo "STATUS $?"
 kill $!
+# a group that is killed as a whole, but for the profiler, which is in it
+mount -t cgroup2 none /sys/fs/cgroup
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+mkdir /sys/fs/cgroup/small
+echo 100M >/sys/fs/cgroup/small/memory.max
+echo 1 >/sys/fs/cgroup/small/memory.oom.group
+sh -c 'echo $$ >/sys/fs/cgroup/small/cgroup.procs; exec fixingahole profile --memory -q -o oom --python /usr/bin/python3 grow.py' 2>&1
+echo "STATUS $?"
 python3 judge.py
 poweroff -f
 SH

@@ -11,9 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "heap_types.h"
 #include "interps.h"
 #include "pacing.h"
 #include "spinner.h"
+#include "target/memory_limit.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -62,10 +64,12 @@ struct run {
 	const struct run_options *options;
 	struct run_result *result;
 	struct interps *interps;
+	struct heap_types *heap_types;
 	struct pacing pacing;
 	/* records of this drain that wait until all names in it are known */
 	char *queue;
 	size_t used, capacity;
+	uint64_t drain_ns;  /* the last drain's beginning */
 	uint64_t lost;      /* records for which there was no memory */
 	uint64_t start_ns;
 	uint64_t deadline_ns; /* attached: until then; 0: for ever */
@@ -93,11 +97,22 @@ static void enqueue(struct run *run, const struct event_header *record)
 	run->used += size;
 }
 
+/* A record of our own. */
+static void on_type(void *context, const struct event_header *record)
+{
+	struct run *run = context;
+
+	if (run->options->recording)
+		recording__append(run->options->recording, record);
+	enqueue(run, record);
+}
+
 static void on_record(void *context, const struct event_header *record)
 {
 	struct run *run = context;
 	int err = 0;
 
+	heap_types__record(run->heap_types, record, run->drain_ns);
 	if (run->options->recording)
 		recording__append(run->options->recording, record);
 	switch (record->kind) {
@@ -131,7 +146,9 @@ static void on_record(void *context, const struct event_header *record)
 
 static void drain(struct run *run)
 {
+	run->drain_ns = clock_ns(CLOCK_MONOTONIC);
 	run->idle = capture__drain(run->options->capture, on_record, run) == 0;
+	heap_types__poll(run->heap_types, clock_ns(CLOCK_MONOTONIC));
 	for (size_t at = 0; at < run->used;) {
 		const struct event_header *record = (const void *)(run->queue + at);
 
@@ -294,21 +311,29 @@ static void set_start(struct run *run)
 int run_target(const struct run_options *options, struct run_result *result, char problem[512])
 {
 	struct run run = { .options = options, .result = result };
+	struct memory_limits *limits;
 	int err;
 
 	memset(result, 0, sizeof(*result));
 	run.interps = interps__new(options->capture, options->symbols, options->builder, options->recording);
-	if (!run.interps) {
+	run.heap_types = heap_types__new(options->symbols, on_type, &run);
+	if (!run.interps || !run.heap_types) {
+		interps__free(run.interps);
+		heap_types__free(run.heap_types);
 		snprintf(problem, 512, "out of memory");
 		return -ENOMEM;
 	}
 	set_start(&run);
+	limits = memory_limits__new(options->attached ? options->attached->named.pids[0] : launch__pid(options->launch));
 	err = options->attached ? attach(&run, problem) : launch(&run, problem);
 	if (!err && options->attached)
 		set_start(&run);
 	if (!err)
 		follow(&run);
+	result->memory_limit = memory_limits__reached(limits);
+	memory_limits__free(limits);
 	interps__free(run.interps);
+	heap_types__free(run.heap_types);
 	free(run.queue);
 	builder__lose(options->builder, LOSS_DROPPED_RECORDS, run.lost);
 	capture__losses(options->capture, &result->losses);

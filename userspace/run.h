@@ -19,6 +19,7 @@ struct run_result {
 	bool ended;           /* false: we were told to stop before it did */
 	bool interrupted;     /* Ctrl-C or SIGTERM */
 	struct rusage usage;
+	uint64_t memory_limit; /* of its control group, if that was reached; bytes, else 0 */
 	uint64_t wall_ns;
 	double start_epoch_s;
 	double start_monotonic_s;

@@ -15,6 +15,7 @@
 #include "prepare.h"
 #include "report/report.h"
 #include "run.h"
+#include "target/memory_limit.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -91,6 +92,7 @@ static void fill_facts(struct session *s, struct strings *strings, struct profil
 	p->max_rss_bytes = (uint64_t)r->usage.ru_maxrss * 1024;
 	p->status = r->status;
 	p->interrupted = r->interrupted;
+	p->memory_limit = r->memory_limit;
 	p->rate_hz = c->rate_hz;
 	if (!getrusage(RUSAGE_SELF, &own)) {
 		p->profiler_cpu_ns = (own.ru_utime.tv_sec + own.ru_stime.tv_sec) * 1000000000ULL + (own.ru_utime.tv_usec + own.ru_stime.tv_usec) * 1000ULL;
@@ -311,7 +313,9 @@ static int run_all(struct session *s, struct launch **launches)
 		struct launch *own = NULL;
 
 		if (!launch) {
+			oom_shield_off();
 			err = launch__prepare(&own);
+			oom_shield_on();
 			if (err) {
 				log_error("cannot fork: %s", strerror(-err));
 				break;
@@ -365,6 +369,7 @@ int session__profile(const struct config *config, const struct identity *identit
 			status = run_attached(&s);
 	} else if (!prepare(&s.prep, config, identity, allowed_cpus())) {
 		run_catch_signals();
+		oom_shield_on();
 		status = run_all(&s, launches);
 	}
 	preparation_release(&s.prep, identity);

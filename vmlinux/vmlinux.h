@@ -70,11 +70,18 @@ struct pt_regs {
 struct thread_struct { unsigned long fsbase; };
 struct sched_entity { u64 sum_exec_runtime; };
 
+struct rlimit {
+	unsigned long rlim_cur;
+	unsigned long rlim_max;
+};
+
 struct signal_struct {
 	atomic_t live;
 	int group_exit_code;
 	u64 utime, stime;
 	unsigned long maxrss;
+	struct mm_struct *oom_mm; /* not NULL: chosen to be killed for lack of memory */
+	struct rlimit rlim[16];
 };
 
 struct percpu_counter { s64 count; };
@@ -82,6 +89,8 @@ struct percpu_counter { s64 count; };
 struct mm_struct {
 	struct percpu_counter rss_stat[4]; /* since 6.2 */
 	unsigned long hiwater_rss;
+	unsigned long total_vm; /* pages */
+	unsigned long data_vm;
 };
 
 /* up to 6.1 */

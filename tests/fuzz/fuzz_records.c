@@ -53,6 +53,22 @@ static void check_heap_of(const struct heap_measures *m)
 		abort();
 }
 
+/* Types and what is not known come to what Python's allocators gave. */
+static void check_types(const struct profile_heap *heap)
+{
+	struct heap_type_held at_peak = heap->untyped.at_peak;
+
+	for (size_t i = 0; i < heap->n_types; i++) {
+		const struct heap_type_row *row = &heap->types[i];
+
+		if (row->at_peak.buffers > row->at_peak.bytes || row->at_end.buffers > row->at_end.bytes)
+			abort();
+		at_peak.bytes += row->at_peak.bytes;
+	}
+	if (at_peak.bytes != heap->at_peak_of[HEAP_KIND_MEM] + heap->at_peak_of[HEAP_KIND_OBJECT])
+		abort();
+}
+
 /* The fuzzer's records are too short for sums to overflow. */
 static void check_heap(const struct profile *p)
 {
@@ -80,6 +96,7 @@ static void check_heap(const struct profile *p)
 		}
 	}
 	check_heap_of(&p->heap->all);
+	check_types(p->heap);
 	if (sum.allocated_bytes != p->heap->all.allocated_bytes || sum.live_bytes != p->heap->all.live_bytes || sum.copied_bytes != p->heap->all.copied_bytes ||
 	    sum.at_peak_bytes != p->heap->all.at_peak_bytes || sum.at_peak_bytes != p->heap->all.peak_bytes)
 		abort();

@@ -205,6 +205,14 @@ static inline void maker_heap_free(struct maker *m, uint64_t address, uint16_t f
 	maker_play(m, &event);
 }
 
+static inline void maker_heap_type(struct maker *m, uint64_t address, const char *name, uint32_t part)
+{
+	struct event_heap_type event = { .head = maker_head(m, EVENT_HEAP_TYPE, sizeof(event)), .address = address, .part = part };
+
+	strcpy(event.name, name);
+	maker_play(m, &event);
+}
+
 static inline void maker_heap_totals(struct maker *m, uint64_t c_bytes, uint64_t python_bytes)
 {
 	struct event_heap_totals event = { .head = maker_head(m, EVENT_HEAP_TOTALS, sizeof(event)), .version = 1, .bytes = { c_bytes, python_bytes }, .count = { 5, 1000 }, .untracked = 1, .untracked_bytes = 131072 };

@@ -47,6 +47,8 @@ static void load(struct maker *m)
 	for (uint64_t i = 0; i < MEGABYTES(80) / STRIDE; i++) {
 		maker_cpu(m, 0, MAKER_EVAL, FRAMES(IN_LOAD(10), IN_MAIN(27), IN_MODULE));
 		maker_heap(m, i % 4 ? HEAP_KIND_MEM : HEAP_KIND_OBJECT, ROWS + i, i % 4 ? 856 : 24, STRIDE, FRAMES(IN_LOAD(10), IN_MAIN(27), IN_MODULE));
+		if (i % 8)
+			maker_heap_type(m, ROWS + i, i % 4 ? "list" : "float", i % 4 ? HEAP_PART_BUFFER : HEAP_PART_OBJECT);
 	}
 	/* the rows' references take up 3 MB in all, in a list that grew by realloc */
 	for (uint64_t size = MEGABYTES(1); size <= MEGABYTES(3); size += MEGABYTES(1)) {
@@ -66,6 +68,8 @@ static void transform(struct maker *m)
 	maker_stack(m, EVENT_HEAP_COPY, MEGABYTES(400), 0, MAKER_LIBRARY, 0, FRAMES(IN_DUMP, IN_TRANSFORM(16), IN_MAIN(28), IN_MODULE));
 	for (int i = 0; i < 100; i++)
 		maker_cpu(m, 0, MAKER_LIBRARY, FRAMES(IN_DUMP, IN_TRANSFORM(16), IN_MAIN(28), IN_MODULE));
+	maker_heap_type(m, TEXT, "str", HEAP_PART_OBJECT); /* after the peak */
+	maker_heap_type(m, BIG, "str", HEAP_PART_OBJECT);  /* the C allocator's is no object */
 	maker_heap_free(m, TEXT, 0);
 	maker_heap_free(m, BIG, 0);
 }
@@ -142,6 +146,16 @@ static void check_facts(const struct profile *p)
 	assert_int_equal(p->outside.heap->allocated_bytes, STRIDE);
 	assert_int_equal(p->processes[0].heap_peak_bytes, heap->all.peak_bytes);
 	assert_int_equal(heap->unknown_frees + heap->lost_frees, 0);
+	assert_int_equal(heap->n_types, 3);
+	assert_string_equal(heap->types[0].name, "str");
+	assert_int_equal(heap->types[0].at_peak.bytes, MEGABYTES(200));
+	assert_int_equal(heap->types[0].at_end.bytes, 0);
+	assert_string_equal(heap->types[1].name, "list");
+	assert_int_equal(heap->types[1].at_peak.bytes, MEGABYTES(60));
+	assert_int_equal(heap->types[1].at_peak.buffers, MEGABYTES(60));
+	assert_int_equal(heap->types[2].at_peak.bytes, MEGABYTES(10));
+	assert_int_equal(heap->untyped.at_peak.bytes, MEGABYTES(10 + 3));
+	assert_int_equal(heap->untyped.at_peak.blocks, 81);
 }
 
 static struct profile *replay(struct replay *r, const char *source, size_t size, bool heap)

@@ -5,6 +5,8 @@
 #ifndef FIXINGAHOLE_TEST_HEAP_RECORDS_H
 #define FIXINGAHOLE_TEST_HEAP_RECORDS_H
 
+#include <string.h>
+
 #include "profile/heap.h"
 
 #define MS 1000000ULL
@@ -71,6 +73,15 @@ static inline void model_free(struct model *m, uint64_t address, uint16_t flags)
 	e.head.flags = flags;
 	assert_true(record_valid(&e, sizeof(e)));
 	heap__dealloc(m->heap, &e);
+}
+
+static inline void model_type(struct model *m, uint64_t address, const char *name, uint32_t part)
+{
+	struct event_heap_type e = { .head = model_head(m, EVENT_HEAP_TYPE, sizeof(e)), .address = address, .part = part };
+
+	strcpy(e.name, name);
+	assert_true(record_valid(&e, sizeof(e)));
+	heap__type(m->heap, &e, name);
 }
 
 static inline void model_moved(struct model *m, uint64_t address, uint64_t to, uint64_t size, uint16_t flags)

@@ -241,6 +241,75 @@ static void losses_are_told(void **state)
 	free(text);
 }
 
+static void types_are_listed(void **state)
+{
+	struct heap_type_row rows[12] = {
+		{"dict", {40 * MIBS, 30 * MIBS, 320}, {MIBS, 0, 8}},
+		{"list", {20 * MIBS, 19 * MIBS, 160}, {5 * MIBS, 4 * MIBS, 40}},
+		{"bad\nname", {10 * MIBS, 0, 80}, {0, 0, 0}},
+		{"(attributes of instances)", {5 * MIBS, 5 * MIBS, 40}, {50 * MIBS, 50 * MIBS, 400}},
+		{"only at the end", {0, 0, 0}, {60 * MIBS, 0, 480}},
+	};
+	struct case_data d;
+	char *text;
+
+	fill(&d, 1);
+	text = written(report_summary, &d.profile, &plain);
+	has_not(text, "By type");
+	free(text);
+	d.heap.types = rows;
+	d.heap.n_types = 5;
+	d.heap.untyped = (struct heap_type_row){.at_peak = {2 * MIBS, 0, 1}, .at_end = {3 * MIBS, 0, 2}};
+	text = written(report_summary, &d.profile, &plain);
+	has(text, "\nBy type, the 77 MB that Python's own allocators gave at the peak:\n"
+		  "    40 MB dict (30 MB of it in tables)\n"
+		  "    20 MB list (19 MB of it in arrays of items)\n"
+		  "    10 MB bad\\nname\n"
+		  "     5 MB (attributes of instances)\n"
+		  "     2 MB in 1 sampled block of no known type\n"
+		  "At the end: 60 MB only at the end, 50 MB (attributes of instances), 5 MB list; 3 MB in 2 sampled blocks of no known type\n\n");
+	free(text);
+	for (size_t i = 3; i < 12; i++)
+		rows[i] = (struct heap_type_row){"small", {2 * MIBS, 0, 1}, {0, 0, 0}};
+	d.heap.n_types = 12;
+	text = written(report_summary, &d.profile, &plain);
+	has(text, "     2 MB small\n     8 MB of 4 other types\n     2 MB in 1 sampled block");
+	free(text);
+}
+
+static void what_ran_out_of_memory(void **state)
+{
+	struct profile_process processes[3] = {
+		{.pid = 10, .program = "/usr/bin/python3", .max_rss_bytes = 503 * MIBS, .end_ns = 1, .out_of_memory = true},
+		{.pid = 11, .program = "/bin/worker", .max_rss_bytes = 100 * MIBS, .end_ns = 1, .out_of_memory = true},
+		{.pid = 12, .program = "/bin/other", .max_rss_bytes = 100 * MIBS, .end_ns = 1},
+	};
+	struct case_data d;
+	char *text;
+
+	fill(&d, 1);
+	d.profile.processes = processes;
+	d.profile.n_processes = 3;
+	text = written(report_summary, &d.profile, &plain);
+	has(text, "The script was killed by the kernel for lack of memory, with 503.000 MB of physical memory.\n"
+		  "Process 11, /bin/worker, was killed by the kernel for lack of memory, with 100.000 MB of physical memory.\n\n");
+	free(text);
+	d.profile.memory_limit = 512 * MIBS;
+	d.heap.failed_count = 1;
+	d.heap.failed_bytes = 8192 * MIBS;
+	d.heap.failed_limit = 2048 * MIBS;
+	d.heap.failed_where = (struct heap_where){"/r/a.py", "work", 7};
+	text = written(report_summary, &d.profile, &plain);
+	has(text, "killed by the kernel for lack of memory (limit of its control group: 512.000 MB), with 503.000 MB of physical memory.\n");
+	has(text, "Out of memory: 1 allocation failed, the largest of 8.000 GB in work (a.py:7); RLIMIT_AS is 2.000 GB\n\nAt the peak of ");
+	free(text);
+	d.heap.failed_data = true;
+	text = written(report_details, &d.profile, &plain);
+	has(text, "\"killed_for_memory\": true");
+	has(text, "\"RLIMIT_DATA\"");
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -252,6 +321,8 @@ int main(void)
 		cmocka_unit_test(the_peak_names_five_lines),
 		cmocka_unit_test(notebooks_have_cells),
 		cmocka_unit_test(losses_are_told),
+		cmocka_unit_test(types_are_listed),
+		cmocka_unit_test(what_ran_out_of_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,9 +51,38 @@ static void records_of_one_size(void **state)
 	check_fixed(EVENT_EXIT, sizeof(struct event_exit));
 	check_fixed(EVENT_THREAD_EXIT, sizeof(struct event_thread_exit));
 	check_fixed(EVENT_INTERP, sizeof(struct event_interp));
-	check_fixed(EVENT_HEAP_FREE, sizeof(struct event_heap_free));
 	check_fixed(EVENT_HEAP_MOVED, sizeof(struct event_heap_moved));
 	check_fixed(EVENT_HEAP_TOTALS, sizeof(struct event_heap_totals));
+}
+
+/* The first words of the block may follow, all or none. */
+static void frees_with_words(void **state)
+{
+	const size_t bare = sizeof(struct event_heap_free), words = HEAP_FREE_WORDS * sizeof(uint64_t);
+
+	for (size_t size = 0; size < bare + words + 64; size++) {
+		record(EVENT_HEAP_FREE, size);
+		assert_int_equal(record_valid(buffer, size), size == bare || size == bare + words);
+	}
+}
+
+static void types_have_names(void **state)
+{
+	struct event_heap_type *type = record(EVENT_HEAP_TYPE, sizeof(*type));
+
+	assert_false(valid());
+	strcpy(type->name, "float");
+	assert_true(valid());
+	type->part = HEAP_PART_BUFFER;
+	assert_true(valid());
+	type->part++;
+	assert_false(valid());
+	type->part = 0;
+	memset(type->name, 'x', sizeof(type->name));
+	assert_false(valid());
+	type->name[sizeof(type->name) - 1] = 0;
+	assert_true(valid());
+	assert_false(record_valid(type, sizeof(*type) - 1));
 }
 
 static void kinds_that_do_not_exist(void **state)
@@ -328,6 +357,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(records_of_one_size),
+		cmocka_unit_test(frees_with_words),
+		cmocka_unit_test(types_have_names),
 		cmocka_unit_test(kinds_that_do_not_exist),
 		cmocka_unit_test(allocations_agree_with_the_stack_within),
 		cmocka_unit_test(allocations_of_sizes_that_can_be),

@@ -35,6 +35,11 @@ static bool moved_valid(const struct event_heap_moved *moved, size_t size)
 	return size == sizeof(*moved) && moved->size <= HEAP_BYTES_MAX && moved->weight <= HEAP_BYTES_MAX;
 }
 
+static bool type_valid(const struct event_heap_type *type, size_t size)
+{
+	return size == sizeof(*type) && type->part <= HEAP_PART_BUFFER && type->name[0] && memchr(type->name, 0, sizeof(type->name));
+}
+
 static bool blob_valid(const struct event_blob *blob, size_t size)
 {
 	return size >= sizeof(*blob) && blob->length <= BLOB_DATA_MAX && size == sizeof(*blob) + blob->length && blob->part < BLOB_PARTS &&
@@ -62,9 +67,11 @@ bool record_valid(const void *data, size_t size)
 	case EVENT_HEAP:
 		return heap_valid(data, size);
 	case EVENT_HEAP_FREE:
-		return size == sizeof(struct event_heap_free);
+		return size == sizeof(struct event_heap_free) || size == sizeof(struct event_heap_free) + HEAP_FREE_WORDS * sizeof(__u64);
 	case EVENT_HEAP_MOVED:
 		return moved_valid(data, size);
+	case EVENT_HEAP_TYPE:
+		return type_valid(data, size);
 	case EVENT_HEAP_TOTALS:
 		return size == sizeof(struct event_heap_totals);
 	case EVENT_WAIT:

@@ -355,6 +355,7 @@ static void take_exit(struct builder *b, const struct event_exit *event)
 	p->utime_ns = since_before(event->utime_ns, p->before_utime_ns);
 	p->stime_ns = since_before(event->stime_ns, p->before_stime_ns);
 	p->max_rss_bytes = event->max_rss_bytes;
+	p->out_of_memory = event->head.flags & EXIT_OOM;
 	symbols__end(b->symbols, event->head.space);
 }
 

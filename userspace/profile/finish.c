@@ -363,6 +363,7 @@ static void fill_processes(struct owned *o, struct builder *b)
 			.samples = from->samples,
 			.rss_bytes = from->rss_bytes,
 			.max_rss_bytes = from->max_rss_bytes,
+			.out_of_memory = from->out_of_memory,
 			.utime_ns = from->utime_ns,
 			.stime_ns = from->stime_ns,
 			.run_ns = from->run_ns,

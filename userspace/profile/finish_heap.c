@@ -164,6 +164,40 @@ void heap_notices(struct builder *b)
 	}
 }
 
+static struct heap_type_row type_row(const struct heap *h, const struct heap_type *t)
+{
+	return (struct heap_type_row){
+		.name = t->name,
+		.at_peak = { heap_at_peak(h, &t->bytes), heap_at_peak(h, &t->buffers), heap_at_peak(h, &t->blocks) },
+		.at_end = { t->bytes.live + t->ended_bytes, t->buffers.live + t->ended_buffers, t->blocks.live + t->ended_blocks },
+	};
+}
+
+static int by_type(const void *a, const void *b)
+{
+	const struct heap_type_row *x = a, *y = b;
+
+	if (x->at_peak.bytes != y->at_peak.bytes)
+		return x->at_peak.bytes < y->at_peak.bytes ? 1 : -1;
+	if (x->at_end.bytes != y->at_end.bytes)
+		return x->at_end.bytes < y->at_end.bytes ? 1 : -1;
+	return strcmp(x->name, y->name);
+}
+
+static void fill_types(struct owned *o, const struct heap *h, struct profile_heap *p)
+{
+	p->untyped = type_row(h, &h->types[0]);
+	p->types = profile_take(o, h->n_types - 1, sizeof(*p->types));
+	for (uint32_t i = 1; p->types && i < h->n_types; i++) {
+		const struct heap_type_row row = type_row(h, &h->types[i]);
+
+		if (row.at_peak.blocks || row.at_end.blocks)
+			p->types[p->n_types++] = row;
+	}
+	if (p->n_types)
+		qsort(p->types, p->n_types, sizeof(*p->types), by_type);
+}
+
 void fill_heap(struct owned *o, struct builder *b)
 {
 	struct profile_heap *p = profile_take(o, 1, sizeof(*p));
@@ -185,10 +219,13 @@ void fill_heap(struct owned *o, struct builder *b)
 	p->peak_where = where(b, &h->peak_place);
 	p->failed_count = h->failed_count;
 	p->failed_bytes = h->failed_bytes;
+	p->failed_limit = h->failed_limit;
+	p->failed_data = h->failed_flags & HEAP_LIMIT_DATA;
 	p->failed_where = where(b, &h->failed_place);
 	p->unknown_frees = h->unknown_frees;
 	p->lost_frees = h->lost_frees;
 	p->forks_not_copied = h->forks_not_copied;
+	fill_types(o, h, p);
 	fill_totals(h, p);
 	fill_process_peaks(b, &o->profile);
 	fill_held(o, b, p);

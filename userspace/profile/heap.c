@@ -21,7 +21,9 @@ struct heap *heap__new(uint64_t start_ns)
 	h->threads = calloc(HEAP_THREADS, sizeof(*h->threads));
 	heap__account(h);
 	heap__account(h);
-	if (!h->lines || !h->threads || h->n_accounts < 2) {
+	if (GROW(h->types, h->n_types, h->cap_types))
+		h->types[h->n_types++] = (struct heap_type){};
+	if (!h->lines || !h->threads || h->n_accounts < 2 || !h->n_types) {
 		heap__free(h);
 		return NULL;
 	}
@@ -40,6 +42,8 @@ void heap__free(struct heap *h)
 		map64_release(&h->spaces[i].blocks);
 	map64_release(&h->space_index);
 	free(h->accounts);
+	map64_release(&h->type_index);
+	free(h->types);
 	free(h->stacks);
 	free(h->blocks);
 	free(h->spaces);
@@ -119,9 +123,11 @@ static void charge_allocated(struct heap *h, const struct event_heap *e, const s
 static void note_failed(struct heap *h, const struct event_heap *e, const struct heap_place *place)
 {
 	h->failed_count++;
-	if (e->size < h->failed_bytes)
+	if (h->failed_count > 1 && e->size <= h->failed_bytes)
 		return;
 	h->failed_bytes = e->size;
+	h->failed_flags = e->heap_flags & (HEAP_LIMIT_ADDRESSES | HEAP_LIMIT_DATA);
+	h->failed_limit = h->failed_flags ? e->address : 0;
 	h->failed_place = *place;
 }
 

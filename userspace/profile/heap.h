@@ -96,6 +96,16 @@ struct heap_hold {
 	uint64_t live, at_peak, touched, allocated;
 };
 
+/*
+ * What blocks of one Python type hold. A type is learned some time after the block was told of, maybe after the footprint's
+ * maximum: then what the block held there moves with it (block.peak_held). Number 0 is for Python's blocks of no known type.
+ */
+struct heap_type {
+	const char *name; /* the caller's; NULL: number 0 */
+	struct heap_hold bytes, buffers, blocks; /* buffers: of bytes, what is not the objects themselves; blocks: how many sampled ones */
+	uint64_t ended_bytes, ended_buffers, ended_blocks; /* lived when the interpreter began to clear up, or the process ended */
+};
+
 /* Where a record is charged. */
 struct heap_place {
 	uint32_t line;     /* account; HEAP_OUTSIDE: no reported line */
@@ -112,7 +122,10 @@ struct block {
 	uint32_t tid;
 	uint32_t holders;   /* spaces that have it */
 	uint32_t partner;   /* the block of the neighbouring stride while both live, or HEAP_NONE */
+	uint32_t type;      /* number, of Python's blocks */
+	uint64_t peak_held, touched; /* held at the footprint's maximum; heap.maxima at that time */
 	uint8_t kind;       /* enum heap_kind */
+	bool buffer;        /* no object itself */
 	bool exact;
 	bool grown;         /* held == weight for good */
 	bool ending;
@@ -156,6 +169,9 @@ struct heap {
 	struct heap_hold *stacks;
 	uint32_t n_stacks, cap_stacks;
 	struct heap_hold kinds[HEAP_KIND_COUNT];
+	struct heap_type *types;
+	uint32_t n_types, cap_types;
+	struct map64 type_index; /* name's address -> number */
 	uint64_t maxima;    /* new maxima of the footprint so far */
 	struct heap_place peak_place; /* what brought the footprint to the latest */
 	double time_integral; /* of footprint x time, for the growth rate: byte ns^2 */
@@ -174,6 +190,8 @@ struct heap {
 	struct heap_thread *threads;
 	uint64_t samples, unknown_frees, lost_frees, forks_not_copied;
 	uint64_t failed_count, failed_bytes; /* bytes: of the largest */
+	uint64_t failed_limit;  /* which it would have exceeded; 0: not known */
+	uint32_t failed_flags;  /* HEAP_LIMIT_ADDRESSES or HEAP_LIMIT_DATA: what is limited */
 	struct heap_place failed_place;
 };
 
@@ -188,6 +206,8 @@ uint32_t heap__account(struct heap *heap);
 void heap__alloc(struct heap *heap, const struct event_heap *event, const struct heap_place *place);
 void heap__dealloc(struct heap *heap, const struct event_heap_free *event);
 void heap__moved(struct heap *heap, const struct event_heap_moved *event);
+/* name: as the event has it, interned. */
+void heap__type(struct heap *heap, const struct event_heap_type *event, const char *name);
 void heap__copy(struct heap *heap, const struct event_stack *event, const struct heap_place *place);
 void heap__totals(struct heap *heap, const struct event_heap_totals *event);
 void heap__fork(struct heap *heap, uint64_t time_ns, uint32_t parent, uint32_t child);
@@ -225,6 +245,14 @@ static inline double pair_variance(double x, double y, bool same)
 }
 /* The account of a level, settled up to now; NULL: none. */
 struct account *heap_charged(struct heap *heap, const struct heap_place *place, int level);
+
+/* Bytes more or less in an account's or another's books. */
+void hold_change(struct heap *heap, struct heap_hold *hold, uint64_t change);
+
+/* heap_type.c. A block of Python's holds so much from now on; before .held changes. */
+void type_change(struct heap *heap, struct block *block, uint64_t held);
+/* It ends now, not freed by the program. */
+void type_ended(struct heap *heap, const struct block *block);
 
 enum block_end { BLOCK_FREED, BLOCK_CLEARED, BLOCK_HELD, BLOCK_SURVIVED }; /* by the program, by the interpreter that clears up, never, not even by that */
 

@@ -17,7 +17,7 @@ struct account *heap_charged(struct heap *h, const struct heap_place *place, int
 	return &h->accounts[id];
 }
 
-static void hold_change(struct heap *h, struct heap_hold *hold, uint64_t change)
+void hold_change(struct heap *h, struct heap_hold *hold, uint64_t change)
 {
 	if (hold->touched != h->maxima) {
 		hold->at_peak = hold->live;
@@ -67,6 +67,7 @@ static void block_set(struct heap *h, struct block *b, uint64_t held, uint64_t w
 	hold_change(h, &h->kinds[b->kind], change);
 	if (stack)
 		hold_change(h, stack, change);
+	type_change(h, b, held);
 	b->held = held;
 	b->weight = weight;
 	b->grown = grown;
@@ -100,7 +101,8 @@ uint32_t block_new(struct heap *h, const struct block *description)
 	*b = *description;
 	b->serial = ++h->serial;
 	b->holders = 0;
-	b->held = 0;
+	b->held = b->peak_held = 0;
+	b->touched = h->maxima;
 	b->grown = false;
 	b->ending = false;
 	if (b->partner != HEAP_NONE)
@@ -148,6 +150,8 @@ void block_end(struct heap *h, uint32_t index, enum block_end how)
 	struct block *b = &h->blocks[index];
 	uint64_t held = b->held;
 
+	if (how != BLOCK_FREED)
+		type_ended(h, b);
 	block_set(h, b, 0, b->weight, false);
 	for (int level = 0; level < HEAP_LEVELS; level++) {
 		uint32_t id = place_account(&b->place, level);

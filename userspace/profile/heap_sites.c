@@ -103,6 +103,14 @@ void builder_heap_copy(struct builder *b, const struct event_stack *event, const
 	heap__copy(b->heap, event, &place);
 }
 
+static void type_note(struct builder *b, const struct event_heap_type *event)
+{
+	const char *name = strings__intern(b->strings, event->name);
+
+	if (name)
+		heap__type(b->heap, event, name);
+}
+
 void builder_heap_note(struct builder *b, const struct event_header *record)
 {
 	const struct event_exec *exec = (const void *)record;
@@ -115,6 +123,9 @@ void builder_heap_note(struct builder *b, const struct event_header *record)
 	switch (record->kind) {
 	case EVENT_HEAP_FREE:
 		heap__dealloc(b->heap, (const void *)record);
+		break;
+	case EVENT_HEAP_TYPE:
+		type_note(b, (const void *)record);
 		break;
 	case EVENT_HEAP_MOVED:
 		heap__moved(b->heap, (const void *)record);

@@ -84,6 +84,7 @@ struct process {
 	uint64_t before_utime_ns, before_stime_ns; /* of utime_ns, stime_ns: before it was seen */
 	uint64_t rss_now;
 	int status;
+	bool out_of_memory;
 	uint32_t threads;
 };
 
@@ -137,7 +138,7 @@ struct builder {
 /* Heap records; .stack.n_frames of them belong to leaf, which may be NULL (heap_sites.c). */
 void builder_heap_alloc(struct builder *builder, const struct event_heap *event, const struct leaf *leaf);
 void builder_heap_copy(struct builder *builder, const struct event_stack *event, const struct leaf *leaf);
-/* Frees, totals, forks, execs and exits, as far as they concern the heap. */
+/* Frees, types, totals, forks, execs and exits, as far as they concern the heap. */
 void builder_heap_note(struct builder *builder, const struct event_header *record);
 void heap_index_release(struct heap_index *index);
 

@@ -144,6 +144,7 @@ struct profile_process {
 	uint64_t utime_ns, stime_ns;  /* kernel's own accounting */
 	uint64_t run_ns;              /* kernel's exact time on CPU, all threads */
 	int status;                   /* as wait(2); valid if .end_ns */
+	bool out_of_memory;           /* the kernel killed it for lack of memory */
 	uint32_t threads;             /* seen */
 	struct { const char *path; uint32_t lineno; const char *function; struct times times; } *top; /* its heaviest lines, largest first, at most 20 */
 	size_t n_top;
@@ -178,6 +179,16 @@ struct heap_stack {
 /* What a site was, for reports that need no more than its name. */
 struct heap_where { const char *path, *function; uint32_t lineno; };
 
+/* What blocks of one Python type held: at the peak, and at the end, that is when the interpreter began to clear up or the process ended. */
+struct heap_type_held {
+	uint64_t bytes, buffers; /* buffers: of bytes, tables and arrays that the objects keep apart */
+	uint64_t blocks;         /* sampled ones */
+};
+struct heap_type_row {
+	const char *name;        /* NULL: not known */
+	struct heap_type_held at_peak, at_end;
+};
+
 /* The heap of all processes together. */
 struct profile_heap {
 	struct heap_measures all;
@@ -187,6 +198,9 @@ struct profile_heap {
 	struct heap_where peak_where; /* the line whose allocation brought the footprint to its peak; path NULL: no reported one */
 	struct heap_stack *stacks;    /* that held most at the peak, largest first, at most HEAP_STACKS_MAX */
 	size_t n_stacks;
+	/* by type, the most at the peak first; of no known type: of what Python's own allocators gave */
+	struct heap_type_row *types, untyped;
+	size_t n_types;
 	/* counted exactly by the allocator's side, if it did */
 	bool has_totals;
 	uint64_t exact_bytes_of[HEAP_SOURCES], exact_count_of[HEAP_SOURCES]; /* by enum heap_origin */
@@ -195,6 +209,8 @@ struct profile_heap {
 	/* no memory: requests seen to fail, and the largest */
 	uint64_t failed_count, failed_bytes;
 	struct heap_where failed_where;
+	uint64_t failed_limit;        /* that it would have exceeded; 0: not known */
+	bool failed_data;             /* RLIMIT_DATA, not RLIMIT_AS */
 	/* what was missed */
 	uint64_t unknown_frees;       /* of blocks that were never told of */
 	uint64_t lost_frees;          /* an address was given out twice without a free between */
@@ -221,6 +237,7 @@ struct profile {
 	uint32_t allowed_cpus;
 	uint64_t profiler_cpu_ns;     /* what the profiler itself took */
 	uint64_t profiler_max_rss_bytes;
+	uint64_t memory_limit;        /* of a control group, bytes, which was reached when a process was killed for it; 0: none, or not known */
 	const char *ended_how;        /* one sentence when not a plain exit 0; else NULL */
 	const char *logs_path;        /* profile_logs.log when not empty, else NULL */
 	uint64_t n_warnings;          /* records in it */

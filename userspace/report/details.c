@@ -146,6 +146,7 @@ static void write_process(struct json *json, const struct profile_process *proce
 	json_number(json, "stime_s", seconds(process->stime_ns), 9);
 	json_number(json, "run_s", seconds(process->run_ns), 9);
 	write_status(json, process->status, process->end_ns != 0);
+	json_bool(json, "killed_for_memory", process->out_of_memory);
 	json_unsigned(json, "threads", process->threads);
 	json_array(json, "top");
 	for (size_t i = 0; i < process->n_top; i++) {
@@ -178,6 +179,10 @@ static void write_run(struct json *json, const struct profile *profile)
 	json_unsigned(json, "max_rss_bytes", profile->max_rss_bytes);
 	write_status(json, profile->status, true);
 	json_bool(json, "interrupted", profile->interrupted);
+	if (profile->memory_limit)
+		json_unsigned(json, "memory_limit_reached_bytes", profile->memory_limit);
+	else
+		json_null(json, "memory_limit_reached_bytes");
 	json_string(json, "ended_how", profile->ended_how);
 	json_unsigned(json, "rate_hz", profile->rate_hz);
 	json_unsigned(json, "allowed_cpus", profile->allowed_cpus);

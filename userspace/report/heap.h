@@ -18,6 +18,8 @@ void print_heap_overall(FILE *out, const struct profile *profile);
 void print_heap_lists(FILE *out, const struct profile_file *file);
 /* In the summary: what was held at the peak, where, and by which stacks. -ENOMEM or 0. */
 int print_heap_peak(FILE *out, const struct profile *profile, const struct report_options *options);
+/* In the summary: by Python's types, at the peak and at the end. */
+void print_heap_types(FILE *out, const struct profile *profile, const struct report_options *options);
 /* Samples and losses. */
 void print_heap_losses(FILE *out, const struct profile_heap *heap);
 

@@ -122,6 +122,34 @@ static void write_stack(struct json *json, const struct heap_stack *stack)
 	json_close(json);
 }
 
+static void write_held(struct json *json, const char *key, const struct heap_type_held *held)
+{
+	json_object(json, key);
+	json_unsigned(json, "bytes", held->bytes);
+	json_unsigned(json, "buffers_bytes", held->buffers);
+	json_unsigned(json, "sampled_blocks", held->blocks);
+	json_close(json);
+}
+
+static void write_type(struct json *json, const char *key, const struct heap_type_row *row)
+{
+	json_object(json, key);
+	if (row->name)
+		json_string(json, "name", row->name);
+	write_held(json, "at_peak", &row->at_peak);
+	write_held(json, "at_end", &row->at_end);
+	json_close(json);
+}
+
+static void write_types(struct json *json, const struct profile_heap *heap)
+{
+	json_array(json, "types");
+	for (size_t i = 0; i < heap->n_types; i++)
+		write_type(json, NULL, &heap->types[i]);
+	json_close(json);
+	write_type(json, "no_known_type", &heap->untyped);
+}
+
 static void write_exact(struct json *json, const struct profile_heap *heap)
 {
 	if (!heap->has_totals) {
@@ -150,11 +178,20 @@ void json_heap(struct json *json, const struct profile_heap *heap)
 	for (size_t i = 0; i < heap->n_stacks; i++)
 		write_stack(json, &heap->stacks[i]);
 	json_close(json);
+	write_types(json, heap);
 	write_exact(json, heap);
 	json_object(json, "failed");
 	json_unsigned(json, "count", heap->failed_count);
 	json_unsigned(json, "largest_bytes", heap->failed_bytes);
 	write_where(json, "largest_at", &heap->failed_where);
+	if (heap->failed_limit) {
+		json_object(json, "limit");
+		json_string(json, "name", heap->failed_data ? "RLIMIT_DATA" : "RLIMIT_AS");
+		json_unsigned(json, "bytes", heap->failed_limit);
+		json_close(json);
+	} else {
+		json_null(json, "limit");
+	}
 	json_close(json);
 	json_object(json, "losses");
 	json_unsigned(json, "frees of unknown blocks", heap->unknown_frees);

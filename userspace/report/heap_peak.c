@@ -207,6 +207,10 @@ static void print_failed(FILE *out, const struct profile_heap *heap)
 		text_print(out, base, strlen(base), NAME_COLUMNS_MAX, TEXT_NAME);
 		fprintf(out, ":%u)", heap->failed_where.lineno);
 	}
+	if (heap->failed_limit) {
+		format_memory_exact(memory, (double)heap->failed_limit);
+		fprintf(out, "; %s is %s", heap->failed_data ? "RLIMIT_DATA" : "RLIMIT_AS", memory);
+	}
 	fputs("\n\n", out);
 }
 

@@ -37,6 +37,36 @@ static void print_cpu(FILE *out, const struct profile *profile)
 	putc('\n', out);
 }
 
+/* Processes that the kernel killed for lack of memory. */
+static void print_killed(FILE *out, const struct profile *profile)
+{
+	char memory[32];
+
+	for (size_t i = 0; i < profile->n_processes; i++) {
+		const struct profile_process *process = &profile->processes[i];
+
+		if (!process->out_of_memory)
+			continue;
+		if (process->pid == profile->processes[0].pid) {
+			fputs("The script", out);
+		} else {
+			fprintf(out, "Process %u", process->pid);
+			if (process->program) {
+				fputs(", ", out);
+				print_name(out, process->program);
+				putc(',', out);
+			}
+		}
+		fputs(" was killed by the kernel for lack of memory", out);
+		if (profile->memory_limit) {
+			format_memory_exact(memory, (double)profile->memory_limit);
+			fprintf(out, " (limit of its control group: %s)", memory);
+		}
+		format_memory_exact(memory, (double)process->max_rss_bytes);
+		fprintf(out, ", with %s of physical memory.\n", memory);
+	}
+}
+
 static void print_head(FILE *out, const struct profile *profile)
 {
 	char memory[32];
@@ -61,6 +91,7 @@ static void print_head(FILE *out, const struct profile *profile)
 	} else if (profile->interrupted) {
 		fputs("Interrupted: the figures cover the time until then.\n", out);
 	}
+	print_killed(out, profile);
 	putc('\n', out);
 	if (profile->logs_path) {
 		fputs("Check logs ", out);
@@ -207,6 +238,8 @@ int report_summary(FILE *out, const struct profile *profile, const struct report
 		fputs("\n\n", out);
 		if (profile->heap)
 			err = print_heap_peak(out, profile, options);
+		if (profile->heap && !err)
+			print_heap_types(out, profile, options);
 	}
 	if (err == 0) {
 		if (options->trace && profile->n_stacks && summary__top(&summary, options)) {

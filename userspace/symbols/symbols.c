@@ -369,3 +369,10 @@ const char *symbols__interpreter(const struct symbols *s, uint32_t id)
 
 	return space && space->has_interp ? space->interpreter : NULL;
 }
+
+uint32_t symbols__version(const struct symbols *s, uint32_t id)
+{
+	const struct space *space = space_find(s, id);
+
+	return space && space->has_interp ? space->interp.version : 0;
+}

@@ -51,6 +51,9 @@ enum time_class symbols__class(const struct symbols *symbols, const struct event
 /* "CPython 3.11" (interned) or NULL. */
 const char *symbols__interpreter(const struct symbols *symbols, uint32_t space);
 
+/* 0x030b is CPython 3.11; 0: not known. */
+uint32_t symbols__version(const struct symbols *symbols, uint32_t space);
+
 size_t symbols__count(const struct symbols *symbols);
 
 #endif
