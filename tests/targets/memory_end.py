@@ -1,4 +1,4 @@
-"""Runs out of memory: memory_end.py grow | large SIZE | small, and LIMIT=BYTES for a limit of its own (RLIMIT_AS=…, RLIMIT_DATA=…)."""
+"""Runs out of memory: memory_end.py grow | child | large SIZE | caught SIZE | small, and LIMIT=BYTES for a limit of its own (RLIMIT_AS=…, RLIMIT_DATA=…)."""
 
 import os
 import resource
