@@ -31,6 +31,9 @@
 #define TYPE_OF 8      /* in an object */
 #define TYPE_NAME 24   /* in a type */
 #define TYPE_DEALLOC 48
+#define TYPE_DICT 264
+#define TYPE_NEW 312
+#define FUNCTION_VERSION_3_11 128
 #define FLAGS_OF_CODE_3_11 48
 #define GENERATOR_FLAGS (0x20 | 0x80 | 0x100 | 0x200) /* generator, coroutine, coroutine by decorator, asynchronous generator */
 #define RETURN_GENERATOR_3_11 75
@@ -64,6 +67,8 @@ static struct {
 	int (*have_gil)(void);
 	int (*add_hook)(int (*)(const char *, void *, void *), void *);
 	void *none;
+	void *(*dict_item)(void *, const char *);
+	void *function_type;
 } py;
 
 /* --- objects --- */
@@ -180,6 +185,37 @@ static void *frame_3_11(void *tstate, void *frame, int thrown)
 	if (unlikely(calls_thread && (uintptr_t)__builtin_frame_address(0) < calls_thread->stack_limit))
 		return evaluate_deep(tstate, frame, thrown);
 	return evaluate(tstate, frame, thrown);
+}
+
+/*
+ * Early releases of 3.11 carry out obj[key], once they have specialised it for a class with a __getitem__ in Python, without asking whether
+ * calls are watched. They do not specialise it for functions whose version is beyond 16 bits. Versions are compared, so each gets
+ * one of its own, from the end that the interpreter does not come to.
+ */
+static void *(*type_new)(void *, void *, void *);
+
+static void *class_new(void *metatype, void *args, void *keywords)
+{
+	static uint32_t version = UINT32_MAX;
+	void *class = type_new(metatype, args, keywords), *dict = class ? *(void **)((char *)class + TYPE_DICT) : NULL;
+	char *function = dict ? py.dict_item(dict, "__getitem__") : NULL;
+
+	if (function && *(void **)(function + TYPE_OF) == py.function_type)
+		*(uint32_t *)(function + FUNCTION_VERSION_3_11) = version--;
+	return class;
+}
+
+static void watch_classes(void)
+{
+	void *type = dlsym(RTLD_DEFAULT, "PyType_Type");
+	void *(**new)(void *, void *, void *) = (void *)((char *)type + TYPE_NEW);
+
+	py.dict_item = (void *(*)(void *, const char *))dlsym(RTLD_DEFAULT, "PyDict_GetItemString");
+	py.function_type = dlsym(RTLD_DEFAULT, "PyFunction_Type");
+	if (!type || !py.dict_item || !py.function_type || strcmp((const char *)word((uintptr_t)type, TYPE_NAME), "type"))
+		return;
+	type_new = *new;
+	*new = class_new;
 }
 
 /* Half of the stack is left to what the program itself does with it. */
@@ -479,8 +515,12 @@ static void begin(const char *path)
 	version = major << 8 | (minor & 0xff);
 	known = find_layout(version) && find();
 	process = process_register(version, known ? CALLS_NOT_YET : CALLS_UNKNOWN, 0);
-	if (known && (!calls_begin(process) || py.add_hook(on_audit, NULL)))
+	if (!known)
+		return;
+	if (!calls_begin(process) || py.add_hook(on_audit, NULL))
 		process_note(process, CALLS_REFUSED);
+	else if (version == 0x030b)
+		watch_classes();
 }
 
 __attribute__((constructor)) static void library_begin(void)
