@@ -27,8 +27,10 @@ struct preparation {
 	char *copy_path;        /* of the saved copy; NULL: none */
 	char *logs_path;
 	char *heap_library;           /* NULL: without --memory */
+	char *calls_library;          /* NULL: without --calls */
 	struct builder_options builder_options;
 	/* of one run */
+	struct calls_file *calls_file; /* NULL: without --calls */
 	char *hook_directory;
 	char **argv, **envp;
 	struct launch_spec spec;

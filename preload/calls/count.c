@@ -55,7 +55,7 @@ static uint64_t word(uint64_t object, uint32_t offset)
 	return value;
 }
 
-/* As UTF-8 into the buffer, cut to fit. A lone surrogate becomes the same three bytes that a character of its number would be. */
+/* As UTF-8 into the buffer, cut to fit; what has no place in UTF-8, as the profiler writes it elsewhere. */
 static uint32_t utf8(uint64_t string, char *to, uint32_t room)
 {
 	ssize_t n = python_string.length((const void *)string);
@@ -64,8 +64,10 @@ static uint32_t utf8(uint64_t string, char *to, uint32_t room)
 	for (ssize_t i = 0; i < n && used + 4 <= room; i++) {
 		uint32_t c = python_string.character((const void *)string, i);
 
+		if (!c || (c >= 0xd800 && c <= 0xdfff))
+			c = 0xfffd;
 		if (c < 0x80) {
-			to[used++] = c ? c : '?';
+			to[used++] = c;
 		} else if (c < 0x800) {
 			to[used++] = 0xc0 | c >> 6;
 			to[used++] = 0x80 | (c & 0x3f);

@@ -26,6 +26,8 @@ struct builder_options {
 	const struct cell_map *cells; /* of a notebook; else NULL */
 	const char *directory;        /* working directory of the target: relative file names start there */
 	uint32_t allowed_cpus;
+	bool calls;                   /* calls are counted; without it their records are passed over */
+	const char *calls_pattern;    /* of which functions; NULL: of all */
 	bool heap;                    /* the heap is measured; without it its records are passed over */
 };
 
