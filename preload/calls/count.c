@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fnmatch.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "preload/lock.h"
 
@@ -29,6 +31,7 @@ static struct {
 	struct calls_thread *ended;
 	uint32_t process;
 	enum calls_how how;
+	char directory[CALLS_PATH_MAX]; /* where it started */
 	char file[CALLS_PATH_MAX + 1], name[CALLS_NAME_MAX + 1];
 	uint32_t file_size, name_size;
 } state;
@@ -133,11 +136,21 @@ static const char *after(const char *text, char separator)
 	return last ? last + 1 : text;
 }
 
+/* Up to 3.8 the script's path is as it was typed. */
+static const char *absolute(char path[2 * CALLS_PATH_MAX + 4])
+{
+	if (state.file[0] == '/' || state.file[0] == '<')
+		return state.file;
+	snprintf(path, 2 * CALLS_PATH_MAX + 4, "%s/%s", state.directory, state.file + (strncmp(state.file, "./", 2) ? 0 : 2));
+	return path;
+}
+
 /* The pattern is for the whole path, the file's name, the qualified name or the name. */
 static bool wanted(void)
 {
+	static char path[2 * CALLS_PATH_MAX + 4];
 	const char *pattern = file_header->pattern;
-	const char *const texts[] = { state.name, after(state.name, '.'), state.file, after(state.file, '/') };
+	const char *const texts[] = { state.name, after(state.name, '.'), *pattern ? absolute(path) : "", after(state.file, '/') };
 
 	for (size_t i = 0; *pattern && i < sizeof(texts) / sizeof(*texts); i++)
 		if (!fnmatch(pattern, texts[i], 0))
@@ -305,5 +318,7 @@ void calls_how(enum calls_how how)
 bool calls_begin(uint32_t process)
 {
 	state.process = process;
+	if (!getcwd(state.directory, sizeof(state.directory)))
+		state.directory[0] = 0;
 	return !pthread_key_create(&end_key, thread_end) && !pthread_atfork(lock_before_fork, lock_after_fork, child_begin);
 }

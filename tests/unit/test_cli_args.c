@@ -213,8 +213,26 @@ static void test_not_yet(void **state)
 {
 	cli_refused("profile --pid 12", NONE, "'--pid' is not available yet: ");
 	cli_refused("profile --seconds 3 a.py", NONE, "'--seconds' is not available yet: ");
-	cli_refused("profile a.py --calls", NONE, "'--calls' is not available yet: ");
 	cli_refused("profile --heap-source=probes a.py", NONE, "'--heap-source' is not available yet: ");
+}
+
+static void test_calls(void **state)
+{
+	struct config c;
+
+	cli_load(&c, "profile a.py x", NONE);
+	assert_null(c.calls_pattern);
+	config__release(&c);
+	/* the next word is not its value */
+	cli_load(&c, "profile --calls a.py x", NONE);
+	assert_string_equal(c.calls_pattern, "");
+	assert_string_equal(c.file_typed, "a.py");
+	config__release(&c);
+	cli_load(&c, "profile a.py --calls=Scene.* x", NONE);
+	assert_string_equal(c.calls_pattern, "Scene.*");
+	assert_int_equal(c.script_argc, 1);
+	config__release(&c);
+	cli_refused("profile --calls= a.py", NONE, "'--calls=PATTERN' must have 1 to 255 letters");
 }
 
 static void test_cpu_or_memory(void **state)
