@@ -187,10 +187,11 @@ static void process_notice(struct builder *b, const struct profile_calls_process
 	builder__notice(b, text);
 }
 
+/* What a fork counted is not what the program counts that it executed then. */
 static bool was_heard(const struct calls *c, uint32_t pid)
 {
 	for (uint32_t i = 0; i < c->n_processes; i++)
-		if (c->processes[i].pid == pid)
+		if (c->processes[i].pid == pid && !(c->processes[i].flags & CALLS_FORKED))
 			return true;
 	return false;
 }
