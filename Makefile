@@ -82,15 +82,18 @@ $(BUILD)/libfixingahole-calls.so: $(CALLS_SOURCES) $(wildcard preload/*.h preloa
 
 # its parts that are no allocator's functions, for unit tests
 PRELOAD_PARTS := $(patsubst %,$(BUILD)/preload-parts/%.o,preload/lock.c preload/marks.c preload/sampler.c preload/slots.c)
-$(PRELOAD_PARTS): $(BUILD)/preload-parts/%.c.o: %.c
+CALLS_PARTS := $(patsubst %,$(BUILD)/preload-parts/%.o,preload/calls/count.c preload/calls/file.c preload/calls/map.c)
+$(PRELOAD_PARTS) $(CALLS_PARTS): $(BUILD)/preload-parts/%.c.o: %.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 PRELOAD_UNIT := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_preload_*.c)))
+$(BUILD)/tests/unit/test_preload_calls: MORE_PARTS := $(CALLS_PARTS)
+$(BUILD)/tests/unit/test_preload_calls: $(CALLS_PARTS)
 $(PRELOAD_UNIT): $(BUILD)/%: %.c $(PRELOAD_PARTS) $(LIBRARY) $(BUILD)/tests/libfixingahole-heap-test.so $(BUILD)/libfixingahole-heap.so
 	$(call say,TEST,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) -Itests -DBUILD_DIR='"$(abspath $(BUILD))"' $(CFLAGS) $(LDFLAGS) -o $@ $< $(PRELOAD_PARTS) $(LIBRARY) $(LDLIBS) -lcmocka -lpthread
+	$(Q)$(CC) $(CPPFLAGS) -Itests -DBUILD_DIR='"$(abspath $(BUILD))"' $(CFLAGS) $(LDFLAGS) -o $@ $< $(PRELOAD_PARTS) $(MORE_PARTS) $(LIBRARY) $(LDLIBS) -lcmocka -lpthread
 
 # random calls from 16 threads: under sanitizers, for which the library's functions get other names, and preloaded
 STRESS_SECONDS ?= 60

@@ -11,6 +11,7 @@
 #include "preload/lock.h"
 
 #define NO_PROCESS UINT32_MAX
+#define PATH_ROOM (2 * CALLS_PATH_MAX + 2)
 
 /* What is known about a code object: its id in the low half (0: it has none yet), flags in the high one. */
 #define CODE_ID(info) ((uint32_t)(info))
@@ -137,18 +138,18 @@ static const char *after(const char *text, char separator)
 }
 
 /* Up to 3.8 the script's path is as it was typed. */
-static const char *absolute(char path[2 * CALLS_PATH_MAX + 4])
+static const char *absolute(char path[PATH_ROOM])
 {
 	if (state.file[0] == '/' || state.file[0] == '<')
 		return state.file;
-	snprintf(path, 2 * CALLS_PATH_MAX + 4, "%s/%s", state.directory, state.file + (strncmp(state.file, "./", 2) ? 0 : 2));
+	snprintf(path, PATH_ROOM, "%.*s/%.*s", CALLS_PATH_MAX, state.directory, CALLS_PATH_MAX, state.file + (strncmp(state.file, "./", 2) ? 0 : 2));
 	return path;
 }
 
 /* The pattern is for the whole path, the file's name, the qualified name or the name. */
 static bool wanted(void)
 {
-	static char path[2 * CALLS_PATH_MAX + 4];
+	static char path[PATH_ROOM];
 	const char *pattern = file_header->pattern;
 	const char *const texts[] = { state.name, after(state.name, '.'), *pattern ? absolute(path) : "", after(state.file, '/') };
 

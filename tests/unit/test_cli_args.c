@@ -218,17 +218,16 @@ static void test_not_yet(void **state)
 
 static void test_calls(void **state)
 {
-	struct config c;
+	struct config c = cli_ok("profile a.py x", NONE);
 
-	cli_load(&c, "profile a.py x", NONE);
 	assert_null(c.calls_pattern);
 	config__release(&c);
 	/* the next word is not its value */
-	cli_load(&c, "profile --calls a.py x", NONE);
+	c = cli_ok("profile --calls a.py x", NONE);
 	assert_string_equal(c.calls_pattern, "");
 	assert_string_equal(c.file_typed, "a.py");
 	config__release(&c);
-	cli_load(&c, "profile a.py --calls=Scene.* x", NONE);
+	c = cli_ok("profile a.py --calls=Scene.* x", NONE);
 	assert_string_equal(c.calls_pattern, "Scene.*");
 	assert_int_equal(c.script_argc, 1);
 	config__release(&c);
