@@ -167,7 +167,7 @@ static void print_calls(FILE *out, const struct profile *profile)
 	}
 	if (c->resumptions)
 		fprintf(out, "; %llu resumptions of generators and coroutines, which are no calls", (unsigned long long)c->resumptions);
-	fputs(".\n\"calls\" above: by the first function below the name, from all of its lines (of those by all functions).\n\n", out);
+	fputs(".\n\"calls: A of B\": the first caller in the list made A, from any of its lines, all callers B. One figure: they are equal.\n\n", out);
 }
 
 static void fill_functions(struct summary *summary, const struct profile *profile)
