@@ -332,7 +332,7 @@ int main(void)
 		cmocka_unit_test(test_forms_of_values), cmocka_unit_test(test_short_options),
 		cmocka_unit_test(test_no_plots),      cmocka_unit_test(test_whose_words),
 		cmocka_unit_test(test_module),        cmocka_unit_test(test_wrong_values),
-		cmocka_unit_test(test_unknown_options), cmocka_unit_test(test_not_yet), cmocka_unit_test(test_cpu_or_memory),
+		cmocka_unit_test(test_unknown_options), cmocka_unit_test(test_not_yet), cmocka_unit_test(test_calls), cmocka_unit_test(test_cpu_or_memory),
 		cmocka_unit_test(test_commands),      cmocka_unit_test(test_summarize_and_stats),
 		cmocka_unit_test(test_help_and_version),
 	};
