@@ -40,9 +40,19 @@
 #define OWNED_BY_GENERATOR 1
 #define INTERP_WORDS 256 /* of a 3.8 interpreter's state, among which its evaluation function is */
 #define STACK_DEFAULT (8ULL << 20)
-#define METH_FASTCALL 0x80
 
-struct method { const char *name; void *function; int flags; const char *doc; };
+/* An object that is called by a function in it: what the interpreter reaches with the fewest steps. */
+#define WATCHER_CALL 16 /* after the object's head */
+#define HAVE_VECTORCALL (1u << 11)
+#define TP_CALL 50 /* numbers of slots */
+#define TP_MEMBERS 72
+#define T_PYSSIZET 19
+#define READONLY 1
+
+struct member { const char *name; int type; ssize_t offset; int flags; const char *doc; };
+struct slot { int slot; void *function; };
+struct spec { const char *name; int size, item_size; unsigned flags; struct slot *slots; };
+typedef void *(*watcher)(void *self, void *const *args, size_t n, void *keywords);
 
 struct python_string python_string;
 
@@ -57,7 +67,9 @@ static struct {
 	void *(*sys_object)(const char *);
 	void *(*attribute)(void *, const char *);
 	void *(*call_method)(void *, const char *, const char *, ...);
-	void *(*function_new)(struct method *, void *, void *);
+	void *(*type_new)(struct spec *);
+	void *(*object_new)(void *type, ssize_t n);
+	void *(*vectorcall)(void *, void *, void *);
 	long (*as_long)(void *);
 	void (*decref)(void *);
 	void (*incref)(void *);
@@ -300,7 +312,7 @@ static void *answer(const struct cached *c)
 	return disable;
 }
 
-static void *event_start(void *self, void *const *args, ssize_t n)
+static void *event_start(void *self, void *const *args, size_t n, void *keywords)
 {
 	struct cached *c = find_event(args[0]);
 
@@ -308,7 +320,7 @@ static void *event_start(void *self, void *const *args, ssize_t n)
 	return answer(c);
 }
 
-static void *event_resume(void *self, void *const *args, ssize_t n)
+static void *event_resume(void *self, void *const *args, size_t n, void *keywords)
 {
 	struct cached *c = find_event(args[0]);
 
@@ -317,7 +329,7 @@ static void *event_resume(void *self, void *const *args, ssize_t n)
 }
 
 /* It cannot be switched off for one place. */
-static void *event_throw(void *self, void *const *args, ssize_t n)
+static void *event_throw(void *self, void *const *args, size_t n, void *keywords)
 {
 	find_event(args[0])->pair->resumptions++;
 	return py.none;
@@ -344,15 +356,35 @@ static int take_tool(void *monitoring)
 	return -1;
 }
 
+/* What calls the function when it is called; NULL. */
+static void *watcher_new(void *type, watcher function)
+{
+	char *object = type ? py.object_new(type, 0) : NULL;
+
+	if (object)
+		memcpy(object + WATCHER_CALL, &function, sizeof(function));
+	return object;
+}
+
+static void *watcher_type(void)
+{
+	static struct member members[] = { { "__vectorcalloffset__", T_PYSSIZET, WATCHER_CALL, READONLY, NULL }, { 0 } };
+	struct slot slots[] = { { TP_MEMBERS, members }, { TP_CALL, (void *)py.vectorcall }, { 0 } };
+	struct spec spec = { "fixingahole.watcher", WATCHER_CALL + sizeof(watcher), 0, HAVE_VECTORCALL, slots };
+
+	return py.type_new(&spec);
+}
+
 /* -1: the interpreter is not so far that it could. */
 static int hook_events(void)
 {
-	static struct method methods[] = {
-		{ "PY_START", event_start, METH_FASTCALL, NULL },
-		{ "PY_RESUME", event_resume, METH_FASTCALL, NULL },
-		{ "PY_THROW", event_throw, METH_FASTCALL, NULL },
+	static const struct { const char *name; watcher function; } watchers[] = {
+		{ "PY_START", event_start },
+		{ "PY_RESUME", event_resume },
+		{ "PY_THROW", event_throw },
 	};
 	void *monitoring = py.sys_object("monitoring"), *events = monitoring ? py.attribute(monitoring, "events") : NULL;
+	void *type;
 	long mask = 0;
 	int tool;
 
@@ -362,8 +394,9 @@ static int hook_events(void)
 	}
 	tool = take_tool(monitoring);
 	disable = py.attribute(monitoring, "DISABLE");
-	for (size_t i = 0; tool >= 0 && i < sizeof(methods) / sizeof(*methods); i++) {
-		void *number = py.attribute(events, methods[i].name), *function = py.function_new(&methods[i], NULL, NULL);
+	type = watcher_type();
+	for (size_t i = 0; tool >= 0 && i < sizeof(watchers) / sizeof(*watchers); i++) {
+		void *number = py.attribute(events, watchers[i].name), *function = watcher_new(type, watchers[i].function);
 		long event = number ? py.as_long(number) : 0;
 
 		if (function && event && called(py.call_method(monitoring, "register_callback", "iiO", tool, (int)event, function)))
@@ -373,6 +406,8 @@ static int hook_events(void)
 		if (number)
 			py.decref(number);
 	}
+	if (type)
+		py.decref(type);
 	py.decref(events);
 	py.error_clear();
 	return tool >= 0 && mask && called(py.call_method(monitoring, "set_events", "ii", tool, (int)mask));
@@ -460,7 +495,9 @@ static bool find(void)
 		{ &py.sys_object, { "PySys_GetObject" }, 0x030c, 0 },
 		{ &py.attribute, { "PyObject_GetAttrString" }, 0x030c, 0 },
 		{ &py.call_method, { "PyObject_CallMethod" }, 0x030c, 0 },
-		{ &py.function_new, { "PyCFunction_NewEx" }, 0x030c, 0 },
+		{ &py.type_new, { "PyType_FromSpec" }, 0x030c, 0 },
+		{ &py.object_new, { "PyType_GenericAlloc" }, 0x030c, 0 },
+		{ &py.vectorcall, { "PyVectorcall_Call" }, 0x030c, 0 },
 		{ &py.as_long, { "PyLong_AsLong" }, 0x030c, 0 },
 		{ &py.decref, { "Py_DecRef" }, 0x030c, 0 },
 		{ &py.incref, { "Py_IncRef" }, 0x030c, 0 },
