@@ -72,7 +72,7 @@ def test_cprofile_agrees(project, every_python, full):
         pytest.skip("with --full")
     if every_python.chroot:
         pytest.skip("it writes where the other root cannot be read")
-    n = 250000 if full else 20000
+    n = 350000 if full else 20000
     result = check(project.profile("calls.py", n, options=["--calls"], python=every_python))
     stats = project.path("stats")
     subprocess.check_call([every_python.path, "-m", "cProfile", "-o", stats, project.path("calls.py"), str(n)], stdout=subprocess.DEVNULL)
