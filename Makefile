@@ -38,7 +38,7 @@ UNIT := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_*.c tests/go
 FUZZ := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
 .PHONY: all
-all: $(BUILD)/fixingahole $(BUILD)/libfixingahole-heap.so
+all: $(BUILD)/fixingahole $(BUILD)/libfixingahole-heap.so $(BUILD)/libfixingahole-calls.so
 
 $(BUILD)/fixingahole: $(OBJECTS)
 	$(call say,LINK,$@)
@@ -72,17 +72,28 @@ $(BUILD)/tests/libfixingahole-heap-test.so: $(PRELOAD_DEPENDS) tests/preload/rec
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(PRELOAD_CFLAGS) $(PRELOAD_LDFLAGS) -o $@ $(PRELOAD_SOURCES) tests/preload/record.c
 
+# counts calls: a library of its own, with nothing before malloc
+CALLS_SOURCES := $(sort $(wildcard preload/calls/*.c)) preload/environment.c preload/lock.c userspace/python/layout.c
+$(BUILD)/libfixingahole-calls.so: $(CALLS_SOURCES) $(wildcard preload/*.h preload/calls/*.h bpf/*.h userspace/python/*.h)
+	$(call say,PRELOAD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(PRELOAD_CFLAGS) -Iuserspace -DENVIRONMENT_NAMES='CALLS_ENV_FILE "="' -include preload/calls_file.h \
+		-shared -Wl,-z,now -Wl,-soname,libfixingahole-calls.so -o $@ $(CALLS_SOURCES) -lpthread
+
 # its parts that are no allocator's functions, for unit tests
 PRELOAD_PARTS := $(patsubst %,$(BUILD)/preload-parts/%.o,preload/lock.c preload/marks.c preload/sampler.c preload/slots.c)
-$(PRELOAD_PARTS): $(BUILD)/preload-parts/%.c.o: %.c
+CALLS_PARTS := $(patsubst %,$(BUILD)/preload-parts/%.o,preload/calls/count.c preload/calls/file.c preload/calls/map.c)
+$(PRELOAD_PARTS) $(CALLS_PARTS): $(BUILD)/preload-parts/%.c.o: %.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 PRELOAD_UNIT := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/unit/test_preload_*.c)))
+$(BUILD)/tests/unit/test_preload_calls: MORE_PARTS := $(CALLS_PARTS)
+$(BUILD)/tests/unit/test_preload_calls: $(CALLS_PARTS)
 $(PRELOAD_UNIT): $(BUILD)/%: %.c $(PRELOAD_PARTS) $(LIBRARY) $(BUILD)/tests/libfixingahole-heap-test.so $(BUILD)/libfixingahole-heap.so
 	$(call say,TEST,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) -Itests -DBUILD_DIR='"$(abspath $(BUILD))"' $(CFLAGS) $(LDFLAGS) -o $@ $< $(PRELOAD_PARTS) $(LIBRARY) $(LDLIBS) -lcmocka -lpthread
+	$(Q)$(CC) $(CPPFLAGS) -Itests -DBUILD_DIR='"$(abspath $(BUILD))"' $(CFLAGS) $(LDFLAGS) -o $@ $< $(PRELOAD_PARTS) $(MORE_PARTS) $(LIBRARY) $(LDLIBS) -lcmocka -lpthread
 
 # random calls from 16 threads: under sanitizers, for which the library's functions get other names, and preloaded
 STRESS_SECONDS ?= 60
@@ -165,9 +176,10 @@ bench:
 	$(Q)$(PYTHON3) tests/bench/bench.py $(BENCH)
 
 .PHONY: install
-install: $(BUILD)/fixingahole $(BUILD)/libfixingahole-heap.so
+install: $(BUILD)/fixingahole $(BUILD)/libfixingahole-heap.so $(BUILD)/libfixingahole-calls.so
 	install -Dm755 $(BUILD)/fixingahole $(DESTDIR)$(PREFIX)/bin/fixingahole
 	install -Dm755 $(BUILD)/libfixingahole-heap.so $(DESTDIR)$(PREFIX)/lib/fixingahole/libfixingahole-heap.so
+	install -Dm755 $(BUILD)/libfixingahole-calls.so $(DESTDIR)$(PREFIX)/lib/fixingahole/libfixingahole-calls.so
 	install -Dm644 man/fixingahole.1 $(DESTDIR)$(PREFIX)/share/man/man1/fixingahole.1
 	install -Dm644 completions/fixingahole.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/fixingahole
 	install -Dm644 completions/_fixingahole $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_fixingahole
@@ -175,7 +187,7 @@ install: $(BUILD)/fixingahole $(BUILD)/libfixingahole-heap.so
 
 .PHONY: uninstall
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/fixingahole lib/fixingahole/libfixingahole-heap.so share/man/man1/fixingahole.1 share/bash-completion/completions/fixingahole share/zsh/site-functions/_fixingahole share/fish/vendor_completions.d/fixingahole.fish)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/fixingahole lib/fixingahole/libfixingahole-heap.so lib/fixingahole/libfixingahole-calls.so share/man/man1/fixingahole.1 share/bash-completion/completions/fixingahole share/zsh/site-functions/_fixingahole share/fish/vendor_completions.d/fixingahole.fish)
 
 .PHONY: clean
 clean:

@@ -36,6 +36,11 @@ enum event_kind {
 	EVENT_HEAP_MOVED = 16,  /* struct event_heap_moved: a block of an EVENT_HEAP has another address or size */
 	EVENT_HEAP_TYPE = 24,   /* struct event_heap_type: never sent by bpf/; userspace notes which Python type a live block of an EVENT_HEAP is */
 	EVENT_ATTACH = 32, /* struct event_attach: never sent by bpf/; userspace notes a process that ran before it was seen */
+	/* never sent by bpf/; userspace makes them of the file that the counts of calls are in (preload/calls_file.h) */
+	EVENT_CALLS_CODE = 40,    /* struct event_calls_code: a function */
+	EVENT_CALLS_PAIR = 41,    /* struct event_calls_pair: how often one was called by another */
+	EVENT_CALLS_PROCESS = 42, /* struct event_calls_process: what was counted of a process */
+	EVENT_CALLS_LOST = 43,    /* struct event_calls_lost: what was not */
 };
 
 struct event_file_header {
@@ -312,6 +317,42 @@ struct event_heap_totals {
 	__u32 final;
 };
 
+struct event_calls_code {
+	struct event_header head;
+	__u32 id;          /* > 0 */
+	__u32 firstlineno;
+	__u16 file_size;
+	__u16 name_size;
+	__u32 pad;
+	/* the file's name and the function's, in UTF-8, follow */
+};
+
+/* There may be several of one pair; both ids were told of before. */
+struct event_calls_pair {
+	struct event_header head;
+	__u32 caller; /* id; 0: none */
+	__u32 callee;
+	__u64 calls;
+	__u64 resumptions; /* of generators and coroutines, no calls */
+};
+
+struct event_calls_process {
+	struct event_header head; /* pid: as the process sees itself */
+	__u32 version; /* 0x030b is 3.11; 0: not known */
+	__u32 how;     /* enum calls_how of preload/calls_file.h */
+	__u32 flags;   /* enum calls_flag */
+	__u32 pad;
+	__u64 calls;
+	__u64 resumptions;
+};
+
+struct event_calls_lost {
+	struct event_header head;
+	__u64 calls;     /* for which there was no room */
+	__u64 processes; /* of which there is no EVENT_CALLS_PROCESS */
+	__u64 bad;       /* parts of the file that made no sense */
+};
+
 _Static_assert(sizeof(struct event_header) == 32, "event_header");
 _Static_assert(sizeof(struct raw_frame) == 16, "raw_frame");
 _Static_assert(sizeof(struct event_stack) == 64, "event_stack");
@@ -323,5 +364,9 @@ _Static_assert(sizeof(struct event_heap_free) == 48, "event_heap_free");
 _Static_assert(sizeof(struct event_heap_moved) == 64, "event_heap_moved");
 _Static_assert(sizeof(struct event_heap_totals) == 144, "event_heap_totals");
 _Static_assert(sizeof(struct event_heap_type) == 112, "event_heap_type");
+_Static_assert(sizeof(struct event_calls_code) == 48, "event_calls_code");
+_Static_assert(sizeof(struct event_calls_pair) == 56, "event_calls_pair");
+_Static_assert(sizeof(struct event_calls_process) == 64, "event_calls_process");
+_Static_assert(sizeof(struct event_calls_lost) == 56, "event_calls_lost");
 
 #endif

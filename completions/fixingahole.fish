@@ -55,7 +55,7 @@ complete -c fixingahole -n $profile -l no-children -d 'Leave descendants of atta
 complete -c fixingahole -n $profile -l python -r -F -d 'The interpreter'
 complete -c fixingahole -n $profile -l rate -x -d 'Samples per second and thread'
 complete -c fixingahole -n $profile -l user -x -a '(__fish_complete_users)' -d 'Run the script as this user'
-complete -c fixingahole -n $profile -l calls -d 'Count calls exactly (not available yet)'
+complete -c fixingahole -n $profile -l calls -d 'Count calls exactly (=PATTERN: of which functions)'
 complete -c fixingahole -n $profile -l heap-source -x -d 'How heap memory is seen (not available yet)'
 complete -c fixingahole -n $profile -s q -l quiet -d 'Print no summary'
 complete -c fixingahole -n "$profile; or $summarize; or $stats" -s v -l verbose -d 'Say more on stderr'

@@ -23,15 +23,21 @@
 
 #define PRELOAD "LD_PRELOAD="
 #define SEPARATORS ": "
-#define SETTINGS 2
 #define ROOM_MAX (512u << 10) /* of stack; an environment beyond that is passed as it is */
 
-static const char *const names[SETTINGS] = { HEAP_ENV_STRIDE "=", HEAP_ENV_RATE "=" };
+/* The settings of the library that this is built into: see the Makefile. */
+#ifndef ENVIRONMENT_NAMES
+#define ENVIRONMENT_NAMES HEAP_ENV_STRIDE "=", HEAP_ENV_RATE "="
+#endif
+
+static const char *const names[] = { ENVIRONMENT_NAMES };
+#define SETTINGS (sizeof(names) / sizeof(*names))
+#define SETTING_MAX 256
 
 /* What was taken out; an empty path: nothing. */
 static struct {
 	char path[PATH_MAX];
-	char settings[SETTINGS][64]; /* NAME=value, or empty */
+	char settings[SETTINGS][SETTING_MAX]; /* NAME=value, or empty; of letters that a shell takes as they are */
 } ours;
 
 static struct {
@@ -307,7 +313,11 @@ static size_t command_room(const char *command)
 
 static const char *command_fill(char *room, size_t size, const char *command)
 {
-	snprintf(room, size, "export LD_PRELOAD='%s'${LD_PRELOAD:+:$LD_PRELOAD} %s %s; %s", ours.path, ours.settings[0], ours.settings[1], command);
+	size_t used = snprintf(room, size, "export LD_PRELOAD='%s'${LD_PRELOAD:+:$LD_PRELOAD}", ours.path);
+
+	for (size_t i = 0; i < SETTINGS; i++)
+		used += snprintf(room + used, size - used, " %s", ours.settings[i]);
+	snprintf(room + used, size - used, "; %s", command);
 	return room;
 }
 

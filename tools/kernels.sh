@@ -29,7 +29,7 @@ make_root() {
     cp -r /usr/lib/python3.11 "$root/usr/lib/"
     rm -rf "$root"/usr/lib/python3.11/{test,idlelib,lib2to3,ensurepip,pydoc_data,config-*}
     find "$root/usr/lib/python3.11" -name __pycache__ -prune -exec rm -rf {} +
-    install build/fixingahole build/libfixingahole-heap.so "$root/bin/"
+    install build/fixingahole build/libfixingahole-heap.so build/libfixingahole-calls.so "$root/bin/"
     ldd build/fixingahole | grep -o '/[^ ]*' | while read -r library; do install -D "$(readlink -f "$library")" "$root$library"; done
     printf 'root:x:0:0:root:/root:/bin/sh\n' >"$root/etc/passwd"
     printf 'root:x:0:\n' >"$root/etc/group"

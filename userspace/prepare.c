@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "target/calls_file.h"
 #include "target/heap_library.h"
 #include "target/strv.h"
 #include "util/cleanup.h"
@@ -154,6 +155,30 @@ static int find_heap_library(struct preparation *prep, const struct identity *id
 	return err;
 }
 
+static int find_calls_library(struct preparation *prep, const struct identity *id)
+{
+	int err = preload_library__find(id, "libfixingahole-calls.so", &prep->calls_library);
+
+	if (err)
+		log_error("cannot find libfixingahole-calls.so, which --calls needs, for %s to read: %s; it belongs beside the program or in ../lib/fixingahole from there, where 'make install' puts it", id->name, strerror(-err));
+	return err;
+}
+
+/* Where calls are counted, and what makes the script's processes count. */
+static int prepare_calls(struct preparation *prep, const struct config *c, const struct identity *id)
+{
+	int err = calls_file__create(&prep->calls_file, id, c->calls_pattern);
+
+	if (err) {
+		log_error("cannot create the file that --calls counts in: %s; is there room in /dev/shm or /tmp?", strerror(-err));
+		return err;
+	}
+	err = calls_file__environment(prep->calls_file, &prep->envp, prep->calls_library);
+	if (err)
+		log_error("out of memory");
+	return err;
+}
+
 static void fill_builder_options(struct preparation *prep, const struct config *c, uint32_t allowed_cpus)
 {
 	struct builder_options *o = &prep->builder_options;
@@ -166,6 +191,8 @@ static void fill_builder_options(struct preparation *prep, const struct config *
 	o->directory = prep->directory;
 	o->allowed_cpus = allowed_cpus;
 	o->heap = c->memory;
+	o->calls = c->calls_pattern != NULL;
+	o->calls_pattern = c->calls_pattern && *c->calls_pattern ? c->calls_pattern : NULL;
 	if (prep->is_notebook) {
 		o->script = prep->copy_path;
 		o->script_source = prep->notebook.source;
@@ -209,6 +236,8 @@ int prepare(struct preparation *prep, const struct config *c, const struct ident
 		err = prepare_outputs(prep, c, id);
 	if (!err && c->memory)
 		err = find_heap_library(prep, id);
+	if (!err && c->calls_pattern)
+		err = find_calls_library(prep, id);
 	if (!err)
 		fill_builder_options(prep, c, allowed_cpus);
 	return err;
@@ -258,6 +287,9 @@ int prepare_run(struct preparation *prep, const struct config *c, const struct i
 		log_error("out of memory");
 		return -ENOMEM;
 	}
+	err = prep->calls_library ? prepare_calls(prep, c, id) : 0;
+	if (err)
+		return err;
 	prep->spec = (struct launch_spec){ .identity = id, .program = prep->python, .argv = prep->argv, .envp = prep->envp };
 	return 0;
 }
@@ -267,6 +299,7 @@ void prepare_run_release(struct preparation *prep, const struct identity *id)
 	if (prep->hook_directory)
 		hook__remove(id, prep->hook_directory);
 	free(steal_ptr(prep->hook_directory));
+	calls_file__free(steal_ptr(prep->calls_file), id);
 	strv__free(steal_ptr(prep->argv));
 	strv__free(steal_ptr(prep->envp));
 }
@@ -317,5 +350,6 @@ void preparation_release(struct preparation *prep, const struct identity *id)
 	free(prep->heap_library);
 	free(prep->program);
 	attached__release(&prep->attached);
+	free(prep->calls_library);
 	memset(prep, 0, sizeof(*prep));
 }

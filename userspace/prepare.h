@@ -30,8 +30,10 @@ struct preparation {
 	char *heap_library;           /* NULL: without --memory */
 	struct attached attached;     /* processes that run already, in place of a script */
 	char *program;                /* NULL: the script or module of the configuration */
+	char *calls_library;          /* NULL: without --calls */
 	struct builder_options builder_options;
 	/* of one run */
+	struct calls_file *calls_file; /* NULL: without --calls */
 	char *hook_directory;
 	char **argv, **envp;
 	struct launch_spec spec;

@@ -15,6 +15,7 @@
 #include "prepare.h"
 #include "report/report.h"
 #include "run.h"
+#include "target/calls_file.h"
 #include "target/memory_limit.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -229,6 +230,15 @@ static FILE *open_recording(const struct session *s)
 	return file;
 }
 
+static void on_calls(void *context, const struct event_header *record)
+{
+	const struct run_options *options = context;
+
+	if (options->recording)
+		recording__append(options->recording, record);
+	builder__record(options->builder, record);
+}
+
 /* One run of the script and its reports. Returns 0 and the script's exit status, or -errno after a line on stderr. */
 static int run_once(struct session *s, struct launch *launch, int run, int *exit_status)
 {
@@ -260,6 +270,8 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 		if (err)
 			log_debug("cannot drop capabilities: %s", strerror(-err));
 		err = run_target(&options, &result, problem);
+		if (!err && s->prep.calls_file && calls_file__read(s->prep.calls_file, on_calls, &options))
+			log_warning("cannot read the counts of calls");
 	}
 	capture__free(options.capture);
 	if (err) {

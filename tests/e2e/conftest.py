@@ -17,7 +17,7 @@ from project import Project
 
 REPOSITORY = interpreters.REPOSITORY
 OLDEST = (3, 8)
-LIBRARY = "libfixingahole-heap.so"
+LIBRARIES = ("libfixingahole-heap.so", "libfixingahole-calls.so")
 
 
 def pytest_addoption(parser):
@@ -33,8 +33,9 @@ def pytest_configure(config):
     # Runnable by any user, wherever the repository lies.
     config.binary = shutil.copy(binary, os.path.join(config.scratch, "fixingahole"))
     os.chmod(config.binary, 0o755)
-    shutil.copy(os.path.join(os.path.dirname(binary), LIBRARY), config.scratch)
-    os.chmod(os.path.join(config.scratch, LIBRARY), 0o644)
+    for library in LIBRARIES:
+        shutil.copy(os.path.join(os.path.dirname(binary), library), config.scratch)
+        os.chmod(os.path.join(config.scratch, library), 0o644)
     folder = os.path.join(config.scratch, "interpreters")
     os.mkdir(folder, 0o755)
     config.interpreters = interpreters.find(folder)

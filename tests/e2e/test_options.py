@@ -34,7 +34,6 @@ def refused(result, *words):
         (["--duration", "sideways"], ["--duration", "sideways"]),
         (["--no-plots", "--user", "no-such-user"], ["no-such-user"]),
         (["--cpu", "--memory"], ["--cpu", "--memory"]),
-        (["--calls"], ["--calls", "not available yet"]),
         (["--heap-source", "probes"], ["--heap-source", "not available yet"]),
         (["--user"], []),
     ],

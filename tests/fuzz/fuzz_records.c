@@ -122,6 +122,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* of what is not printed here, the first byte of the period decides */
 	r.options.detailed = size > 12 && data[12] & 1;
 	r.options.heap = size > 12 && data[12] & 16;
+	r.options.calls = size > 12 && data[12] & 32;
 	options.absolute = size > 12 && data[12] & 2;
 	options.color = size > 12 && data[12] & 4;
 	options.width = size > 12 && data[12] & 8 ? 60 : 0;

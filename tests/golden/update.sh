@@ -18,7 +18,8 @@ if [ "${1:-}" = --record ]; then
     make BUILD="$build" all >/dev/null
     python3 tests/golden/record.py "$build/fixingahole" "$@"
 fi
-make BUILD="$build" "$build/tests/golden/test_golden" "$build/tests/golden/test_heap" >/dev/null
+make BUILD="$build" "$build/tests/golden/test_golden" "$build/tests/golden/test_heap" "$build/tests/golden/test_calls" >/dev/null
 FIXINGAHOLE_GOLDEN_UPDATE=1 "$build/tests/golden/test_golden"
 FIXINGAHOLE_GOLDEN_UPDATE=1 "$build/tests/golden/test_heap"
+FIXINGAHOLE_GOLDEN_UPDATE=1 "$build/tests/golden/test_calls"
 git status --short tests/golden

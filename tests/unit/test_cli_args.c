@@ -211,7 +211,6 @@ static void test_unknown_options(void **state)
 
 static void test_not_yet(void **state)
 {
-	cli_refused("profile a.py --calls", NONE, "'--calls' is not available yet: ");
 	cli_refused("profile --heap-source=probes a.py", NONE, "'--heap-source' is not available yet: ");
 }
 
@@ -242,6 +241,24 @@ static void test_attach(void **state)
 	cli_refused("profile --memory --pid 12", NONE, "'--memory' is not available for processes that run already");
 	cli_refused("profile --pid 12 -r 2", NONE, "'--repeat' is for scripts that are started");
 	cli_refused("profile --name x --module y", NONE, "'--module' is for scripts that are started");
+}
+
+static void test_calls(void **state)
+{
+	struct config c = cli_ok("profile a.py x", NONE);
+
+	assert_null(c.calls_pattern);
+	config__release(&c);
+	/* the next word is not its value */
+	c = cli_ok("profile --calls a.py x", NONE);
+	assert_string_equal(c.calls_pattern, "");
+	assert_string_equal(c.file_typed, "a.py");
+	config__release(&c);
+	c = cli_ok("profile a.py --calls=Scene.* x", NONE);
+	assert_string_equal(c.calls_pattern, "Scene.*");
+	assert_int_equal(c.script_argc, 1);
+	config__release(&c);
+	cli_refused("profile --calls= a.py", NONE, "'--calls=PATTERN' must have 1 to 255 letters");
 }
 
 static void test_cpu_or_memory(void **state)
@@ -342,7 +359,7 @@ int main(void)
 		cmocka_unit_test(test_forms_of_values), cmocka_unit_test(test_short_options),
 		cmocka_unit_test(test_no_plots),      cmocka_unit_test(test_whose_words),
 		cmocka_unit_test(test_module),        cmocka_unit_test(test_wrong_values),
-		cmocka_unit_test(test_unknown_options), cmocka_unit_test(test_not_yet), cmocka_unit_test(test_attach), cmocka_unit_test(test_cpu_or_memory),
+		cmocka_unit_test(test_unknown_options), cmocka_unit_test(test_not_yet), cmocka_unit_test(test_attach), cmocka_unit_test(test_calls), cmocka_unit_test(test_cpu_or_memory),
 		cmocka_unit_test(test_commands),      cmocka_unit_test(test_summarize_and_stats),
 		cmocka_unit_test(test_help_and_version),
 	};

@@ -46,6 +46,11 @@ static bool blob_valid(const struct event_blob *blob, size_t size)
 	       (blob->char_size == 1 || blob->char_size == 2 || blob->char_size == 4) && blob->start <= blob->total && blob->length <= blob->total - blob->start;
 }
 
+static bool calls_code_valid(const struct event_calls_code *code, size_t size)
+{
+	return size >= sizeof(*code) && size == sizeof(*code) + code->file_size + code->name_size && code->id;
+}
+
 static bool interp_valid(const struct event_interp *interp, size_t size)
 {
 	return size == sizeof(*interp) && interp->n_eval <= INTERP_EVAL_RANGES && interp->n_runtime <= INTERP_RUNTIME_RANGES;
@@ -92,6 +97,14 @@ bool record_valid(const void *data, size_t size)
 		return size == sizeof(struct event_thread_exit);
 	case EVENT_INTERP:
 		return interp_valid(data, size);
+	case EVENT_CALLS_CODE:
+		return calls_code_valid(data, size);
+	case EVENT_CALLS_PAIR:
+		return size == sizeof(struct event_calls_pair);
+	case EVENT_CALLS_PROCESS:
+		return size == sizeof(struct event_calls_process);
+	case EVENT_CALLS_LOST:
+		return size == sizeof(struct event_calls_lost);
 	default:
 		return false;
 	}

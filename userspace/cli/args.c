@@ -20,6 +20,7 @@
 #include "util/log.h"
 
 #define CLUSTER_MAX 16
+#define PATTERN_MAX 255
 
 /* One option as it was typed. */
 struct match {
@@ -229,6 +230,16 @@ static int add_pid(struct parser *p, const struct match *m)
 	return 0;
 }
 
+static int set_pattern(const struct parser *p, const struct match *m, const char **field)
+{
+	if (m->value && (!m->value[0] || strlen(m->value) > PATTERN_MAX)) {
+		log_error("'%s=PATTERN' must have 1 to %d letters%s", m->shown, PATTERN_MAX, hint(p));
+		return -EINVAL;
+	}
+	*field = m->value ? m->value : "";
+	return 0;
+}
+
 static int set_plots(struct parser *p, const struct match *m)
 {
 	struct config *config = &p->invocation->config;
@@ -279,6 +290,8 @@ static int apply(struct parser *p, const struct match *m)
 		return add_directory(p, m);
 	case OPTION_PIDS:
 		return add_pid(p, m);
+	case OPTION_PATTERN:
+		return set_pattern(p, m, field);
 	case OPTION_PLOTS:
 		return set_plots(p, m);
 	case OPTION_CHOICE:
@@ -304,7 +317,7 @@ static int take_value(struct parser *p, struct match *m)
 	if (!o->value || m->value)
 		return 0;
 	if (o->optional) {
-		for (size_t i = 0; next && o->choices[i]; i++) {
+		for (size_t i = 0; next && o->choices && o->choices[i]; i++) {
 			if (!strcmp(next, o->choices[i])) {
 				m->value = next;
 				p->at++;

@@ -46,6 +46,7 @@ struct config {
 	char **script_argv;     /* arguments for the script, without the script itself */
 	int script_argc;
 	bool memory;            /* the heap, too */
+	const char *calls_pattern; /* of functions whose calls are counted; "": all; NULL: none */
 	bool detailed;
 	bool trace;             /* default true */
 	bool metadata;          /* default true */

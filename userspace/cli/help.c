@@ -52,7 +52,7 @@ static void print_option(FILE *out, const struct option *o)
 	if (o->letters)
 		snprintf(letters, sizeof(letters), "-%s,", o->letters);
 	if (o->value)
-		snprintf(value, sizeof(value), o->optional ? " [%s]" : " %s", o->value);
+		snprintf(value, sizeof(value), o->kind == OPTION_PATTERN ? "[=%s]" : o->optional ? " [%s]" : " %s", o->value);
 	snprintf(left, sizeof(left), "  %-4s --%s%s", letters, o->name, value);
 	print_row(out, left, o->help);
 }

@@ -40,8 +40,9 @@ const struct option options[] = {
 	  .help = "how fine --memory looks: a sample per 128 KiB / 2^N allocated, lines from about 10 MB / 2^N (default 0)" },
 	{ "rate", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_INTEGER, "HZ", CONFIG(rate_hz), .min = 1, .max = 10000,
 	  .help = "samples per second and thread (default 1000)" },
-	{ "calls", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_SET, NULL, .pending = "leave it out; 'n_calls' counts samples",
-	  .help = "count calls exactly (not available yet)" },
+	{ "calls", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_PATTERN, "PATTERN", true, CONFIG(calls_pattern),
+	  .help = "count calls exactly, of functions that the shell pattern fits, or of all; it is compared with the function's name, alone and "
+		  "qualified, the file's name, and its path (--calls=PATTERN)" },
 	{ "heap-source", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_TEXT, "SOURCE", .pending = "leave it out",
 	  .help = "how heap memory is seen (not available yet)" },
 

@@ -34,6 +34,7 @@ enum option_kind {
 	OPTION_MODULE,  /* const char *, a module's dotted name */
 	OPTION_CHOICE,  /* const char *, the one of choices */
 	OPTION_LEVEL,   /* enum log_level, choices in rising order */
+	OPTION_PATTERN, /* const char *: the value, after '=' only, or "" */
 	OPTION_PLOTS,   /* both bools, or the one of the value */
 	OPTION_DIRECTORIES, /* added to ignore */
 	OPTION_PIDS,    /* a process's number, added to pids */

@@ -29,6 +29,7 @@ void builder__free(struct builder *b)
 	series_release(&b->rss);
 	heap__free(b->heap);
 	heap_index_release(&b->heap_index);
+	calls_release(&b->calls);
 	tree_release(&b->tree);
 	map64_release(&b->site_index);
 	map64_release(&b->blocks);
@@ -381,6 +382,12 @@ void builder__record(struct builder *b, const struct event_header *record)
 	case EVENT_HEAP:
 	case EVENT_HEAP_COPY:
 		take_heap(b, record);
+		break;
+	case EVENT_CALLS_CODE:
+	case EVENT_CALLS_PAIR:
+	case EVENT_CALLS_PROCESS:
+	case EVENT_CALLS_LOST:
+		builder_calls(b, record);
 		break;
 	case EVENT_FORK:
 		take_fork(b, (const void *)record);

@@ -27,6 +27,8 @@ struct builder_options {
 	const struct cell_map *cells; /* of a notebook; else NULL */
 	const char *directory;        /* working directory of the target: relative file names start there */
 	uint32_t allowed_cpus;
+	bool calls;                   /* calls are counted; without it their records are passed over */
+	const char *calls_pattern;    /* of which functions; NULL: of all */
 	/* of processes that were attached to: */
 	char *const *roots;           /* absolute directories, reported as root is, which need not be */
 	size_t n_roots;

@@ -388,6 +388,8 @@ struct profile *builder__profile(struct builder *b)
 	p = &o->profile;
 	if (b->options->heap)
 		heap_notices(b);
+	if (b->options->calls)
+		calls_notices(b);
 	p->root = b->options->root;
 	p->allowed_cpus = b->options->allowed_cpus;
 	p->elapsed_ns = since_start(b, b->end_ns);
@@ -410,6 +412,8 @@ struct profile *builder__profile(struct builder *b)
 	fill_processes(o, b);
 	if (b->options->heap && !o->failed)
 		fill_heap(o, b);
+	if (b->options->calls && !o->failed)
+		fill_calls(o, b);
 	p->rss_timeline = moments(o, b, &b->rss, TIMELINE_MAX, &p->n_rss_timeline);
 	if (o->failed) {
 		profile__free(p);

@@ -27,6 +27,10 @@ void fill_heap(struct owned *o, struct builder *b);
 /* Notices of interpreters that have ended and of whose heap nothing was heard. */
 void heap_notices(struct builder *b);
 
+/* The counts of calls, their links from the functions of files, and what is to be said of them (finish_calls.c). */
+void fill_calls(struct owned *o, struct builder *b);
+void calls_notices(struct builder *b);
+
 /* Nanoseconds from the run's start on; 0 for what was before. */
 uint64_t since_start(const struct builder *b, uint64_t ns);
 /* At most `limit` points, evenly picked, the last one among them. */

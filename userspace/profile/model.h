@@ -103,6 +103,20 @@ struct heap_index {
 	uint32_t n_entries, cap_entries;
 };
 
+/* Counts of calls (calls.c). */
+struct calls {
+	struct map64 ids;    /* of the file -> index into symbols */
+	const struct symbol **symbols;
+	uint32_t n_symbols, cap_symbols;
+	struct map64 pairs;  /* indices of two symbols, the caller's plus 1 -> index into edges */
+	struct calls_edge { const struct symbol *caller, *callee; uint64_t calls, resumptions; } *edges; /* caller NULL: none */
+	uint32_t n_edges, cap_edges;
+	struct profile_calls_process *processes;
+	uint32_t n_processes, cap_processes;
+	uint64_t lost, lost_processes;
+	bool complete;       /* all records are there, which come after the target's end */
+};
+
 struct builder {
 	const struct builder_options *options;
 	struct strings *strings;
@@ -126,6 +140,7 @@ struct builder {
 	uint64_t rss_now;
 	struct heap *heap;          /* NULL: no record yet */
 	struct heap_index heap_index;
+	struct calls calls;
 	uint64_t start_ns, end_ns;
 	struct times whole;
 	uint64_t cpu_samples, waits, unsampled_ns;
@@ -141,6 +156,10 @@ void builder_heap_copy(struct builder *builder, const struct event_stack *event,
 /* Frees, types, totals, forks, execs and exits, as far as they concern the heap. */
 void builder_heap_note(struct builder *builder, const struct event_header *record);
 void heap_index_release(struct heap_index *index);
+
+/* Records of calls (calls.c). */
+void builder_calls(struct builder *builder, const struct event_header *record);
+void calls_release(struct calls *calls);
 
 /* Is code of this file charged? (file is interned) */
 bool builder_reports(struct builder *builder, const char *file);

@@ -95,11 +95,48 @@ struct profile_line {
 	struct measures m;
 };
 
+/* One function's calls by another. */
+struct profile_caller {
+	const char *path, *function;  /* NULL: from outside of Python, or a thread's start */
+	uint32_t firstlineno;
+	uint64_t calls, resumptions;
+};
+
+/* A function and all who called it. Every function that was called, in a reported file or not. */
+struct profile_callee {
+	const char *path, *function;
+	uint32_t firstlineno;
+	bool reported;                /* it lies in a file of which lines are reported */
+	uint64_t calls;               /* its code began to run */
+	uint64_t resumptions;         /* a generator or coroutine went on */
+	struct profile_caller *callers; /* most calls first */
+	size_t n_callers;
+};
+
+struct profile_calls_process { uint32_t pid, version, how, flags; uint64_t calls, resumptions; }; /* how, flags: preload/calls_file.h */
+
+/* What was counted, not sampled. */
+struct profile_calls {
+	uint64_t calls, resumptions;  /* of all functions */
+	uint64_t lost;                /* calls for which there was no room */
+	const char *pattern;          /* which functions are counted; NULL: all */
+	struct profile_callee *functions; /* ascending by path, function, firstlineno */
+	size_t n_functions;
+	struct profile_calls_process *processes;
+	size_t n_processes;
+};
+
+/* The function of that name. NULL: it was not called. */
+const struct profile_callee *calls_find_callee(const struct profile_calls *calls, const char *path, const char *function, uint32_t firstlineno);
+/* How often it was called by the function that a frame of that line belongs to; path NULL: from outside. */
+uint64_t calls_by(const struct profile_callee *callee, const char *path, const char *function, uint32_t lineno);
+
 struct profile_function {
 	const char *name;             /* qualified where the interpreter knows it, e.g. "Class.method", "<module>" */
 	uint32_t firstlineno;
 	struct measures m;            /* sum of its lines */
 	uint64_t inclusive_ns;        /* on-CPU + waiting with this function anywhere on the stack (each stack once) */
+	const struct profile_callee *calls; /* NULL: calls were not counted, or it was not called */
 };
 
 struct profile_file {
@@ -257,6 +294,7 @@ struct profile {
 	struct moment *rss_timeline;  /* of all processes together, at most TIMELINE_MAX */
 	size_t n_rss_timeline;
 	struct profile_heap *heap;    /* NULL: not measured */
+	struct profile_calls *calls;  /* NULL: not counted */
 	uint64_t losses[LOSS_COUNT];
 	uint64_t unknown_frames, python_frames; /* of the innermost frames of Python samples */
 	const char **notices;         /* one line each, printed with the losses */

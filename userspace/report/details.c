@@ -69,6 +69,64 @@ static void write_line(struct json *json, const struct profile_file *file, const
 	json_close(json);
 }
 
+static void write_counts(struct json *json, uint64_t calls, uint64_t resumptions)
+{
+	json_unsigned(json, "calls", calls);
+	json_unsigned(json, "resumptions", resumptions);
+}
+
+static void write_callers(struct json *json, const struct profile_callee *callee)
+{
+	json_array(json, "callers");
+	for (size_t i = 0; i < callee->n_callers; i++) {
+		const struct profile_caller *caller = &callee->callers[i];
+
+		json_object(json, NULL);
+		json_string(json, "path", caller->path);
+		json_string(json, "function", caller->function);
+		json_unsigned(json, "lineno", caller->firstlineno);
+		write_counts(json, caller->calls, caller->resumptions);
+		json_close(json);
+	}
+	json_close(json);
+}
+
+static void write_calls(struct json *json, const struct profile_calls *calls)
+{
+	static const char *const how[] = { "not started", "frame evaluation", "events", "unknown interpreter", "refused" };
+
+	json_object(json, "calls");
+	write_counts(json, calls->calls, calls->resumptions);
+	json_unsigned(json, "lost", calls->lost);
+	json_string(json, "pattern", calls->pattern);
+	json_array(json, "functions");
+	for (size_t i = 0; i < calls->n_functions; i++) {
+		const struct profile_callee *callee = &calls->functions[i];
+
+		json_object(json, NULL);
+		json_string(json, "path", callee->path);
+		json_string(json, "function", callee->function);
+		json_unsigned(json, "lineno", callee->firstlineno);
+		json_bool(json, "reported", callee->reported);
+		write_counts(json, callee->calls, callee->resumptions);
+		write_callers(json, callee);
+		json_close(json);
+	}
+	json_close(json);
+	json_array(json, "processes");
+	for (size_t i = 0; i < calls->n_processes; i++) {
+		const struct profile_calls_process *p = &calls->processes[i];
+
+		json_object(json, NULL);
+		json_unsigned(json, "pid", p->pid);
+		json_string(json, "how", p->how < sizeof(how) / sizeof(*how) ? how[p->how] : NULL);
+		write_counts(json, p->calls, p->resumptions);
+		json_close(json);
+	}
+	json_close(json);
+	json_close(json);
+}
+
 static void write_function(struct json *json, const struct profile_file *file, const struct profile_function *function)
 {
 	json_object(json, NULL);
@@ -78,6 +136,10 @@ static void write_function(struct json *json, const struct profile_file *file, c
 	write_measures(json, &function->m);
 	json_number(json, "core_utilization", function->m.core_utilization, 6);
 	json_timeline(json, "rss_timeline", function->m.rss_timeline, function->m.n_rss_timeline);
+	if (function->calls) {
+		write_counts(json, function->calls->calls, function->calls->resumptions);
+		write_callers(json, function->calls);
+	}
 	write_heap_measures(json, &function->m);
 	json_close(json);
 }
@@ -214,6 +276,8 @@ int report_details(FILE *out, const struct profile *profile, const struct report
 	json_close(&json);
 	if (profile->heap)
 		json_heap(&json, profile->heap);
+	if (profile->calls)
+		write_calls(&json, profile->calls);
 	write_files(&json, profile);
 	json_array(&json, "processes");
 	for (size_t i = 0; i < profile->n_processes; i++)

@@ -183,6 +183,24 @@ static double function_bytes(const struct profile_function *function, const stru
 	return function->m.heap ? (double)function->m.heap->peak_bytes : 0;
 }
 
+/* What `calls:` means, and how much there was of it. */
+static void print_calls(FILE *out, const struct profile *profile)
+{
+	const struct profile_calls *c = profile->calls;
+
+	if (!c)
+		return;
+	fprintf(out, "Calls counted: %llu of %zu function%s", (unsigned long long)c->calls, c->n_functions, c->n_functions == 1 ? "" : "s");
+	if (c->pattern) {
+		fputs(" that fit '", out);
+		print_name(out, c->pattern);
+		putc('\'', out);
+	}
+	if (c->resumptions)
+		fprintf(out, "; %llu resumptions of generators and coroutines, which are no calls", (unsigned long long)c->resumptions);
+	fputs(".\n\"calls: A of B\": the first caller in the list made A, from any of its lines, all callers B. One figure: they are equal.\n\n", out);
+}
+
 static void fill_functions(struct summary *summary, const struct profile *profile)
 {
 	for (size_t i = 0; i < profile->n_files; i++) {
@@ -227,7 +245,7 @@ static int fill(struct summary *summary, const struct profile *profile)
 
 int report_summary(FILE *out, const struct profile *profile, const struct report_options *options)
 {
-	struct summary summary = {.root = profile->root, .whole_s = seconds(times_total(&profile->whole)), .heap = profile->heap != NULL};
+	struct summary summary = {.root = profile->root, .whole_s = seconds(times_total(&profile->whole)), .heap = profile->heap != NULL, .calls = profile->calls};
 	int err = fill(&summary, profile);
 
 	if (err == 0) {
@@ -249,6 +267,8 @@ int report_summary(FILE *out, const struct profile *profile, const struct report
 	}
 	if (err == 0)
 		err = print_waiting(out, profile, options);
+	if (err == 0)
+		print_calls(out, profile);
 	if (err == 0)
 		print_losses(out, profile);
 	free(summary.functions);

@@ -33,6 +33,7 @@ struct summary {
 	const char *root;
 	double whole_s;     /* for absolute times */
 	bool heap;          /* bytes are heap; else RSS */
+	const struct profile_calls *calls; /* NULL: not counted */
 };
 
 /* Memory below this is not worth a row: 1 MB of RSS, any heap. */

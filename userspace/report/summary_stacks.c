@@ -49,6 +49,7 @@ struct stack_report {
 	size_t table_size, n_ways;
 	struct way **first; /* per top function */
 	size_t n_top;
+	const struct summary_function *function; /* whose ways are printed */
 	int columns;
 };
 
@@ -281,6 +282,22 @@ static void print_gap(struct stack_report *report, uint64_t more, size_t level)
 	putc('\n', report->out);
 }
 
+/* Exact, where calls were counted: those of the function by its caller. Ways that begin with the same caller have the same figure. */
+static void print_calls(struct stack_report *report, const struct way *way)
+{
+	const struct summary_function *f = report->function;
+	const struct profile_frame *caller = way->n_steps ? way->steps[0].frame : NULL;
+	const struct profile_callee *callee = report->summary->calls ? calls_find_callee(report->summary->calls, f->path, f->name, f->lineno) : NULL;
+	uint64_t calls;
+
+	if (!callee)
+		return;
+	calls = caller ? calls_by(callee, known(caller->path), known(caller->function), caller->lineno) : calls_by(callee, NULL, NULL, 0);
+	fprintf(report->out, ", calls: %llu", (unsigned long long)calls);
+	if (calls != callee->calls)
+		fprintf(report->out, " of %llu", (unsigned long long)callee->calls);
+}
+
 static void print_leaf(struct stack_report *report, const struct way *way, uint64_t more, size_t level)
 {
 	if (way->cut) {
@@ -288,7 +305,9 @@ static void print_leaf(struct stack_report *report, const struct way *way, uint6
 		fprintf(report->out, "… further callers are left out\n");
 	}
 	print_stems(report, more, level);
-	fprintf(report->out, "n_calls: %llu\n", (unsigned long long)way->samples);
+	fprintf(report->out, "n_calls: %llu", (unsigned long long)way->samples);
+	print_calls(report, way);
+	putc('\n', report->out);
 	print_gap(report, more, level);
 }
 
@@ -363,6 +382,7 @@ static int print_function(struct stack_report *report, size_t index)
 	char value[32];
 	int columns;
 
+	report->function = function;
 	for (const struct way *way = report->first[index]; way; way = way->next)
 		n++;
 	ways = calloc(n + 1, sizeof(*ways));

@@ -202,8 +202,7 @@ static bool is_internal(const char *file, const char *function)
 	return !strcmp(file, "__init__") && !strcmp(function, "__init__");
 }
 
-/* file and function are interned. */
-static const struct symbol *symbol_get(struct symbols *s, const char *file, const char *function, uint32_t firstlineno)
+const struct symbol *symbols__named(struct symbols *s, const char *file, const char *function, uint32_t firstlineno)
 {
 	struct symbol *symbol;
 	size_t at;
@@ -230,7 +229,7 @@ static void entry_set_symbol(struct symbols *s, struct code_entry *entry, const 
 	const char *file = strings__intern(s->strings, filename), *function = strings__intern(s->strings, name);
 
 	if (file && function)
-		entry->symbol = symbol_get(s, file, function, entry->firstlineno);
+		entry->symbol = symbols__named(s, file, function, entry->firstlineno);
 	entry->failed = !entry->symbol;
 }
 

@@ -45,6 +45,9 @@ void symbols__end(struct symbols *symbols, uint32_t space);
  */
 const struct symbol *symbols__frame(struct symbols *symbols, uint32_t pid, uint32_t space, const struct raw_frame *frame, uint32_t *lineno);
 
+/* The function of that name, made if need be; both names are interned. NULL: out of memory. */
+const struct symbol *symbols__named(struct symbols *symbols, const char *file, const char *function, uint32_t firstlineno);
+
 /* The split of an on-CPU sample (DESIGN: Time). */
 enum time_class symbols__class(const struct symbols *symbols, const struct event_stack *stack);
 

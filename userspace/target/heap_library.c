@@ -23,6 +23,11 @@
 
 int heap_library__find(const struct identity *id, char **path)
 {
+	return preload_library__find(id, NAME, path);
+}
+
+int preload_library__find(const struct identity *id, const char *name, char **path)
+{
 	static const char *const places[] = { "", "/../lib/fixingahole" };
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -36,7 +41,7 @@ int heap_library__find(const struct identity *id, char **path)
 	for (size_t i = 0; i < sizeof(places) / sizeof(*places) && err == -ENOENT; i++) {
 		_cleanup_free_ char *candidate = NULL;
 
-		if (asprintf(&candidate, "%s%s/" NAME, self, places[i]) < 0) {
+		if (asprintf(&candidate, "%s%s/%s", self, places[i], name) < 0) {
 			candidate = NULL;
 			err = -ENOMEM;
 			break;

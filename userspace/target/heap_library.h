@@ -13,6 +13,8 @@
  * read it. 0, and *path is the caller's to free; -ENOENT: it is in neither place.
  */
 int heap_library__find(const struct identity *id, char **path);
+/* The same of another of our libraries. */
+int preload_library__find(const struct identity *id, const char *name, char **path);
 
 /*
  * Preloads it, before what the environment preloads already. precision: -10..10, doubles the samples per byte with each step. environment: as

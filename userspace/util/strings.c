@@ -115,3 +115,26 @@ size_t strings__count(const struct strings *s)
 {
 	return s->count;
 }
+
+bool utf8_valid(const char *text, size_t size)
+{
+	static const uint32_t least[] = { 1, 0x80, 0x800, 0x10000 };
+	const unsigned char *p = (const unsigned char *)text, *end = p + size;
+
+	while (p < end) {
+		int more = *p < 0x80 ? 0 : *p < 0xc0 ? -1 : *p < 0xe0 ? 1 : *p < 0xf0 ? 2 : *p < 0xf8 ? 3 : -1;
+		uint32_t c = more < 0 ? 0 : more ? *p & (0x3f >> more) : *p;
+
+		if (more < 0 || end - p <= more)
+			return false;
+		p++;
+		for (int i = 0; i < more; i++, p++) {
+			if (*p >> 6 != 2)
+				return false;
+			c = c << 6 | (*p & 0x3f);
+		}
+		if (c < least[more] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+			return false;
+	}
+	return true;
+}

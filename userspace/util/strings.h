@@ -5,6 +5,7 @@
 #ifndef FIXINGAHOLE_STRINGS_H
 #define FIXINGAHOLE_STRINGS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,9 @@ void strings__free(struct strings *strings);
 const char *strings__intern(struct strings *strings, const char *text);
 const char *strings__intern_n(struct strings *strings, const char *text, size_t length);
 size_t strings__count(const struct strings *strings);
+
+/* Whether these bytes are UTF-8 without NUL. */
+bool utf8_valid(const char *text, size_t size);
 
 /* 64-bit hash of any bytes; stable within a run only. */
 uint64_t hash_bytes(const void *data, size_t size);

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Counts of calls: from the file's ids to functions, and one sum per pair of functions over all processes and threads. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "profile/model.h"
+
+static void take_code(struct builder *b, const struct event_calls_code *event)
+{
+	const char *file = (const char *)(event + 1), *name = file + event->file_size, *interned;
+	struct calls *c = &b->calls;
+	const struct symbol *symbol;
+
+	if (!utf8_valid(file, event->file_size) || !utf8_valid(name, event->name_size)) {
+		b->losses[LOSS_BAD_RECORDS]++;
+		return;
+	}
+	interned = strings__intern_n(b->strings, file, event->file_size);
+	name = strings__intern_n(b->strings, name, event->name_size);
+	symbol = interned && name ? symbols__named(b->symbols, interned, name, event->firstlineno) : NULL;
+	if (!symbol || !GROW(c->symbols, c->n_symbols, c->cap_symbols) || map64_put(&c->ids, event->id, c->n_symbols)) {
+		b->losses[LOSS_DROPPED_RECORDS]++;
+		return;
+	}
+	c->symbols[c->n_symbols++] = symbol;
+}
+
+static struct calls_edge *edge_get(struct calls *c, const struct symbol *caller, const struct symbol *callee)
+{
+	uint64_t key = (uint64_t)callee->index << 32 | (caller ? caller->index + 1 : 0);
+	uint32_t index;
+
+	if (map64_get(&c->pairs, key, &index))
+		return &c->edges[index];
+	if (!GROW(c->edges, c->n_edges, c->cap_edges) || map64_put(&c->pairs, key, c->n_edges))
+		return NULL;
+	c->edges[c->n_edges] = (struct calls_edge){ .caller = caller, .callee = callee };
+	return &c->edges[c->n_edges++];
+}
+
+static void take_pair(struct builder *b, const struct event_calls_pair *event)
+{
+	struct calls *c = &b->calls;
+	uint32_t caller = 0, callee;
+	struct calls_edge *edge;
+
+	if (!map64_get(&c->ids, event->callee, &callee) || (event->caller && !map64_get(&c->ids, event->caller, &caller))) {
+		b->losses[LOSS_BAD_RECORDS]++;
+		return;
+	}
+	edge = edge_get(c, event->caller ? c->symbols[caller] : NULL, c->symbols[callee]);
+	if (!edge) {
+		b->losses[LOSS_DROPPED_RECORDS]++;
+		return;
+	}
+	edge->calls += event->calls;
+	edge->resumptions += event->resumptions;
+}
+
+static void take_process(struct builder *b, const struct event_calls_process *event)
+{
+	struct calls *c = &b->calls;
+
+	if (!GROW(c->processes, c->n_processes, c->cap_processes))
+		return;
+	c->processes[c->n_processes++] = (struct profile_calls_process){
+		.pid = event->head.pid,
+		.version = event->version,
+		.how = event->how,
+		.flags = event->flags,
+		.calls = event->calls,
+		.resumptions = event->resumptions,
+	};
+}
+
+static void take_lost(struct builder *b, const struct event_calls_lost *event)
+{
+	b->calls.complete = true;
+	b->calls.lost += event->calls;
+	b->calls.lost_processes += event->processes;
+	b->losses[LOSS_BAD_RECORDS] += event->bad;
+}
+
+void builder_calls(struct builder *b, const struct event_header *record)
+{
+	if (!b->options->calls)
+		return;
+	switch (record->kind) {
+	case EVENT_CALLS_CODE:
+		take_code(b, (const void *)record);
+		break;
+	case EVENT_CALLS_PAIR:
+		take_pair(b, (const void *)record);
+		break;
+	case EVENT_CALLS_PROCESS:
+		take_process(b, (const void *)record);
+		break;
+	case EVENT_CALLS_LOST:
+		take_lost(b, (const void *)record);
+		break;
+	}
+}
+
+void calls_release(struct calls *c)
+{
+	map64_release(&c->ids);
+	map64_release(&c->pairs);
+	free(c->symbols);
+	free(c->edges);
+	free(c->processes);
+}
