@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,7 +24,7 @@ struct sampler_rate heap_rate = {
 	.stride = { [0 ... SAMPLER_CLASSES - 1] = SAMPLER_STRIDE_DEFAULT },
 	.floor = SAMPLER_STRIDE_DEFAULT,
 	.budget = SAMPLER_RATE_DEFAULT,
-	.saved = SAMPLER_RATE_DEFAULT,
+	.saved = SAMPLER_RATE_DEFAULT / 2,
 };
 struct heap_totals heap_totals = { .version = HEAP_TOTALS_VERSION };
 
@@ -38,6 +39,32 @@ static uint64_t clock_ns(void)
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+uint64_t heap_arenas;
+
+/*
+ * Grows as the process's physical memory does, or pymalloc's arenas, whichever grows more: in the former the kernel counts what
+ * the program before exec had, and a forked child its parent's. Starts at 0 with the library.
+ */
+static uint64_t footprint(void)
+{
+	static uint64_t sum, physical = UINT64_MAX, arenas;
+	uint64_t now = __atomic_load_n(&heap_arenas, __ATOMIC_RELAXED), most = 0;
+	struct rusage usage;
+
+	if (now > arenas) {
+		most = now - arenas;
+		arenas = now;
+	}
+	if (!getrusage(RUSAGE_SELF, &usage)) {
+		now = (uint64_t)usage.ru_maxrss << 10;
+		if (now > physical && now - physical > most)
+			most = now - physical;
+		physical = now;
+	}
+	sum += most;
+	return sum;
 }
 
 static uint64_t seed_next(void)
@@ -337,7 +364,7 @@ __attribute__((constructor)) static void process_begin(void)
 
 	heap_enter(t);
 	real_init();
-	sampler_rate_init(&heap_rate, environment(HEAP_ENV_STRIDE, SAMPLER_STRIDE_DEFAULT), environment(HEAP_ENV_RATE, SAMPLER_RATE_DEFAULT));
+	sampler_rate_init(&heap_rate, environment(HEAP_ENV_STRIDE, SAMPLER_STRIDE_DEFAULT), environment(HEAP_ENV_RATE, SAMPLER_RATE_DEFAULT), footprint);
 	environment_take();
 	heap_totals.pid = getpid();
 	seed_renew();

@@ -56,6 +56,7 @@ static inline bool heap_pass_py(struct heap_thread *t, size_t size)
 extern __thread struct heap_thread heap_thread;
 extern struct sampler_rate heap_rate;
 extern struct heap_totals heap_totals;
+extern uint64_t heap_arenas; /* bytes that pymalloc has from the system */
 
 /* False: already inside. */
 bool heap_enter(struct heap_thread *t);

@@ -268,16 +268,21 @@ static const struct allocator *const any[DOMAINS] = { &mem_any, &obj_any };
 static void *arena_alloc(void *ctx, size_t size)
 {
 	struct heap_thread *t = &heap_thread;
+	void *p;
 
 	if (unlikely(!python_settled) && heap_enter(t)) {
 		python_look();
 		heap_leave(t);
 	}
-	return NESTED(t, arena_below.alloc(arena_below.ctx, size));
+	p = NESTED(t, arena_below.alloc(arena_below.ctx, size));
+	if (p)
+		__atomic_fetch_add(&heap_arenas, size, __ATOMIC_RELAXED);
+	return p;
 }
 
 static void arena_free(void *ctx, void *p, size_t size)
 {
+	__atomic_fetch_sub(&heap_arenas, size, __ATOMIC_RELAXED);
 	NESTED(&heap_thread, (arena_below.free(arena_below.ctx, p, size), NULL));
 }
 
