@@ -12,16 +12,19 @@
 __u64 all_cpus_period_ns = 0;
 
 /* It runs, so it counts as running, even if its switch-in was not announced (see wait.bpf.c). */
-static __always_inline void note_running(struct thread_state *t, struct proc_state *p, u64 now)
+static __always_inline void note_running(struct cpu_state *c, struct task_struct *task, struct thread_state *t, struct proc_state *p, u64 now)
 {
 	u64 since = p->last_out_ns;
 
-	if (t->on_cpu)
+	if (c->pid == task->pid)
 		return;
-	t->on_cpu = 1;
-	t->in_ns = now;
-	if (__sync_fetch_and_add(&p->running, 1) == 0 && since && now > since)
+	if (c->pid && c->tgid != task->tgid)
+		c->owed = c->tgid;
+	if ((!c->pid || c->tgid != task->tgid) && __sync_fetch_and_add(&p->running, 1) == 0 && since && now > since) {
 		t->late_ns += now - since;
+		c->late = 1;
+	}
+	cpu_enter(c, task, now);
 }
 
 /*
@@ -32,9 +35,9 @@ static __always_inline void note_running(struct thread_state *t, struct proc_sta
  * Under the timers on all CPUs the first sample of a thread stands for a whole period, however
  * short the thread has run: a thread that runs a tenth of a period is struck one time in ten.
  */
-static __always_inline u64 sample_weight(struct thread_state *t, u64 now)
+static __always_inline u64 sample_weight(const struct cpu_state *cpu, struct thread_state *t, u64 now)
 {
-	u64 run = t->out_run_ns + (now - t->in_ns), weight;
+	u64 run = cpu_run_ns(cpu, now), weight;
 
 	if (run <= t->sampled_run_ns)
 		return 0;
@@ -57,10 +60,10 @@ static __always_inline int from_interp(struct walk *w, const struct walk_process
 {
 	if (!p->layout || (ip >= p->text_start && ip < p->text_end))
 		return 0;
-	if (READ_USER(w->frame_bytes, CALLER_WORDS * sizeof(u64), sp))
+	if (READ_USER(w->window, CALLER_WORDS * sizeof(u64), sp))
 		return 0;
 	for (int i = 0; i < CALLER_WORDS; i++) {
-		if (w->frame_bytes[i] >= p->text_start && w->frame_bytes[i] < p->text_end)
+		if (w->window[i] >= p->text_start && w->window[i] < p->text_end)
 			return STACK_FROM_INTERP;
 	}
 	return 0;
@@ -72,19 +75,20 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct thread_state *t = bpf_task_storage_get(&threads, task, 0, 0);
 	struct proc_state *p = proc_of(task);
+	struct cpu_state *cpu = cpu_get();
 	struct counters *c = counters_get();
 	struct walk *w;
 	u64 cs = *(volatile unsigned long *)&ctx->regs.cs, now = bpf_ktime_get_ns();
 	int why;
 
-	if (!t || !p)
+	if (!t || !p || !cpu)
 		return 0;
 	w = scratch_take(SCRATCH_CPU);
 	if (!w)
 		return 0;
-	note_running(t, p, now);
-	stack_head(w, EVENT_CPU, task, p);
-	w->stack.weight = sample_weight(t, now);
+	note_running(cpu, task, t, p, now);
+	stack_head(w, EVENT_CPU, task, p, now);
+	w->stack.weight = sample_weight(cpu, t, now);
 	why = stack_begin(w, task, p, t);
 	if (!why)
 		walk_all(w);

@@ -52,7 +52,7 @@ static __always_inline int block_tell(u64 address, u64 size, u64 weight, u64 cou
 	w = scratch_take(SCRATCH_HEAP);
 	if (!w)
 		return 0;
-	stack_head(w, EVENT_HEAP, task, p);
+	stack_head(w, EVENT_HEAP, task, p, bpf_ktime_get_ns());
 	w->stack.weight = weight;
 	why = stack_begin(w, task, p, t);
 	if (!why)

@@ -35,13 +35,17 @@ enum { SUM_BLOCKED = 0, SUM_RUNNABLE = 1, SUM_LATE = 2, SUMS = 3 };
 
 /* A thread of the target. Exists for target threads only. */
 struct thread_state {
-	u64 block_id;  /* the stack at the last switch-out; 0: none. Valid if noted, like the next three */
+	/*
+	 * About the last switch-out that was written down. Whether that was the last one of all, out_run_ns tells: the
+	 * thread's run time is still the same.
+	 */
+	u64 out_run_ns; /* sum_exec_runtime then */
+	u64 block_id;  /* the stack; 0: none. Valid if noted, like the next three */
 	s32 syscall;   /* that it was in then; -1: none */
 	s32 fd;        /* that the call is about; -1: none */
 	u32 fault;     /* switched out in a page fault */
-	u32 noted;     /* the last switch-out was looked at */
-	u32 on_cpu;    /* counted in .running */
-	u32 out_state; /* the task's state at the last switch-out; 0: it was preempted */
+	u32 noted;     /* it was looked at */
+	u32 out_state; /* the task's state; 0: it was preempted */
 	u64 mark[MARK_SLOTS]; /* where it stopped before, and the stacks seen there */
 	u64 mark_id[MARK_SLOTS];
 	u64 place[PLACE_SLOTS]; /* the same by what the registers alone tell, direct-mapped */
@@ -51,10 +55,7 @@ struct thread_state {
 	u64 carry_ns;  /* short waits whose stack is not known */
 	u32 carry_count;
 	u32 pad;
-	u64 in_ns;      /* when it last started to run */
-	u64 out_run_ns; /* sum_exec_runtime at the last switch-out */
-	u64 sampled_run_ns; /* of it, up to the last CPU sample: that much has been charged */
-	s64 rss_seen[4]; /* pages, per mm counter, at the thread's last look */
+	u64 sampled_run_ns; /* sum_exec_runtime at the last CPU sample: that much has been charged */
 	u64 late_ns;   /* a wait that ended unnoticed and is still to be charged */
 	u64 run_base_ns; /* sum_exec_runtime when it became a target */
 	struct wait_sum sums[SUMS];
@@ -135,17 +136,34 @@ struct {
 	__type(value, struct counters);
 } counters __weak SEC(".maps");
 
-/* How much may still be spent on switches, per CPU (see wait.bpf.c). */
-struct budgets {
-	u64 filled_ns;
-	u32 tokens[4];
-};
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, u32);
-	__type(value, struct budgets);
-} budgets __weak SEC(".maps");
+	__type(value, struct cpu_state);
+} cpus __weak SEC(".maps");
+
+static __always_inline struct cpu_state *cpu_get(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&cpus, &zero);
+}
+
+/* `task`, a target's, runs here from now on. */
+static __always_inline void cpu_enter(struct cpu_state *c, struct task_struct *task, u64 now)
+{
+	c->pid = task->pid;
+	c->tgid = task->tgid;
+	c->in_ns = now;
+	c->in_run_ns = task->se.sum_exec_runtime;
+}
+
+/* The run time of the thread that runs here. */
+static __always_inline u64 cpu_run_ns(const struct cpu_state *c, u64 now)
+{
+	return c->in_run_ns + (now - c->in_ns);
+}
 
 static __always_inline struct counters *counters_get(void)
 {
@@ -183,16 +201,21 @@ static __always_inline struct proc_state *proc_of(struct task_struct *task)
 	return leader ? bpf_task_storage_get(&procs, leader, 0, 0) : 0;
 }
 
-static __always_inline void head_fill(struct event_header *head, u16 kind, u32 size, struct task_struct *task, u32 space)
+static __always_inline void head_fill_at(struct event_header *head, u16 kind, u32 size, struct task_struct *task, u32 space, u64 now)
 {
 	head->kind = kind;
 	head->flags = 0;
 	head->size = size;
-	head->time_ns = bpf_ktime_get_ns();
+	head->time_ns = now;
 	head->pid = task->tgid;
 	head->tid = task->pid;
 	head->space = space;
 	head->pad = 0;
+}
+
+static __always_inline void head_fill(struct event_header *head, u16 kind, u32 size, struct task_struct *task, u32 space)
+{
+	head_fill_at(head, kind, size, task, space, bpf_ktime_get_ns());
 }
 
 #endif

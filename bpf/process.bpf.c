@@ -9,6 +9,9 @@
 /* Address spaces used so far. */
 __u32 last_space = 0;
 
+/* Grows when a task becomes a target or gets another address space: looks of before no longer count (rss.bpf.c). */
+__u64 rss_epoch = 0;
+
 extern __u64 all_cpus_period_ns; /* of the CPU timers */
 
 /* The target's first thread, set by userspace; whether another task stands for it now; live threads besides it. */
@@ -17,6 +20,7 @@ __s32 first_tid = 0, other_threads = 0;
 
 static __always_inline u32 new_space(void)
 {
+	__sync_fetch_and_add(&rss_epoch, 1);
 	return __sync_fetch_and_add(&last_space, 1) + 1;
 }
 
@@ -65,10 +69,11 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
 {
 	struct thread_state *t = bpf_task_storage_get(&threads, task, 0, 0);
+	struct cpu_state *cpu = cpu_get();
 	struct event_exec event = {};
 	struct proc_state *p;
 
-	if (!t)
+	if (!t || !cpu)
 		return 0;
 	/* an exec from another thread than the leader makes that one the leader */
 	p = bpf_task_storage_get(&procs, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -81,12 +86,14 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	event.old_space = p->space;
 	p->space = new_space();
 	/* the held child's time until its first exec is ours, not the target's */
-	if (!event.old_space) {
-		t->in_ns = bpf_ktime_get_ns();
-		t->run_base_ns = t->out_run_ns = t->sampled_run_ns = task->se.sum_exec_runtime;
-	}
+	if (!event.old_space)
+		t->run_base_ns = t->sampled_run_ns = task->se.sum_exec_runtime;
+	if (cpu->pid && cpu->tgid != task->tgid)
+		cpu->owed = cpu->tgid;
+	/* not if it is known here already: what it has run so far would be forgotten */
+	if (!cpu->pid || cpu->pid != task->pid)
+		cpu_enter(cpu, task, bpf_ktime_get_ns());
 	p->running = 1;
-	t->on_cpu = 1;
 	p->python.layout = 0;
 	p->python.tss_known = 0;
 	p->rss_known = 0;
@@ -109,10 +116,11 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	struct thread_state *t = bpf_task_storage_get(&threads, task, 0, 0);
 	struct proc_state *p = proc_of(task);
 	struct event_thread_exit thread = {};
+	struct cpu_state *cpu = cpu_get();
 	struct event_exit event = {};
 	u64 run;
 
-	if (!t || !p)
+	if (!t || !p || !cpu)
 		return 0;
 	if (task->pid == first_tid)
 		first_gone = 1;
@@ -121,8 +129,8 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	head_fill(&thread.head, EVENT_THREAD_EXIT, sizeof(thread), task, p->space);
 	/* sum_exec_runtime may lag behind by a tick, which is all that a short thread has run */
 	run = task->se.sum_exec_runtime;
-	if (t->on_cpu && t->out_run_ns + (thread.head.time_ns - t->in_ns) > run)
-		run = t->out_run_ns + (thread.head.time_ns - t->in_ns);
+	if (cpu->pid == task->pid && cpu_run_ns(cpu, thread.head.time_ns) > run)
+		run = cpu_run_ns(cpu, thread.head.time_ns);
 	thread.run_ns = run - t->run_base_ns;
 	if (!all_cpus_period_ns && run > t->sampled_run_ns)
 		thread.unsampled_ns = run - t->sampled_run_ns;

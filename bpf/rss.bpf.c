@@ -2,7 +2,7 @@
 /*
  * Physical memory. The kernel announces each change of a process's page counters
  * (kmem:rss_stat); growth is added up, and the thread whose page made a batch full
- * is walked: its line is charged with the batch. That is a thousandth of what the process has grown
+ * is walked: its line is charged with the batch. That is a part in 512 of what the process has grown
  * by so far, and more for one that gives back and takes again all the time, so that it pays little.
  *
  * The counters are per-CPU since 6.2, so what is read here lags by up to 32 pages
@@ -14,8 +14,25 @@
 #define PAGES_BATCH_MAX 1024
 #define SWAP_ENTRIES 2
 /* A batch as a part, in powers of two, of all growth, and of what was given back of it. */
-#define GROWN_SHIFT 10
+#define GROWN_SHIFT 9
 #define TURNED_OVER_SHIFT 7
+
+/*
+ * What this CPU saw last: nearly all events change nothing yet, and must cost next to nothing. Good for one
+ * epoch, so that neither a new process whose mm lies where another's did, nor a new target, is mistaken for it.
+ */
+extern __u64 rss_epoch; /* process.bpf.c */
+struct rss_look {
+	u64 mm;
+	u64 epoch;
+	s64 pages[4];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, u32);
+	__type(value, struct rss_look);
+} rss_looks SEC(".maps");
 
 static __always_inline s64 mm_pages(struct mm_struct *mm, u32 member)
 {
@@ -50,18 +67,30 @@ static __always_inline s64 batch_of(const struct proc_state *p)
 	return batch < PAGES_BATCH_MIN ? PAGES_BATCH_MIN : batch > PAGES_BATCH_MAX ? PAGES_BATCH_MAX : batch;
 }
 
+static __always_inline void look_note(struct rss_look *look, u64 mm, u32 which, s64 pages)
+{
+	if (look->mm != mm || look->epoch != rss_epoch) {
+		look->mm = mm;
+		look->epoch = rss_epoch;
+		for (int i = 0; i < 4; i++)
+			look->pages[i] = -1;
+	}
+	look->pages[which] = pages;
+}
+
 SEC("tp_btf/rss_stat")
 int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct thread_state *t = bpf_task_storage_get(&threads, task, 0, 0);
+	struct task_struct *task;
+	struct thread_state *t;
 	struct proc_state *p;
 	s64 pages, grown;
+	u32 which, zero = 0;
+	struct rss_look *look = bpf_map_lookup_elem(&rss_looks, &zero);
 	struct walk *w;
-	u32 which;
 	int why;
 
-	if (!t || member < 0 || member > 3 || member == SWAP_ENTRIES || task->mm != mm)
+	if (!look || member < 0 || member > 3 || member == SWAP_ENTRIES)
 		return 0;
 	/* the compiler knows the range already and would drop the mask that the verifier needs */
 	which = member;
@@ -70,13 +99,16 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 	pages = mm_pages(mm, which);
 	if (pages < 0)
 		pages = 0;
-	/* most events change nothing yet */
-	if (pages == t->rss_seen[which])
+	if (look->pages[which] == pages && look->mm == (u64)mm && look->epoch == rss_epoch)
 		return 0;
-	p = proc_of(task);
+	task = bpf_get_current_task_btf();
+	if (task->mm != mm)
+		return 0;
+	look_note(look, (u64)mm, which, pages);
+	t = bpf_task_storage_get(&threads, task, 0, 0);
+	p = t ? proc_of(task) : 0;
 	if (!p || !p->space)
 		return 0;
-	t->rss_seen[which] = pages;
 	if (!(p->rss_known & (1 << which))) {
 		/* a forked child starts with what its parent had */
 		p->rss_known |= 1 << which;
@@ -98,7 +130,7 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 	w = scratch_take(SCRATCH_RSS);
 	if (!w)
 		return 0;
-	stack_head(w, EVENT_RSS, task, p);
+	stack_head(w, EVENT_RSS, task, p, bpf_ktime_get_ns());
 	w->stack.weight = (u64)p->rss_pending << 12;
 	p->rss_pending = 0;
 	why = stack_begin(w, task, p, t);

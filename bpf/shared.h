@@ -26,4 +26,17 @@ struct counters {
 	__u64 no_storage;    /* threads or processes that could not be followed (memory) */
 };
 
+/* Map `cpus`, per CPU: what goes on there of the targets. Userspace reads .switches. */
+struct cpu_state {
+	__s32 pid;          /* the thread that is counted as running here; 0: none */
+	__s32 tgid;         /* its process; so long as that runs on, its state need not be looked up */
+	__u32 late;         /* the thread has a wait to be charged that ended unnoticed */
+	__s32 owed;         /* the process of a thread that left here unnoticed: counted as running once too often */
+	__u64 in_ns;        /* when the thread started to run */
+	__u64 in_run_ns;    /* its sum_exec_runtime then */
+	__u64 switches;     /* of targets, so far */
+	__u64 filled_ns;    /* when .tokens were filled */
+	__u32 tokens[4];    /* how much may still be spent on switches (see wait.bpf.c) */
+};
+
 #endif

@@ -44,7 +44,7 @@ static __always_inline void proc_learn(struct proc_state *p, u32 pid)
 	}
 }
 
-/* Finds the innermost frame of `task`, which must be current. 0, or why there is none. */
+/* Finds the innermost frame of `task`, which must be current, after stack_head(). 0, or why there is none. */
 static __always_inline int stack_begin(struct walk *w, struct task_struct *task, struct proc_state *p, struct thread_state *t)
 {
 	struct py_layout *layout;
@@ -64,14 +64,14 @@ static __always_inline int stack_begin(struct walk *w, struct task_struct *task,
 		return STACK_NO_LAYOUT;
 	w->layout = *layout;
 	w->fsbase = task->thread.fsbase;
-	w->now_ns = bpf_ktime_get_ns();
+	w->now_ns = w->stack.head.time_ns;
 	return walk_begin(w, &p->python, &t->cache);
 }
 
 /* The record's head, for a kind whose weight the caller sets. */
-static __always_inline void stack_head(struct walk *w, u16 kind, struct task_struct *task, struct proc_state *p)
+static __always_inline void stack_head(struct walk *w, u16 kind, struct task_struct *task, struct proc_state *p, u64 now)
 {
-	head_fill(&w->stack.head, kind, 0, task, p->space);
+	head_fill_at(&w->stack.head, kind, 0, task, p->space, now);
 	w->stack.weight = 0;
 	w->stack.user_ip = 0;
 	w->stack.opcode = 0;

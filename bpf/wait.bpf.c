@@ -28,13 +28,18 @@
 
 #include "object.h"
 
+#define TASK_INTERRUPTIBLE 1
 #define TASK_UNINTERRUPTIBLE 2
 #define TASK_DEAD 0x80
 
-/* Per CPU and unit of time; the most that can be saved up. */
-#define BUDGET_UNIT_NS 1000000ULL
-#define BUDGET_SAVED_UNITS 50
-enum budget { BUDGET_WALK, BUDGET_NEW, BUDGET_MARK, BUDGETS };
+/* Budgets grow by the unit of time, per CPU; this much of it can count at once. */
+#define BUDGET_UNIT_NS 4000000ULL
+#define BUDGET_UNITS_MAX 50
+#define BUDGET_WALK_SAVED 50
+enum budget { BUDGET_WALK, BUDGET_NEW, BUDGET_MARK };
+
+/* About a thread that stops: it was known to run; it was preempted; its stack is walked, or a mark taken. */
+enum stop { STOP_COUNTED = 1 << 0, STOP_PREEMPTED = 1 << 1, STOP_WALK = 1 << 2, STOP_MARK = 1 << 3 };
 
 /* A wait from this length on is sent by itself; sums are sent from the second on. */
 #define WAIT_LONG_NS 1000000ULL
@@ -46,37 +51,43 @@ enum budget { BUDGET_WALK, BUDGET_NEW, BUDGET_MARK, BUDGETS };
 #define SYS_clock_nanosleep 230
 #define SYS_pselect6 270
 
-static __always_inline bool budget_take(struct budgets *b, enum budget which)
+static __always_inline bool budget_take(struct cpu_state *c, enum budget which)
 {
-	if (!b->tokens[which])
+	if (!c->tokens[which])
 		return false;
-	b->tokens[which]--;
+	c->tokens[which]--;
 	return true;
 }
 
-/* The CPU's budgets, filled up to now. */
-static __always_inline struct budgets *budgets_get(u64 now)
+/*
+ * Once half of the walks is spent, chance decides who gets the next one: a program whose callers of one wait
+ * take turns would else have all of them charged to one.
+ */
+static __always_inline bool budget_take_walk(struct cpu_state *c, u64 now)
 {
-	u32 zero = 0;
-	struct budgets *b = bpf_map_lookup_elem(&budgets, &zero);
-	u64 units;
+	if (c->tokens[BUDGET_WALK] < BUDGET_WALK_SAVED / 2 && (py_mix64(now, 0) & (7ULL << 32)))
+		return false;
+	return budget_take(c, BUDGET_WALK);
+}
 
-	if (!b)
-		return 0;
-	units = (now - b->filled_ns) / BUDGET_UNIT_NS;
-	if (units) {
-		const u32 per_unit[BUDGETS] = { [BUDGET_WALK] = 1, [BUDGET_NEW] = 1, [BUDGET_MARK] = 10 };
+static __always_inline void budget_fill(struct cpu_state *c, enum budget which, u32 more, u32 most)
+{
+	c->tokens[which] = c->tokens[which] + more > most ? most : c->tokens[which] + more;
+}
 
-		b->filled_ns = now;
-		if (units > BUDGET_SAVED_UNITS)
-			units = BUDGET_SAVED_UNITS;
-		for (int i = 0; i < BUDGETS; i++) {
-			b->tokens[i] += units * per_unit[i];
-			if (b->tokens[i] > BUDGET_SAVED_UNITS * per_unit[i])
-				b->tokens[i] = BUDGET_SAVED_UNITS * per_unit[i];
-		}
-	}
-	return b;
+/* Fills the CPU's budgets up to now. */
+static __always_inline void budgets_fill(struct cpu_state *c, u64 now)
+{
+	u64 units = (now - c->filled_ns) / BUDGET_UNIT_NS;
+
+	if (!units)
+		return;
+	c->filled_ns = now;
+	if (units > BUDGET_UNITS_MAX)
+		units = BUDGET_UNITS_MAX;
+	budget_fill(c, BUDGET_WALK, units, BUDGET_WALK_SAVED);
+	budget_fill(c, BUDGET_NEW, 4 * units, 50);
+	budget_fill(c, BUDGET_MARK, 16 * units, 500);
 }
 
 /* System calls whose first argument is the descriptor that they wait for. */
@@ -91,6 +102,12 @@ static __always_inline bool waits_for_fd(s32 nr)
 		return true;
 	}
 	return false;
+}
+
+/* Is what `t` says of a switch-out about the last one of all? `task` does not run, or starts to just now. */
+static __always_inline bool stop_known(const struct thread_state *t, struct task_struct *task)
+{
+	return t->out_run_ns == task->se.sum_exec_runtime;
 }
 
 /* What the thread waits for since it stopped. Returns what its registers tell of the place. */
@@ -127,7 +144,7 @@ static __always_inline u64 main_stack(struct task_struct *task)
 	if (task->pid == task->tgid || !leader)
 		return 0;
 	main = bpf_task_storage_get(&threads, leader, 0, 0);
-	return main && main->noted && !main->on_cpu ? main->block_id : 0;
+	return main && leader->__state && stop_known(main, leader) && main->noted ? main->block_id : 0;
 }
 
 static __noinline int sum_send(struct wait_sum *sum, struct thread_state *t, struct task_struct *task, struct proc_state *p)
@@ -162,7 +179,7 @@ static __noinline u64 block_walk(struct thread_state *t, struct task_struct *tas
 
 	if (!w)
 		return 0;
-	stack_head(w, EVENT_BLOCK, task, p);
+	stack_head(w, EVENT_BLOCK, task, p, bpf_ktime_get_ns());
 	why = stack_begin(w, task, p, t);
 	if (!why)
 		walk_all(w);
@@ -188,7 +205,7 @@ static __always_inline u64 place_mark(struct thread_state *t, struct proc_state 
 }
 
 /* The stack of the current thread `task`, which stops running: walked, or by its mark. */
-static __always_inline void block_note(struct thread_state *t, struct task_struct *task, struct proc_state *p, struct budgets *b, bool walk)
+static __always_inline void block_note(struct thread_state *t, struct task_struct *task, struct proc_state *p, struct cpu_state *c, bool walk)
 {
 	u64 place = note_call(t, task), mark;
 	u32 slot = MARK_SLOTS, at = (place >> 32) & (PLACE_SLOTS - 1);
@@ -201,7 +218,7 @@ static __always_inline void block_note(struct thread_state *t, struct task_struc
 	}
 	t->noted = 1;
 	t->block_id = 0;
-	if (walk || (slot == MARK_SLOTS && budget_take(b, BUDGET_NEW))) {
+	if (walk || (slot == MARK_SLOTS && budget_take(c, BUDGET_NEW))) {
 		if (slot == MARK_SLOTS)
 			slot = t->mark_next++;
 		t->block_id = block_walk(t, task, p, mark, slot);
@@ -231,7 +248,13 @@ static __noinline int gap_charge(struct thread_state *t, struct task_struct *tas
 	struct wait_sum *sum;
 	u32 kind;
 
-	sum_send(&t->sums[SUM_LATE], t, task, p);
+	if (t->sums[SUM_LATE].ns)
+		sum_send(&t->sums[SUM_LATE], t, task, p);
+	if (!stop_known(t, task)) {
+		/* one that was preempted would have been written down */
+		t->out_state = TASK_INTERRUPTIBLE;
+		t->noted = 0;
+	}
 	if (!t->noted)
 		block_guess(t, task);
 	/* the last one to stop was preempted; or this one was, or is new, and had to wait for a CPU */
@@ -260,15 +283,15 @@ static __noinline int gap_charge(struct thread_state *t, struct task_struct *tas
 
 /*
  * A wait that ended with this thread, which stops running now, without our knowledge. It is
- * put aside and sent with the thread's next wait, or at its end.
+ * put aside and sent with the thread's next wait, or at its end. counted: it was known to run.
  */
-static __always_inline void gap_charge_late(struct thread_state *t, struct task_struct *task, struct proc_state *p, u64 now)
+static __always_inline void gap_charge_late(struct thread_state *t, struct task_struct *task, struct proc_state *p, u64 now, bool counted)
 {
 	u64 run, since = p->last_out_ns, late = t->late_ns;
 	struct wait_sum *sum = &t->sums[SUM_LATE];
 
 	t->late_ns = 0;
-	if (!t->on_cpu && p->running <= 0 && since) {
+	if (!counted && p->running <= 0 && since) {
 		run = task->se.sum_exec_runtime - t->out_run_ns;
 		if (now - run > since && now > run)
 			late += now - run - since;
@@ -285,74 +308,126 @@ static __always_inline void gap_charge_late(struct thread_state *t, struct task_
 	sum->count++;
 }
 
-static __always_inline void switch_out(struct thread_state *t, struct task_struct *task, struct proc_state *p, struct budgets *b, bool walk, bool mark)
+/* Writes down that `task` stops running. how: enum stop. */
+static __always_inline int stop_note(struct task_struct *task, struct proc_state *p, struct cpu_state *c, u64 now, u32 how)
 {
+	u32 state = how & STOP_PREEMPTED ? 0 : task->__state;
+	struct thread_state *t = bpf_task_storage_get(&threads, task, 0, 0);
+
+	if (!t)
+		return 0;
+	t->out_state = state;
+	gap_charge_late(t, task, p, now, how & STOP_COUNTED);
 	t->noted = 0;
-	if (t->out_state & TASK_DEAD) {
+	if (state & TASK_DEAD) {
 		for (int i = 0; i < SUMS; i++)
 			sum_send(&t->sums[i], t, task, p);
-	} else if (walk || mark) {
-		block_note(t, task, p, b, walk);
+	} else if (how & (STOP_WALK | STOP_MARK)) {
+		block_note(t, task, p, c, how & STOP_WALK);
 	}
+	t->out_run_ns = task->se.sum_exec_runtime;
+	return 0;
+}
+
+/*
+ * Who was counted here is not who stops: its own switch-out was not announced. If that
+ * is a thread of the same process, it takes over; else the process is counted once too often until we meet it again here.
+ */
+static __always_inline bool take_over(struct cpu_state *c, struct task_struct *prev)
+{
+	if (c->tgid == prev->tgid)
+		return true;
+	c->owed = c->tgid;
+	c->pid = 0;
+	return false;
+}
+
+static __always_inline void pay_owed(struct cpu_state *c, struct task_struct *task, struct proc_state *p)
+{
+	if (!p || c->owed != task->tgid)
+		return;
+	__sync_fetch_and_add(&p->running, -1);
+	c->owed = 0;
+}
+
+static __always_inline void switch_in(struct cpu_state *c, struct task_struct *task, struct proc_state *p, u64 now)
+{
+	u64 since = p->last_out_ns;
+	struct thread_state *t;
+
+	cpu_enter(c, task, now);
+	if (__sync_fetch_and_add(&p->running, 1) != 0 || !since || now <= since)
+		return;
+	t = bpf_task_storage_get(&threads, task, 0, 0);
+	if (t)
+		gap_charge(t, task, p, now - since);
+}
+
+/* The process of a thread that switches, if it is a target's: an idle task, of pid 0, is nobody's. */
+static __always_inline struct proc_state *target_of(struct task_struct *task)
+{
+	struct proc_state *p = task->pid ? proc_of(task) : 0;
+
+	return p && p->space ? p : 0;
 }
 
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_struct *next)
 {
-	struct thread_state *out = bpf_task_storage_get(&threads, prev, 0, 0);
-	struct thread_state *in = bpf_task_storage_get(&threads, next, 0, 0);
-	struct proc_state *p = 0;
-	struct budgets *b;
-	u64 now, since;
+	struct cpu_state *c = cpu_get();
+	struct proc_state *from = 0, *to = 0;
+	bool counted, handover;
+	u32 state, how;
+	u64 now;
 
-	if (!out) {
-		/* keeps the compiler from or-ing two pointers, which the verifier refuses */
-		barrier_var(in);
-		if (!in)
+	if (!c)
+		return 0;
+	counted = c->pid && (c->pid == prev->pid || take_over(c, prev));
+	/* from one thread to another of the same process, which runs on */
+	handover = counted && prev->tgid == next->tgid;
+	if (!handover) {
+		from = target_of(prev);
+		to = target_of(next);
+		if (!from && !to) {
+			c->pid = 0;
 			return 0;
+		}
 	}
 	now = bpf_ktime_get_ns();
-	if (out) {
-		/* from one thread to another of the same process, which runs on */
-		bool handover = in && prev->tgid == next->tgid && out->on_cpu && !in->on_cpu;
-		bool walk, mark;
-
-		b = budgets_get(now);
-		if (!b)
-			return 0;
-		walk = budget_take(b, BUDGET_WALK);
-		mark = !walk && budget_take(b, BUDGET_MARK);
-		out->out_state = preempt ? 0 : prev->__state;
-		if (!handover || walk || mark || out->late_ns || (out->out_state & TASK_DEAD))
-			p = proc_of(prev);
-		if (p && p->space) {
-			gap_charge_late(out, prev, p, now);
-			switch_out(out, prev, p, b, walk, mark);
-		} else {
-			out->noted = 0;
-		}
-		out->out_run_ns = prev->se.sum_exec_runtime;
-		if (handover) {
-			out->on_cpu = 0;
-			in->on_cpu = 1;
-			in->in_ns = now;
-			return 0;
-		}
-		if (p && p->space) {
-			p->last_runnable = !out->out_state;
-			p->last_out_ns = now;
-			if (out->on_cpu)
-				__sync_fetch_and_add(&p->running, -1);
-			out->on_cpu = 0;
-		}
+	budgets_fill(c, now);
+	c->switches++;
+	state = preempt ? 0 : prev->__state;
+	how = (counted ? STOP_COUNTED : 0) | (preempt ? STOP_PREEMPTED : 0);
+	if (handover || from) {
+		if (budget_take_walk(c, now))
+			how |= STOP_WALK;
+		else if (budget_take(c, BUDGET_MARK))
+			how |= STOP_MARK;
 	}
-	p = in ? proc_of(next) : 0;
-	if (p && p->space && !in->on_cpu) {
-		since = p->last_out_ns;
-		in->on_cpu = 1;
-		in->in_ns = now;
-		if (__sync_fetch_and_add(&p->running, 1) == 0 && since && now > since)
-			gap_charge(in, next, p, now - since);
+	/* the cheapest way, which a program that hands over all the time goes: nothing is written down */
+	if (handover && how == STOP_COUNTED && state && !(state & TASK_DEAD) && !c->late) {
+		cpu_enter(c, next, now);
+		return 0;
+	}
+	if (handover)
+		from = target_of(prev);
+	if (from) {
+		stop_note(prev, from, c, now, how);
+		c->late = 0;
+		if (handover) {
+			cpu_enter(c, next, now);
+			return 0;
+		}
+		pay_owed(c, prev, from);
+		from->last_runnable = !state;
+		from->last_out_ns = now;
+		if (counted)
+			__sync_fetch_and_add(&from->running, -1);
+	}
+	c->pid = 0;
+	if (to) {
+		pay_owed(c, next, to);
+		switch_in(c, next, to, now);
 	}
 	return 0;
 }

@@ -31,12 +31,26 @@ static __always_inline int walk_send_head(struct walk *w)
 }
 #endif
 
-/* Does this thread state belong to the thread? */
+/* Does this thread state belong to the thread? Then its head is in w->head: one read for both. */
 __attribute__((noinline)) int walk_owns(struct walk *w, u64 tstate)
 {
-	u64 id = 0;
+	u32 id, head, low, size;
 
-	return w && tstate && !READ_USER(&id, sizeof(id), tstate + w->layout.tstate_thread_id) && id == w->fsbase;
+	if (!w || !tstate)
+		return 0;
+	id = w->layout.tstate_thread_id;
+	head = w->layout.tstate_frame;
+	low = id < head ? id : head;
+	id -= low;
+	head -= low;
+	size = id + head; /* one of them is 0 */
+	barrier_var(size);
+	if (size > WALK_WINDOW - 8)
+		return 0;
+	if (READ_USER(w->window, size + 8, tstate + low))
+		return 0;
+	w->head = *(u64 *)((u8 *)w->window + (head & (WALK_WINDOW - 1)));
+	return *(u64 *)((u8 *)w->window + (id & (WALK_WINDOW - 1))) == w->fsbase;
 }
 
 static __always_inline u64 walk_next_tstate(struct walk *w, u64 tstate)
@@ -77,22 +91,21 @@ __attribute__((noinline)) u64 walk_scan(struct walk *w, struct walk_process *p, 
  */
 static __always_inline int walk_begin_cframe(struct walk *w, u64 cframe)
 {
-	u64 below = 0;
+	u64 frame_below[2];
 
 	if (!cframe)
 		return 0;
-	if (READ_USER(&w->frame, sizeof(w->frame), cframe + w->layout.cframe_frame))
+	if (READ_USER(frame_below, sizeof(frame_below), cframe + w->layout.cframe_frame))
 		return STACK_UNREADABLE;
-	if (READ_USER(&below, sizeof(below), cframe + w->layout.cframe_frame + 8) || !below)
-		return 0;
-	if (!READ_USER(&w->below, sizeof(w->below), below + w->layout.cframe_frame))
+	w->frame = frame_below[0];
+	if (frame_below[1] && !READ_USER(&w->below, sizeof(w->below), frame_below[1] + w->layout.cframe_frame))
 		w->entry_pending = 1;
 	return 0;
 }
 
 __attribute__((noinline)) int walk_begin(struct walk *w, struct walk_process *p, struct thread_cache *cache)
 {
-	u64 tstate = 0, frame = 0;
+	u64 tstate = 0;
 
 	if (!w || !p || !cache)
 		return STACK_NO_TSTATE;
@@ -112,13 +125,12 @@ __attribute__((noinline)) int walk_begin(struct walk *w, struct walk_process *p,
 	}
 	cache->tstate = tstate;
 	w->tstate = tstate;
+	w->window_size = 0;
 	if (!tstate)
 		return STACK_NO_TSTATE;
-	if (READ_USER(&frame, sizeof(frame), tstate + w->layout.tstate_frame))
-		return STACK_UNREADABLE;
 	if (w->layout.flags & PY_CFRAME)
-		return walk_begin_cframe(w, frame);
-	w->frame = frame;
+		return walk_begin_cframe(w, w->head);
+	w->frame = w->head;
 	return 0;
 }
 
@@ -239,7 +251,7 @@ __attribute__((noinline)) int walk_step(struct walk *w)
 		w->flags |= STACK_UNREADABLE;
 		return 1;
 	}
-	w->frame = WALK_U64(w->frame_bytes, w->layout.frame_prev);
+	w->frame = FRAME_U64(w, w->layout.frame_prev);
 	if (w->entry_pending && walk_is_entry(w)) {
 		if (w->frame != w->below)
 			return 1; /* not a frame of this activation */

@@ -34,6 +34,12 @@
 
 #define WALK_HASH_START 0x2545f4914f6cdd1dULL
 
+/*
+ * Frames are read with what lies below them: a read of user memory costs the same for 8 bytes and for 1000, and from 3.11 on a
+ * caller's frame mostly lies right there. A power of two.
+ */
+#define WALK_WINDOW 1024
+
 /* Steps of a walk: the square of this. Shims and frames half made take a step too. */
 #define WALK_STEPS 32
 
@@ -62,13 +68,17 @@ struct walk {
 	__u64 fsbase;
 	__u64 now_ns;
 	__u64 tstate;
+	__u64 head;   /* of the thread state looked at last: its .tstate_frame */
 	__u64 frame;  /* the next one */
 	__u64 hash;   /* of the frames so far */
 	__u64 instr;  /* address of the innermost frame's instruction; 0: not known */
 	__u64 below;  /* with PY_CFRAME: the innermost frame of the activation below */
 	__u32 entry_pending; /* with PY_CFRAME: the first entry frame is still to come; its previous one must be that */
 	__u32 pad;
-	__u64 frame_bytes[16];
+	__u64 window_start; /* what .window holds: .window_size bytes from there on */
+	__u32 window_size;
+	__u32 frame_at;     /* where in it the frame read last is */
+	__u64 window[(WALK_WINDOW + 128) / 8]; /* more, so that a masked offset stays inside */
 	__u64 code_bytes[PY_CODE_WINDOW_SIZE / 8];
 	struct py_layout layout;
 	struct event_code code;
@@ -98,6 +108,10 @@ int walk_all(struct walk *w);
 #define WALK_U64(words, offset) (*(__u64 *)((__u8 *)(words) + ((offset) & 0x78)))
 #define WALK_U32(words, offset) (*(__u32 *)((__u8 *)(words) + ((offset) & 0x7c)))
 #define WALK_U8(words, offset) (*((__u8 *)(words) + ((offset) & 0x7f)))
+
+#define FRAME_U64(w, offset) WALK_U64((__u8 *)(w)->window + ((w)->frame_at & (WALK_WINDOW - 8)), offset)
+#define FRAME_U32(w, offset) WALK_U32((__u8 *)(w)->window + ((w)->frame_at & (WALK_WINDOW - 8)), offset)
+#define FRAME_U8(w, offset) WALK_U8((__u8 *)(w)->window + ((w)->frame_at & (WALK_WINDOW - 8)), offset)
 
 /* The TSS slot of the thread, or 0. */
 static __always_inline __u64 walk_tss(struct walk *w, struct walk_process *p)
@@ -143,18 +157,55 @@ static __always_inline __u64 walk_mark(const struct py_layout *l, const struct t
 	return py_mix64(frame, instr);
 }
 
+/* Fills the window so that it ends with `need` bytes at `frame`, and begins within the same page. 0 or -1. */
+static __always_inline int walk_fill_window(struct walk *w, __u64 frame, __u32 need)
+{
+	__u64 start = frame & ~4095ULL;
+	__u32 size;
+
+	if (frame + need > start + WALK_WINDOW)
+		start = frame + need - WALK_WINDOW;
+	size = frame + need - start;
+	barrier_var(size);
+	if (size > WALK_WINDOW)
+		return -1;
+	if (READ_USER(w->window, size, start)) {
+		start = frame;
+		if (READ_USER(w->window, need, start)) {
+			w->window_size = 0;
+			return -1;
+		}
+		size = need;
+	}
+	w->window_start = start;
+	w->window_size = size;
+	return 0;
+}
+
 /* Reads the frame at w->frame. 0 or -1. */
 static __always_inline int walk_read_frame(struct walk *w)
 {
-	/* an _PyInterpreterFrame is 80 bytes and more, a PyFrameObject much more */
-	if (w->layout.version >= 0x030b)
-		return READ_USER(w->frame_bytes, 80, w->frame) ? -1 : 0;
-	return READ_USER(w->frame_bytes, 112, w->frame) ? -1 : 0;
+	/* an _PyInterpreterFrame is 80 bytes and more, a PyFrameObject, alone in the heap, much more */
+	__u32 packed = w->layout.version >= 0x030b;
+	__u32 need = packed ? 80 : 112;
+
+	if (!packed) {
+		w->frame_at = 0;
+		return READ_USER(w->window, 112, w->frame) ? -1 : 0;
+	}
+	if (w->frame & 7)
+		return -1;
+	if (w->frame < w->window_start || w->frame + need > w->window_start + w->window_size) {
+		if (walk_fill_window(w, w->frame, need))
+			return -1;
+	}
+	w->frame_at = w->frame - w->window_start;
+	return 0;
 }
 
 static __always_inline __u64 walk_frame_code(struct walk *w)
 {
-	__u64 code = WALK_U64(w->frame_bytes, w->layout.frame_code);
+	__u64 code = FRAME_U64(w, w->layout.frame_code);
 
 	if (w->layout.flags & PY_TAGGED) {
 		if ((code & 3) == 3)
@@ -166,14 +217,14 @@ static __always_inline __u64 walk_frame_code(struct walk *w)
 
 static __always_inline int walk_is_shim(struct walk *w)
 {
-	return w->layout.frame_owner && WALK_U8(w->frame_bytes, w->layout.frame_owner) >= w->layout.owner_shim_min;
+	return w->layout.frame_owner && FRAME_U8(w, w->layout.frame_owner) >= w->layout.owner_shim_min;
 }
 
 /* Is this the frame with which an activation of the eval loop begins? (3.11, 3.12) */
 static __always_inline int walk_is_entry(struct walk *w)
 {
 	/* 3.11 has a mark right before the owner; 3.12 puts a shim there */
-	return w->layout.version == 0x030b ? WALK_U8(w->frame_bytes, w->layout.frame_owner - 1) != 0 : walk_is_shim(w);
+	return w->layout.version == 0x030b ? FRAME_U8(w, w->layout.frame_owner - 1) != 0 : walk_is_shim(w);
 }
 
 /* Where in its code a frame stands, in bytes, and (innermost frame) the address of the instruction. */
@@ -183,7 +234,7 @@ static __always_inline __s32 walk_offset(struct walk *w, __u64 code)
 	__s32 lasti;
 
 	if (w->layout.flags & (PY_LASTI_BYTES | PY_LASTI_UNITS)) {
-		lasti = (__s32)WALK_U32(w->frame_bytes, w->layout.frame_instr);
+		lasti = (__s32)FRAME_U32(w, w->layout.frame_instr);
 		if (w->layout.flags & PY_LASTI_UNITS)
 			lasti = lasti < 0 ? -1 : (__s32)((__u32)lasti * 2);
 		if (!w->n_frames && lasti >= 0) {
@@ -192,7 +243,7 @@ static __always_inline __s32 walk_offset(struct walk *w, __u64 code)
 		}
 		return lasti;
 	}
-	instr = WALK_U64(w->frame_bytes, w->layout.frame_instr);
+	instr = FRAME_U64(w, w->layout.frame_instr);
 	first = code + w->layout.code_first_instr;
 	if (!w->n_frames)
 		w->instr = instr;

@@ -17,6 +17,10 @@
 #define MANY_PART 50
 #define FEW_PART 200
 
+/* A target that switches as often as this in a window is better off with timers on all CPUs. */
+#define SWITCHES_WINDOW_NS 40000000ULL
+#define MANY_SWITCHES_PER_S 20000
+
 void pacing_init(struct pacing *p, struct capture *capture, int rate_hz, uint64_t now)
 {
 	*p = (struct pacing){
@@ -24,6 +28,7 @@ void pacing_init(struct pacing *p, struct capture *capture, int rate_hz, uint64_
 		.period_ns = 1000000000ULL / rate_hz,
 		.shift_ns = now,
 		.window_ns = now + WINDOW_NS,
+		.switches_ns = now,
 		.sleep_ns = SLEEP_NS,
 		.random = now | 1,
 	};
@@ -52,11 +57,25 @@ static void judge(struct pacing *p, uint64_t now)
 	}
 }
 
+static void judge_switches(struct pacing *p, uint64_t now)
+{
+	uint64_t switches, passed = now - p->switches_ns;
+
+	if (passed < SWITCHES_WINDOW_NS)
+		return;
+	switches = capture__switches(p->capture);
+	if ((switches - p->switches) * 1000000000.0 / passed > MANY_SWITCHES_PER_S && capture__all_cpus_for_good(p->capture))
+		log_debug("many switches: sampling with a timer on every CPU from now on");
+	p->switches = switches;
+	p->switches_ns = now;
+}
+
 void pacing_step(struct pacing *p, uint64_t now)
 {
 	uint64_t cost, rest;
 
 	judge(p, now);
+	judge_switches(p, now);
 	if (now < p->shift_ns)
 		return;
 	capture__shift(p->capture, now);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * When to change the timers of a run: often enough to another of the target's that no
- * program keeps step with them; to those of all CPUs while many threads end within a period.
+ * program keeps step with them; to those of all CPUs while many threads end within a period, or once it switches very often.
  */
 #ifndef FIXINGAHOLE_PACING_H
 #define FIXINGAHOLE_PACING_H
@@ -18,6 +18,7 @@ struct pacing {
 	uint64_t shift_ns;  /* when to change the timer next */
 	uint64_t window_ns; /* when .missed is judged next */
 	uint64_t missed_ns; /* CPU time since then that timers on threads do not see */
+	uint64_t switches, switches_ns; /* of the target, when they were read last, and when that was */
 	uint64_t sleep_ns;  /* mean */
 	uint64_t random;
 };

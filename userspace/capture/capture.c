@@ -212,12 +212,39 @@ void capture__shift(struct capture *c, uint64_t now_ns)
 	timers__shift(&c->timers, now_ns, !state->first_gone && !state->other_threads);
 }
 
+static void note_all_cpus(struct capture *c, bool on)
+{
+	c->skeleton->bss->all_cpus_period_ns = on ? 1000000000ULL / c->options.rate_hz : 0;
+}
+
 bool capture__all_cpus(struct capture *c, bool on)
 {
 	if (!timers__all_cpus(&c->timers, on))
 		return false;
-	c->skeleton->bss->all_cpus_period_ns = on ? 1000000000ULL / c->options.rate_hz : 0;
+	note_all_cpus(c, on);
 	return true;
+}
+
+bool capture__all_cpus_for_good(struct capture *c)
+{
+	if (!timers__all_cpus_for_good(&c->timers))
+		return false;
+	note_all_cpus(c, true);
+	return true;
+}
+
+uint64_t capture__switches(const struct capture *c)
+{
+	int n = libbpf_num_possible_cpus();
+	_cleanup_free_ struct cpu_state *cpus = n > 0 ? calloc(n, sizeof(*cpus)) : NULL;
+	uint64_t switches = 0;
+	__u32 zero = 0;
+
+	if (!cpus || bpf_map_lookup_elem(bpf_map__fd(c->skeleton->maps.cpus), &zero, cpus))
+		return 0;
+	for (int i = 0; i < n; i++)
+		switches += cpus[i].switches;
+	return switches;
 }
 
 static int layout_index(struct capture *c, const struct py_layout *layout)

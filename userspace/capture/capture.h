@@ -38,6 +38,10 @@ int capture__follow(struct capture *capture, pid_t pid, char problem[512]);
 void capture__shift(struct capture *capture, uint64_t now_ns);
 /* Takes CPU samples by a timer on every CPU, or by the target's own again. False: it stays as it is. */
 bool capture__all_cpus(struct capture *capture, bool on);
+/* By the timers of all CPUs from now on, for a target that switches very often (see timers.h). False: it stays as it is. */
+bool capture__all_cpus_for_good(struct capture *capture);
+/* Switches of the target's threads so far: from one to another counts once. */
+uint64_t capture__switches(const struct capture *capture);
 /* Tells the walker how to read address space `space` of `pid`. -ENOSPC: too many different interpreters. */
 int capture__set_interp(struct capture *capture, pid_t pid, uint32_t space, const struct interp_binary *binary, uint64_t bias);
 /* The process is gone: forget what was set. */

@@ -13,6 +13,9 @@
 /* Rates are random, from this part of the nominal one to as much above it. */
 #define RATE_MIN 0.7
 
+/* On a larger machine, ticks on CPUs that do something else cost more than the target saves. */
+#define FOR_GOOD_CPUS_MAX 32
+
 static uint64_t random_period(double rate_hz)
 {
 	double part = RATE_MIN + 2 * (1 - RATE_MIN) * ((double)random() / RAND_MAX);
@@ -116,13 +119,13 @@ void timers__shift(struct timers *t, uint64_t now_ns, bool alone)
 	double rate_hz = rate_of_shift(t, now_ns - t->shifted_ns);
 
 	t->shifted_ns = now_ns;
-	if (t->task[!t->current] < 0)
-		return;
 	if (t->all_cpus) {
 		for (int i = 0; i < t->n_cpus; i++)
 			set_period(t->cpus[i], rate_hz);
 		return;
 	}
+	if (t->task[!t->current] < 0)
+		return;
 	set_period(t->task[alone ? t->current : !t->current], rate_hz);
 	if (alone)
 		return;
@@ -151,10 +154,27 @@ bool timers__all_cpus(struct timers *t, bool on)
 	return true;
 }
 
+static void close_task(struct timers *t)
+{
+	for (int i = 0; i < TASK_TIMERS; i++) {
+		close_pair(t->task_links[i], t->task[i]);
+		t->task[i] = t->task_links[i] = -1;
+	}
+}
+
+bool timers__all_cpus_for_good(struct timers *t)
+{
+	if (t->task[!t->current] < 0 || sysconf(_SC_NPROCESSORS_ONLN) > FOR_GOOD_CPUS_MAX)
+		return false;
+	if (!t->all_cpus && !timers__all_cpus(t, true))
+		return false;
+	close_task(t);
+	return true;
+}
+
 void timers__close(struct timers *t)
 {
-	for (int i = 0; i < TASK_TIMERS; i++)
-		close_pair(t->task_links[i], t->task[i]);
+	close_task(t);
 	close_cpus(t);
 	*t = (struct timers)TIMERS_INIT;
 }
