@@ -124,7 +124,7 @@ static int64_t balance(const struct sampler_rate *rate, int64_t saved)
 
 /*
  * Events that a window may have before it is closed early: what was saved, or BURST_NS' worth, so that a stride is not widened for a handful of
- * blocks; down to a quarter of that for who owes.
+ * blocks (doubling after each 20 of them leaves a sum of a few percent uncertainty at worst); somewhat less for who owes.
  */
 static uint64_t patience(const struct sampler_rate *rate, int64_t saved)
 {
@@ -133,7 +133,7 @@ static uint64_t patience(const struct sampler_rate *rate, int64_t saved)
 	if (saved >= 0)
 		return n + saved;
 	n = n * (rate->budget + saved) / rate->budget;
-	return n > rate->budget / 50 + 1 ? n : rate->budget / 50 + 1;
+	return n > rate->budget / 25 + 1 ? n : rate->budget / 25 + 1;
 }
 
 void sampler_rate_note(struct sampler_rate *rate, unsigned class, uint64_t n, uint64_t now_ns)
@@ -142,6 +142,7 @@ void sampler_rate_note(struct sampler_rate *rate, unsigned class, uint64_t n, ui
 	uint64_t start = get(&rate->start_ns), elapsed = now_ns > start ? now_ns - start : 0;
 	int64_t saved = __atomic_load_n(&rate->saved, __ATOMIC_RELAXED);
 	uint64_t allowed, earned, grown, room;
+	bool over;
 
 	if (!rate->budget)
 		return;
@@ -156,13 +157,15 @@ void sampler_rate_note(struct sampler_rate *rate, unsigned class, uint64_t n, ui
 		return;
 	grown = growth_events(rate);
 	earned = rate->budget * elapsed / SECOND_NS;
-	if (events > (allowed > earned ? allowed : earned) + grown)
-		strides_raise(rate);
+	over = events > (allowed > earned ? allowed : earned) + grown;
 	saved = balance(rate, saved + (int64_t)(earned + grown - events));
-	/* stay clear of the limit, and pay what is owed first; but growth comes once */
+	/* stay clear of the limit, and pay what is owed; but a part of the growth is for sizes that came and went until now */
 	room = grown + (saved >= 0 ? earned * 4 / 5 : earned / 2);
-	if (events < room)
-		strides_lower(rate, room - events);
+	room = room > events && room - events > grown / 4 ? room - events : grown / 4;
+	if (over)
+		strides_raise(rate);
+	else if (room)
+		strides_lower(rate, room);
 	__atomic_store_n(&rate->saved, saved, __ATOMIC_RELAXED);
 	set(&rate->events, 0);
 	for (unsigned i = 0; i < SAMPLER_CLASSES; i++)

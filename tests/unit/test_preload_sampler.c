@@ -230,7 +230,7 @@ static void test_growth_is_seen(void **state)
 				assert_int_equal(sampler_rate_stride(&rate), 131072);
 		}
 		if (grows)
-			assert_in_range(sums.samples, 2500, 6500);
+			assert_in_range(sums.samples, 2500, 7000);
 		else
 			assert_in_range(sums.samples, 100, 500);
 		assert_true(fabs(sums.weight - (double)SIZE * N) < 0.03 * SIZE * N);
@@ -253,7 +253,7 @@ static void test_budget_is_kept(void **state)
 		allocate(&lines, &rate, &random, 2000 + now_ns / 1000000000 % 5 * 1000, &sums);
 		now_ns += fast ? 500 : 20000;
 	}
-	assert_in_range(sums.samples, 500 * seconds / 4, 500 * seconds + 1000);
+	assert_in_range(sums.samples, 500 * seconds / 4, 500 * seconds * 3 / 2);
 }
 
 static void test_limits(void **state)
