@@ -57,7 +57,7 @@ $(BUILD)/userspace/target/hook_data.S.o: $(wildcard userspace/target/hook/*.py)
 
 # preload/: what a launched target loads before libc. A second build of it, for tests, records in place of the probes.
 PRELOAD_SOURCES := $(sort $(wildcard preload/*.c))
-PRELOAD_DEPENDS := $(PRELOAD_SOURCES) preload/probes.S $(wildcard preload/*.h tests/preload/*.h)
+PRELOAD_DEPENDS := $(PRELOAD_SOURCES) preload/hot.S preload/probes.S $(wildcard preload/*.h tests/preload/*.h)
 PRELOAD_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter -fno-strict-aliasing -I. -Itests -O2 -g -fPIC \
 	-ftls-model=initial-exec -fvisibility=hidden -fno-plt -fno-builtin -fcf-protection=none
 PRELOAD_LDFLAGS := -shared -Wl,-z,now -Wl,-soname,libfixingahole-heap.so
@@ -65,12 +65,12 @@ PRELOAD_LDFLAGS := -shared -Wl,-z,now -Wl,-soname,libfixingahole-heap.so
 $(BUILD)/libfixingahole-heap.so: $(PRELOAD_DEPENDS)
 	$(call say,PRELOAD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(PRELOAD_CFLAGS) $(PRELOAD_LDFLAGS) -o $@ $(PRELOAD_SOURCES) preload/probes.S
+	$(Q)$(CC) $(PRELOAD_CFLAGS) $(PRELOAD_LDFLAGS) -o $@ $(PRELOAD_SOURCES) preload/hot.S preload/probes.S
 
 $(BUILD)/tests/libfixingahole-heap-test.so: $(PRELOAD_DEPENDS) tests/preload/record.c
 	$(call say,PRELOAD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(PRELOAD_CFLAGS) $(PRELOAD_LDFLAGS) -o $@ $(PRELOAD_SOURCES) tests/preload/record.c
+	$(Q)$(CC) $(PRELOAD_CFLAGS) $(PRELOAD_LDFLAGS) -o $@ $(PRELOAD_SOURCES) preload/hot.S tests/preload/record.c
 
 # its parts that are no allocator's functions, for unit tests
 PRELOAD_PARTS := $(patsubst %,$(BUILD)/preload-parts/%.o,preload/lock.c preload/marks.c preload/sampler.c preload/slots.c)
@@ -93,7 +93,7 @@ STRESS := $(addprefix $(BUILD)/tests/stress-,thread address plain)
 $(BUILD)/tests/stress-%: $(PRELOAD_DEPENDS) tests/preload/stress.c
 	$(call say,STRESS,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(STRESS_CFLAGS) $(if $(filter plain,$*),-DWITH_FORK tests/preload/stress.c,$(STRESS_RENAMED) -fsanitize=$* $(PRELOAD_SOURCES) preload/probes.S tests/preload/stress.c) -o $@ -lpthread
+	$(Q)$(CC) $(STRESS_CFLAGS) $(if $(filter plain,$*),-DWITH_FORK tests/preload/stress.c,$(STRESS_RENAMED) -DWITHOUT_COPIES -fsanitize=$* $(PRELOAD_SOURCES) preload/hot.S preload/probes.S tests/preload/stress.c) -o $@ -lpthread
 
 .PHONY: stress
 stress: $(STRESS) $(BUILD)/libfixingahole-heap.so
