@@ -73,7 +73,7 @@ $(BUILD)/tests/libfixingahole-heap-test.so: $(PRELOAD_DEPENDS) tests/preload/rec
 	$(Q)$(CC) $(PRELOAD_CFLAGS) $(PRELOAD_LDFLAGS) -o $@ $(PRELOAD_SOURCES) preload/hot.S tests/preload/record.c
 
 # its parts that are no allocator's functions, for unit tests
-PRELOAD_PARTS := $(patsubst %,$(BUILD)/preload-parts/%.o,preload/lock.c preload/marks.c preload/sampler.c preload/slots.c)
+PRELOAD_PARTS := $(patsubst %,$(BUILD)/preload-parts/%.o,preload/copy_line.c preload/lock.c preload/marks.c preload/sampler.c preload/slots.c)
 $(PRELOAD_PARTS): $(BUILD)/preload-parts/%.c.o: %.c
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D)

@@ -12,6 +12,7 @@
 #ifndef FIXINGAHOLE_PRELOAD_COPY_H
 #define FIXINGAHOLE_PRELOAD_COPY_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define COPY_STRIDES 8u      /* of the finest stride of allocations: the first stride of copies */
@@ -35,6 +36,9 @@ struct copy_line {
  * bytes to tell of. floor: the least stride.
  */
 uint64_t copy_take(struct copy_line *line, int64_t *left, uint64_t n, uint64_t floor, uint64_t *random, uint64_t now_ns);
+
+/* memmove without a library. */
+void *copy_plainly(void *to, const void *from, size_t n);
 
 /* Finds libc's functions. Until then copies are made plainly, and not counted. */
 void copy_init(void);

@@ -80,25 +80,4 @@
 	copies __memmove_chk 3
 #endif
 
-/* void *copy_plainly(void *to, const void *from, size_t n): memmove without a library, for calls before there is one. */
-	.globl copy_plainly
-	.hidden copy_plainly
-	.type copy_plainly, @function
-copy_plainly:
-	mov %rdi, %rax
-	mov %rdx, %rcx
-	mov %rdi, %r8
-	sub %rsi, %r8
-	cmp %rdx, %r8
-	jb 1f /* to lies within from: backwards */
-	rep movsb
-	ret
-1:	lea -1(%rdi,%rdx), %rdi
-	lea -1(%rsi,%rdx), %rsi
-	std
-	rep movsb
-	cld
-	ret
-	.size copy_plainly, . - copy_plainly
-
 	.section .note.GNU-stack, "", @progbits
