@@ -88,7 +88,8 @@ $(PRELOAD_UNIT): $(BUILD)/%: %.c $(PRELOAD_PARTS) $(LIBRARY) $(BUILD)/tests/libf
 STRESS_SECONDS ?= 60
 STRESS_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -fno-strict-aliasing -fno-builtin -g -O1 -I. -Itests
 STRESS_RENAMED := $(foreach f,malloc calloc realloc reallocarray free memalign aligned_alloc valloc pvalloc posix_memalign \
-	malloc_usable_size _exit _Exit mmap mmap64 munmap mremap,-D$f=preload_test_$f)
+	malloc_usable_size _exit _Exit mmap mmap64 munmap mremap setrlimit setrlimit64 prlimit prlimit64 \
+	execve execv execvpe execvp fexecve execveat posix_spawn posix_spawnp execl execlp execle system popen,-D$f=preload_test_$f)
 STRESS := $(addprefix $(BUILD)/tests/stress-,thread address plain)
 $(BUILD)/tests/stress-%: $(PRELOAD_DEPENDS) tests/preload/stress.c
 	$(call say,STRESS,$@)

@@ -16,7 +16,7 @@ def slices(gigabytes):
     block = bytearray(MB)
     large = gigabytes * GB // (3 * MB)
     small = gigabytes * GB // 8 // 5000
-    store = gigabytes * GB // 2 // MB
+    store = gigabytes * GB // MB
     for _ in range(large):
         data[:]  # line: slice
     for _ in range(small):
