@@ -57,7 +57,7 @@ $(BUILD)/userspace/target/hook_data.S.o: $(wildcard userspace/target/hook/*.py)
 
 # preload/: what a launched target loads before libc. A second build of it, for tests, records in place of the probes.
 PRELOAD_SOURCES := $(sort $(wildcard preload/*.c))
-PRELOAD_DEPENDS := $(PRELOAD_SOURCES) preload/probes.S $(wildcard preload/*.h tests/preload/*.h)
+PRELOAD_DEPENDS := $(PRELOAD_SOURCES) preload/hot.S preload/probes.S $(wildcard preload/*.h tests/preload/*.h)
 PRELOAD_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-parameter -fno-strict-aliasing -I. -Itests -O2 -g -fPIC \
 	-ftls-model=initial-exec -fvisibility=hidden -fno-plt -fno-builtin -fcf-protection=none
 PRELOAD_LDFLAGS := -shared -Wl,-z,now -Wl,-soname,libfixingahole-heap.so
@@ -65,12 +65,12 @@ PRELOAD_LDFLAGS := -shared -Wl,-z,now -Wl,-soname,libfixingahole-heap.so
 $(BUILD)/libfixingahole-heap.so: $(PRELOAD_DEPENDS)
 	$(call say,PRELOAD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(PRELOAD_CFLAGS) $(PRELOAD_LDFLAGS) -o $@ $(PRELOAD_SOURCES) preload/probes.S
+	$(Q)$(CC) $(PRELOAD_CFLAGS) $(PRELOAD_LDFLAGS) -o $@ $(PRELOAD_SOURCES) preload/hot.S preload/probes.S
 
 $(BUILD)/tests/libfixingahole-heap-test.so: $(PRELOAD_DEPENDS) tests/preload/record.c
 	$(call say,PRELOAD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(PRELOAD_CFLAGS) $(PRELOAD_LDFLAGS) -o $@ $(PRELOAD_SOURCES) tests/preload/record.c
+	$(Q)$(CC) $(PRELOAD_CFLAGS) $(PRELOAD_LDFLAGS) -o $@ $(PRELOAD_SOURCES) preload/hot.S tests/preload/record.c
 
 # counts calls: a library of its own, with nothing before malloc
 CALLS_SOURCES := $(sort $(wildcard preload/calls/*.c)) preload/environment.c preload/lock.c userspace/python/layout.c
@@ -81,7 +81,7 @@ $(BUILD)/libfixingahole-calls.so: $(CALLS_SOURCES) $(wildcard preload/*.h preloa
 		-shared -Wl,-z,now -Wl,-soname,libfixingahole-calls.so -o $@ $(CALLS_SOURCES) -lpthread
 
 # its parts that are no allocator's functions, for unit tests
-PRELOAD_PARTS := $(patsubst %,$(BUILD)/preload-parts/%.o,preload/lock.c preload/marks.c preload/sampler.c preload/slots.c)
+PRELOAD_PARTS := $(patsubst %,$(BUILD)/preload-parts/%.o,preload/copy_line.c preload/lock.c preload/marks.c preload/sampler.c preload/slots.c)
 CALLS_PARTS := $(patsubst %,$(BUILD)/preload-parts/%.o,preload/calls/count.c preload/calls/file.c preload/calls/map.c)
 $(PRELOAD_PARTS) $(CALLS_PARTS): $(BUILD)/preload-parts/%.c.o: %.c
 	$(call say,CC,$<)
@@ -99,12 +99,13 @@ $(PRELOAD_UNIT): $(BUILD)/%: %.c $(PRELOAD_PARTS) $(LIBRARY) $(BUILD)/tests/libf
 STRESS_SECONDS ?= 60
 STRESS_CFLAGS := -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Wno-unused-parameter -fno-strict-aliasing -fno-builtin -g -O1 -I. -Itests
 STRESS_RENAMED := $(foreach f,malloc calloc realloc reallocarray free memalign aligned_alloc valloc pvalloc posix_memalign \
-	malloc_usable_size _exit _Exit mmap mmap64 munmap mremap,-D$f=preload_test_$f)
+	malloc_usable_size _exit _Exit mmap mmap64 munmap mremap setrlimit setrlimit64 prlimit prlimit64 \
+	execve execv execvpe execvp fexecve execveat posix_spawn posix_spawnp execl execlp execle system popen,-D$f=preload_test_$f)
 STRESS := $(addprefix $(BUILD)/tests/stress-,thread address plain)
 $(BUILD)/tests/stress-%: $(PRELOAD_DEPENDS) tests/preload/stress.c
 	$(call say,STRESS,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(STRESS_CFLAGS) $(if $(filter plain,$*),-DWITH_FORK tests/preload/stress.c,$(STRESS_RENAMED) -fsanitize=$* $(PRELOAD_SOURCES) preload/probes.S tests/preload/stress.c) -o $@ -lpthread
+	$(Q)$(CC) $(STRESS_CFLAGS) $(if $(filter plain,$*),-DWITH_FORK tests/preload/stress.c,$(STRESS_RENAMED) -DWITHOUT_COPIES -fsanitize=$* $(PRELOAD_SOURCES) preload/hot.S preload/probes.S tests/preload/stress.c) -o $@ -lpthread
 
 .PHONY: stress
 stress: $(STRESS) $(BUILD)/libfixingahole-heap.so

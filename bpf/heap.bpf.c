@@ -162,3 +162,27 @@ int heap_sums(struct pt_regs *ctx)
 	send(&event, sizeof(event), false);
 	return 0;
 }
+
+SEC("uprobe")
+int heap_copy(struct pt_regs *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread_state *t;
+	struct proc_state *p = target_proc(task, &t);
+	struct walk *w;
+	int why;
+
+	if (!p)
+		return 0;
+	w = scratch_take(SCRATCH_HEAP);
+	if (!w)
+		return 0;
+	stack_head(w, EVENT_HEAP_COPY, task, p, bpf_ktime_get_ns());
+	w->stack.weight = ctx->di;
+	why = stack_begin(w, task, p, t);
+	if (!why)
+		walk_all(w);
+	stack_send(w, why);
+	scratch_return(w);
+	return 0;
+}

@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "preload/hot.h"
 #include "preload/lock.h"
 #include "preload/marks.h"
 #include "preload/real.h"
@@ -19,11 +21,13 @@
 #define TOTALS_NS 1000000000ULL
 
 __thread struct heap_thread heap_thread;
+_Static_assert(offsetof(struct heap_thread, copy_left) == HOT_COPY, "hot.S");
+_Static_assert(offsetof(struct heap_thread, py_hot) == HOT_PYTHON, "hot.S");
 struct sampler_rate heap_rate = {
 	.stride = { [0 ... SAMPLER_CLASSES - 1] = SAMPLER_STRIDE_DEFAULT },
 	.floor = SAMPLER_STRIDE_DEFAULT,
 	.budget = SAMPLER_RATE_DEFAULT,
-	.saved = SAMPLER_RATE_DEFAULT,
+	.saved = SAMPLER_RATE_DEFAULT / 2,
 };
 struct heap_totals heap_totals = { .version = HEAP_TOTALS_VERSION };
 
@@ -32,12 +36,38 @@ static uint64_t totals_told_ns;
 static pthread_key_t exit_key;
 static bool exit_key_made;
 
-static uint64_t clock_ns(void)
+uint64_t heap_clock_ns(void)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
 	return now.tv_sec * 1000000000ULL + now.tv_nsec;
+}
+
+uint64_t heap_arenas;
+
+/*
+ * Grows as the process's physical memory does, or pymalloc's arenas, whichever grows more: in the former the kernel counts what
+ * the program before exec had, and a forked child its parent's. Starts at 0 with the library.
+ */
+static uint64_t footprint(void)
+{
+	static uint64_t sum, physical = UINT64_MAX, arenas;
+	uint64_t now = __atomic_load_n(&heap_arenas, __ATOMIC_RELAXED), most = 0;
+	struct rusage usage;
+
+	if (now > arenas) {
+		most = now - arenas;
+		arenas = now;
+	}
+	if (!getrusage(RUSAGE_SELF, &usage)) {
+		now = (uint64_t)usage.ru_maxrss << 10;
+		if (now > physical && now - physical > most)
+			most = now - physical;
+		physical = now;
+	}
+	sum += most;
+	return sum;
 }
 
 static uint64_t seed_next(void)
@@ -97,7 +127,7 @@ struct sample heap_take(struct heap_thread *t, bool python, size_t size)
 	union sampler_hot *h = python ? &t->py_hot[class] : &t->c_hot[class];
 	struct sampler *s = python ? &t->py[class] : &t->c[class];
 	uint64_t bytes = sampler_passed(h, s) + size, count = h->count + 1;
-	struct sample sample = sampler_take(h, s, size, &heap_rate, &t->random, clock_ns);
+	struct sample sample = sampler_take(h, s, size, &heap_rate, &t->random, heap_clock_ns);
 
 	totals_note(t, python, bytes, count);
 	if (unlikely(!python_settled)) {
@@ -130,7 +160,7 @@ void heap_tell_alloc(struct heap_thread *t, void *p, bool slot, size_t size, con
 	}
 	add(&heap_totals.sampled, 1);
 	fixingahole_heap_alloc((uintptr_t)p, size, sample->weight, sample->count_q8, info, allocations(t));
-	now = clock_ns();
+	now = heap_clock_ns();
 	if (now - told >= TOTALS_NS && __atomic_compare_exchange_n(&totals_told_ns, &told, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		totals_tell(false);
 }
@@ -289,7 +319,7 @@ static void seed_renew(void)
 	uint64_t fresh = (uint64_t)getpid() << 32;
 
 	if (getrandom(&fresh, sizeof(fresh), GRND_NONBLOCK) < 0)
-		fresh ^= clock_ns();
+		fresh ^= heap_clock_ns();
 	__atomic_store_n(&seed, seed ^ fresh, __ATOMIC_RELAXED);
 }
 
@@ -337,7 +367,8 @@ __attribute__((constructor)) static void process_begin(void)
 
 	heap_enter(t);
 	real_init();
-	sampler_rate_init(&heap_rate, environment(HEAP_ENV_STRIDE, SAMPLER_STRIDE_DEFAULT), environment(HEAP_ENV_RATE, SAMPLER_RATE_DEFAULT));
+	copy_init();
+	sampler_rate_init(&heap_rate, environment(HEAP_ENV_STRIDE, SAMPLER_STRIDE_DEFAULT), environment(HEAP_ENV_RATE, SAMPLER_RATE_DEFAULT), footprint);
 	environment_take();
 	heap_totals.pid = getpid();
 	seed_renew();

@@ -7,6 +7,8 @@
  *   malloc.c  the C allocator's functions
  *   python.c  CPython's mem and object domains
  *   maps.c    mmap and its kin
+ *   copy.c    memcpy and memmove
+ *   hot.S     what runs at every call of CPython's malloc, memcpy and memmove
  *   environment.c  the program's environment, and what its children get
  *
  * A slow path runs between heap_enter() and heap_leave(). In between, this thread's
@@ -21,6 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "preload/copy.h"
 #include "preload/heap_probe.h"
 #include "preload/sampler.h"
 
@@ -32,6 +35,7 @@
 struct heap_thread {
 	uint32_t shut;     /* SAMPLER_CLASSES: calls come from inside a domain, which counts them itself; else 0 */
 	bool busy;         /* in a slow path */
+	int64_t copy_left; /* bytes to copy until copy_look() is called */
 	uint64_t random;   /* 0: thread not seen yet */
 	uint64_t count;    /* allocations so far, but for those that .c_hot and .py_hot have counted since */
 	/* the lines of malloc's blocks; the places behind SAMPLER_CLASSES stay zero, so that no fast path takes them */
@@ -40,6 +44,7 @@ struct heap_thread {
 	union sampler_hot py_hot[SAMPLER_CLASSES];
 	struct sampler c[SAMPLER_CLASSES];
 	struct sampler py[SAMPLER_CLASSES];
+	struct copy_line copies;
 };
 
 /* Whether a block of malloc's or of Python's passes without more ado. */
@@ -56,10 +61,14 @@ static inline bool heap_pass_py(struct heap_thread *t, size_t size)
 extern __thread struct heap_thread heap_thread;
 extern struct sampler_rate heap_rate;
 extern struct heap_totals heap_totals;
+extern uint64_t heap_arenas; /* bytes that pymalloc has from the system */
 
 /* False: already inside. */
 bool heap_enter(struct heap_thread *t);
 void heap_leave(struct heap_thread *t);
+
+/* The monotonic clock, to some milliseconds. */
+uint64_t heap_clock_ns(void);
 
 /* Puts a block on its line of t, Python's or malloc's, and keeps the totals. Inside only. */
 struct sample heap_take(struct heap_thread *t, bool python, size_t size);
@@ -107,5 +116,6 @@ void fixingahole_heap_free(uint64_t address, uint64_t zero1, uint64_t zero2, uin
 void fixingahole_heap_moved(uint64_t from, uint64_t to, uint64_t size, uint64_t weight, uint64_t info);
 void fixingahole_heap_failed(uint64_t size, uint64_t info);
 void fixingahole_heap_totals(const struct heap_totals *totals);
+void fixingahole_heap_copy(uint64_t bytes);
 
 #endif

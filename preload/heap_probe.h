@@ -4,7 +4,7 @@
  * library, by bpf/ and by userspace; needs __u64 and __u32 (<linux/types.h> or
  * vmlinux.h).
  *
- * Five exported functions of libfixingahole-heap.so begin with the 1-byte nop (90), which
+ * Six exported functions of libfixingahole-heap.so begin with the 1-byte nop (90), which
  * every kernel emulates, so that a uprobe at their first byte is never single-stepped. Not with the
  * 5-byte nop: Linux 6.18 replaces that by a call to a page that forked children do not get, and they crash.
  * They do nothing else: without a probe they cost a call. Arguments are u64s in
@@ -33,6 +33,9 @@
  *   fixingahole_heap_totals(struct heap_totals *)
  *     Once a second at most (at an allocation), and when the process exits normally. The
  *     pointer is valid during the call, and the struct lives as long as the library.
+ *   fixingahole_heap_copy(bytes)
+ *     The thread copies, and this copy stands for so many bytes; summed over the copies of a line, an unbiased
+ *     estimate of what it copied by memcpy and memmove (copy.h says what is seen of them).
  *
  * How to sum live memory. weight is right for what was *allocated*. While the program
  * allocates fast, the stride of such sizes grows, and one block of a loop may stand for many MB
@@ -132,7 +135,7 @@ static inline __attribute__((always_inline)) unsigned sampler_class(__u64 size)
 #define HEAP_LIVE_AT_ONCE (1 << 20) /* a smaller weight is live at once: it cannot distort a peak much */
 
 /* Environment: bytes per sample (a power of two, default 131072), samples per second at most
- * (default 2000; 0: no limit). */
+ * (default 1000, and more while the process grows; 0: no limit). */
 #define HEAP_ENV_STRIDE "FIXINGAHOLE_HEAP_STRIDE"
 #define HEAP_ENV_RATE "FIXINGAHOLE_HEAP_RATE"
 

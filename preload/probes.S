@@ -20,5 +20,6 @@
 	probe fixingahole_heap_moved
 	probe fixingahole_heap_failed
 	probe fixingahole_heap_totals
+	probe fixingahole_heap_copy
 
 	.section .note.GNU-stack, "", @progbits

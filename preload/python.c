@@ -20,11 +20,11 @@
 #include <string.h>
 
 #include "preload/heap.h"
+#include "preload/hot.h"
 #include "preload/marks.h"
 #include "preload/real.h"
 #include "preload/slots.h"
 
-#define PYMALLOC_MAX 512u
 #define DOMAINS 2u
 
 /* PyMemAllocatorEx and PyObjectArenaAllocator: part of the stable, documented interface since 3.5 */
@@ -57,10 +57,22 @@ static struct {
 } py;
 
 /* What was there before us. Constant once a domain is hooked, but for the rare second hooking. */
-static struct allocator below[DOMAINS];
+struct allocator python_below[DOMAINS];
+_Static_assert(sizeof(struct allocator) == HOT_BELOW_SIZE && offsetof(struct allocator, malloc) == HOT_BELOW_MALLOC, "hot.S");
 static struct arena_allocator arena_below;
 
 /* --- pymalloc below --- */
+
+/*
+ * In hot.S: a block of less than PYMALLOC_MAX bytes that passes goes on to python_below[domain].malloc, others to the functions
+ * that follow. One of just that size goes the longer way, too.
+ */
+void *python_mem_malloc(void *ctx, size_t size);
+void *python_obj_malloc(void *ctx, size_t size);
+void *python_malloc_slow(int domain, size_t size, bool zero);
+void *python_large_malloc(int domain, size_t size);
+
+static const struct allocator *const fast[DOMAINS];
 
 /* Calls from below that reach malloc are not counted there. */
 #define NESTED(t, call)                     \
@@ -72,10 +84,10 @@ static struct arena_allocator arena_below;
 		p_;                         \
 	})
 
-static NOINLINE void *fast_malloc_slow(int domain, size_t size, bool zero)
+void *python_malloc_slow(int domain, size_t size, bool zero)
 {
 	struct heap_thread *t = &heap_thread;
-	struct allocator *a = &below[domain];
+	struct allocator *a = &python_below[domain];
 	struct sample sample;
 	void *p;
 
@@ -91,33 +103,23 @@ static NOINLINE void *fast_malloc_slow(int domain, size_t size, bool zero)
 	return NESTED(t, a->malloc(a->ctx, size));
 }
 
-static NOINLINE void *large_malloc(int domain, size_t size)
+void *python_large_malloc(int domain, size_t size)
 {
-	struct allocator *a = &below[domain];
+	struct allocator *a = &python_below[domain];
 
 	if (unlikely(!heap_pass_py(&heap_thread, size)))
-		return fast_malloc_slow(domain, size, false);
+		return python_malloc_slow(domain, size, false);
 	return NESTED(&heap_thread, a->malloc(a->ctx, size));
-}
-
-/* ctx is the one below, left in place so that it need not be loaded */
-static inline void *fast_malloc(int domain, void *ctx, size_t size)
-{
-	if (unlikely(size >= PYMALLOC_MAX))
-		return large_malloc(domain, size);
-	if (unlikely(!heap_pass_py(&heap_thread, size)))
-		return fast_malloc_slow(domain, size, false);
-	return below[domain].malloc(ctx, size);
 }
 
 static inline void *fast_calloc(int domain, size_t n, size_t size)
 {
 	struct heap_thread *t = &heap_thread;
-	struct allocator *a = &below[domain];
+	struct allocator *a = &python_below[domain];
 	size_t whole = n * size; /* the caller has ruled an overflow out */
 
 	if (unlikely(!heap_pass_py(t, whole)))
-		return fast_malloc_slow(domain, whole, true);
+		return python_malloc_slow(domain, whole, true);
 	if (unlikely(whole > PYMALLOC_MAX))
 		return NESTED(t, a->calloc(a->ctx, n, size));
 	return a->calloc(a->ctx, n, size);
@@ -125,12 +127,12 @@ static inline void *fast_calloc(int domain, size_t n, size_t size)
 
 static void *mem_plain(size_t size)
 {
-	return NESTED(&heap_thread, below[0].malloc(below[0].ctx, size));
+	return NESTED(&heap_thread, python_below[0].malloc(python_below[0].ctx, size));
 }
 
 static void *obj_plain(size_t size)
 {
-	return NESTED(&heap_thread, below[1].malloc(below[1].ctx, size));
+	return NESTED(&heap_thread, python_below[1].malloc(python_below[1].ctx, size));
 }
 
 /* A block that was not sampled, grew or shrank, and is sampled now. p is as large as it shall be. */
@@ -153,7 +155,7 @@ static void *sampled_now(struct heap_thread *t, struct allocator *a, void *p, si
 static NOINLINE void *fast_realloc_slow(int domain, void *p, size_t size)
 {
 	struct heap_thread *t = &heap_thread;
-	struct allocator *a = &below[domain];
+	struct allocator *a = &python_below[domain];
 	struct sample sample = { 0 };
 	uint64_t info = HEAP_PY_MEM + domain;
 	bool inside = !t->shut && heap_enter(t);
@@ -177,10 +179,10 @@ static NOINLINE void *fast_realloc_slow(int domain, void *p, size_t size)
 static inline void *fast_realloc(int domain, void *p, size_t size)
 {
 	struct heap_thread *t = &heap_thread;
-	struct allocator *a = &below[domain];
+	struct allocator *a = &python_below[domain];
 
 	if (!p)
-		return fast_malloc(domain, a->ctx, size);
+		return fast[domain]->malloc(a->ctx, size);
 	if (unlikely(slots_own(p) || !heap_pass_py(t, size)))
 		return fast_realloc_slow(domain, p, size);
 	return NESTED(t, a->realloc(a->ctx, p, size));
@@ -191,7 +193,7 @@ static inline void *fast_realloc(int domain, void *p, size_t size)
 static inline void *any_new(int domain, size_t n, size_t size, bool zero)
 {
 	struct heap_thread *t = &heap_thread;
-	struct allocator *a = &below[domain];
+	struct allocator *a = &python_below[domain];
 	size_t whole = n * size;
 	struct sample sample = { 0 };
 	bool inside = false;
@@ -218,13 +220,13 @@ static void any_free(int domain, void *p)
 
 	if (unlikely(p && marks_have(p)) && marks_take(p, &mark) == MARKS_TAKEN)
 		heap_tell_free(t, p, mark.info & HEAP_DOMAIN_MASK);
-	below[domain].free(below[domain].ctx, p);
+	python_below[domain].free(python_below[domain].ctx, p);
 }
 
 static void *any_realloc(int domain, void *p, size_t size)
 {
 	struct heap_thread *t = &heap_thread;
-	struct allocator *a = &below[domain];
+	struct allocator *a = &python_below[domain];
 	uint64_t info = (HEAP_PY_MEM + domain) | HEAP_RESIZED;
 	struct sample sample = { 0 };
 	bool inside = false, marked;
@@ -255,14 +257,13 @@ static void *any_realloc(int domain, void *p, size_t size)
 /* --- the functions that CPython calls --- */
 
 #define HOOKS(name, domain)                                                                                                        \
-	static void *name##_fast_malloc(void *ctx, size_t size) { return fast_malloc(domain, ctx, size); }                             \
 	static void *name##_fast_calloc(void *ctx, size_t n, size_t size) { return fast_calloc(domain, n, size); }                 \
 	static void *name##_fast_realloc(void *ctx, void *p, size_t size) { return fast_realloc(domain, p, size); }                \
 	static void *name##_any_malloc(void *ctx, size_t size) { return any_new(domain, 1, size, false); }                         \
 	static void *name##_any_calloc(void *ctx, size_t n, size_t size) { return any_new(domain, n, size, true); }                \
 	static void *name##_any_realloc(void *ctx, void *p, size_t size) { return any_realloc(domain, p, size); }                  \
 	static void name##_any_free(void *ctx, void *p) { any_free(domain, p); }                                                   \
-	static const struct allocator name##_fast = { NULL, name##_fast_malloc, name##_fast_calloc, name##_fast_realloc, NULL };   \
+	static const struct allocator name##_fast = { NULL, python_##name##_malloc, name##_fast_calloc, name##_fast_realloc, NULL };   \
 	static const struct allocator name##_any = { NULL, name##_any_malloc, name##_any_calloc, name##_any_realloc, name##_any_free };
 
 HOOKS(mem, 0)
@@ -282,6 +283,8 @@ static void *arena_alloc(void *ctx, size_t size)
 		heap_leave(t);
 	}
 	p = NESTED(t, arena_below.alloc(arena_below.ctx, size));
+	if (p)
+		__atomic_fetch_add(&heap_arenas, size, __ATOMIC_RELAXED);
 	/* no small block will be had any more: told once, for each asks for an arena again */
 	if (unlikely(!p) && !__atomic_exchange_n(&failed, true, __ATOMIC_RELAXED))
 		heap_tell_failed(size, HEAP_MAPPING);
@@ -292,6 +295,7 @@ static void *arena_alloc(void *ctx, size_t size)
 
 static void arena_free(void *ctx, void *p, size_t size)
 {
+	__atomic_fetch_sub(&heap_arenas, size, __ATOMIC_RELAXED);
 	NESTED(&heap_thread, (arena_below.free(arena_below.ctx, p, size), NULL));
 }
 
@@ -415,12 +419,12 @@ static void hook(void)
 		py.set_arena(&(struct arena_allocator){ NULL, arena_alloc, arena_free });
 	}
 	for (unsigned d = 0; how != HEAP_PYTHON_MALLOC && d < DOMAINS; d++) {
-		py.get(d + 1, &below[d]);
+		py.get(d + 1, &python_below[d]);
 		now = how == HEAP_PYTHON_PYMALLOC ? *fast[d] : *any[d];
 		if (how == HEAP_PYTHON_PYMALLOC) {
 			/* free is called with the context that it came with */
-			now.ctx = below[d].ctx;
-			now.free = below[d].free;
+			now.ctx = python_below[d].ctx;
+			now.free = python_below[d].free;
 		}
 		py.set(d + 1, &now);
 	}

@@ -4,16 +4,19 @@
 #include <stddef.h>
 
 #define WINDOW_NS 50000000ULL
+#define BURST_NS 80000000ULL /* a window ends early when it has seen as many events as this time allows */
 #define SECOND_NS 1000000000ULL
+/* Up to this footprint (at the default stride) each stride that it grows by is worth an event. */
+#define GROWTH_STRIDES 1024u
 
-void sampler_rate_init(struct sampler_rate *rate, uint64_t stride, uint64_t budget)
+void sampler_rate_init(struct sampler_rate *rate, uint64_t stride, uint64_t budget, uint64_t (*footprint)(void))
 {
 	if (stride < SAMPLER_STRIDE_MIN)
 		stride = SAMPLER_STRIDE_MIN;
 	if (stride > SAMPLER_STRIDE_MAX)
 		stride = SAMPLER_STRIDE_MAX;
 	stride = 1ULL << (63 - __builtin_clzll(stride));
-	*rate = (struct sampler_rate){ .floor = stride, .budget = budget, .saved = budget };
+	*rate = (struct sampler_rate){ .floor = stride, .budget = budget, .saved = budget / 2, .footprint = footprint };
 	for (unsigned i = 0; i < SAMPLER_CLASSES; i++)
 		rate->stride[i] = stride;
 }
@@ -49,17 +52,27 @@ uint64_t sampler_random(uint64_t *state)
 	return x * 0x2545f4914f6cdd1dULL;
 }
 
-/* Too many events: the classes that make the most of them get twice the stride. */
+/* Too many events: half as many would come by these strides. Again and again, the class that makes the most of them gets twice the stride. */
 static void strides_raise(struct sampler_rate *rate)
 {
-	uint64_t most = 0;
+	uint64_t events[SAMPLER_CLASSES], all = 0, want;
 
-	for (unsigned i = 0; i < SAMPLER_CLASSES; i++)
-		if (get(&rate->class_events[i]) > most)
-			most = get(&rate->class_events[i]);
-	for (unsigned i = 0; i < SAMPLER_CLASSES; i++)
-		if (get(&rate->class_events[i]) * 2 > most && get(&rate->stride[i]) < SAMPLER_STRIDE_MAX)
-			set(&rate->stride[i], get(&rate->stride[i]) * 2);
+	for (unsigned i = 0; i < SAMPLER_CLASSES; i++) {
+		events[i] = get(&rate->stride[i]) < SAMPLER_STRIDE_MAX ? get(&rate->class_events[i]) << 8 : 0;
+		all += events[i];
+	}
+	for (want = all / 2; all > want;) {
+		unsigned pick = 0;
+
+		for (unsigned i = 1; i < SAMPLER_CLASSES; i++)
+			if (events[i] > events[pick])
+				pick = i;
+		if (!events[pick])
+			return;
+		set(&rate->stride[pick], get(&rate->stride[pick]) * 2);
+		all -= events[pick] - events[pick] / 2;
+		events[pick] = get(&rate->stride[pick]) < SAMPLER_STRIDE_MAX ? events[pick] / 2 : 0;
+	}
 }
 
 /* Room for some events more: the largest strides are halved as long as it lasts. Half the stride is at most twice the events. */
@@ -83,34 +96,77 @@ static void strides_lower(struct sampler_rate *rate, uint64_t room)
 	}
 }
 
+/*
+ * What the footprint's growth is worth, in events: enough for the finest stride at first, then for one that is
+ * as large a part of the footprint. By the one thread that closes the window.
+ */
+static uint64_t growth_events(struct sampler_rate *rate)
+{
+	uint64_t now = rate->footprint ? rate->footprint() : 0, grown = now - rate->largest;
+	uint64_t stride = rate->floor;
+
+	if (now <= rate->largest)
+		return 0;
+	rate->largest = now;
+	/* the default stride's floor is what the precision makes finer */
+	if (now / SAMPLER_STRIDE_DEFAULT > GROWTH_STRIDES)
+		stride = stride * (now / SAMPLER_STRIDE_DEFAULT) / GROWTH_STRIDES;
+	return grown / stride;
+}
+
+/* What a window leaves: at most half a second's worth, or that a whole second's is owed. */
+static int64_t balance(const struct sampler_rate *rate, int64_t saved)
+{
+	int64_t most = rate->budget / 2, least = -(int64_t)rate->budget;
+
+	return saved > most ? most : saved < least ? least : saved;
+}
+
+/*
+ * Events that a window may have before it is closed early: what was saved, or BURST_NS' worth, so that a stride is not widened for a handful of
+ * blocks (doubling after each 20 of them leaves a sum of a few percent uncertainty at worst); somewhat less for who owes.
+ */
+static uint64_t patience(const struct sampler_rate *rate, int64_t saved)
+{
+	uint64_t n = rate->budget * BURST_NS / SECOND_NS + 4;
+
+	if (saved >= 0)
+		return n + saved;
+	n = n * (rate->budget + saved) / rate->budget;
+	return n > rate->budget / 25 + 1 ? n : rate->budget / 25 + 1;
+}
+
 void sampler_rate_note(struct sampler_rate *rate, unsigned class, uint64_t n, uint64_t now_ns)
 {
 	uint64_t events = __atomic_add_fetch(&rate->events, n, __ATOMIC_RELAXED);
-	uint64_t start = get(&rate->start_ns), saved = get(&rate->saved);
-	uint64_t elapsed = now_ns > start ? now_ns - start : 0;
-	uint64_t allowed;
+	uint64_t start = get(&rate->start_ns), elapsed = now_ns > start ? now_ns - start : 0;
+	int64_t saved = __atomic_load_n(&rate->saved, __ATOMIC_RELAXED);
+	uint64_t allowed, earned, grown, room;
+	bool over;
 
 	if (!rate->budget)
 		return;
 	__atomic_add_fetch(&rate->class_events[class], n, __ATOMIC_RELAXED);
 	if (elapsed > 3600 * SECOND_NS)
 		elapsed = 3600 * SECOND_NS;
-	allowed = rate->budget * (elapsed > WINDOW_NS ? elapsed : WINDOW_NS) / SECOND_NS + 1;
-	if (events <= allowed + saved && elapsed <= WINDOW_NS)
+	allowed = patience(rate, saved);
+	if (events <= allowed && elapsed <= WINDOW_NS)
 		return;
 	/* one thread closes the window */
 	if (!__atomic_compare_exchange_n(&rate->start_ns, &start, now_ns, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		return;
-	if (events > allowed + saved) {
-		saved = 0;
+	grown = growth_events(rate);
+	earned = rate->budget * elapsed / SECOND_NS;
+	over = events > (allowed > earned ? allowed : earned) + grown;
+	saved = balance(rate, saved + (int64_t)(earned + grown - events));
+	/* stay clear of the limit, and pay what is owed; but a part of the growth is for sizes that came and went until now */
+	room = grown + (saved >= 0 ? earned * 4 / 5 : earned / 2);
+	room = room > events && room - events > grown / 4 ? room - events : grown / 4;
+	if (over)
 		strides_raise(rate);
-	} else {
-		saved = saved + allowed - events;
-		/* stay clear of the limit */
-		if (events < allowed * 4 / 5)
-			strides_lower(rate, allowed * 4 / 5 - events);
-	}
-	set(&rate->saved, saved < rate->budget ? saved : rate->budget);
+	else if (room)
+		strides_lower(rate, room);
+	__atomic_store_n(&rate->saved, saved, __ATOMIC_RELAXED);
 	set(&rate->events, 0);
 	for (unsigned i = 0; i < SAMPLER_CLASSES; i++)
 		set(&rate->class_events[i], 0);

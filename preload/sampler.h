@@ -32,8 +32,12 @@
  * Ended independently of the point at b, the bytes before b have carried it with 1/S each and those
  * behind b belong to a stratum with a point of its own.
  *
- * The budget is a bucket that holds one second's worth, so that a short burst, such as a
- * program's start or the building of one large structure, is seen at the finest stride.
+ * The budget is a bucket that holds half a second's worth, so that a short burst, such as a program's start, is seen
+ * at the finest stride. Memory that comes and goes needs no more. What stays does, for a footprint is made of it,
+ * and a block may count as held only after a stride or two (heap_probe.h): so the growth of the process adds to the budget, a
+ * sample for each stride up to 128 MiB, and then for each 1024th of what it has. New memory costs the program more than the
+ * samples do: the kernel clears its pages. The growth says nothing of the points either.
+ * Who has had more than that owes it, and gets finer strides again only slowly.
  *
  * The fast path is one compare: .left is the distance to the next stop (point, border
  * or checkpoint), so a block smaller than that hits nothing, and any block larger than
@@ -54,7 +58,7 @@
 #define SAMPLER_STRIDE_DEFAULT (128u << 10)
 #define SAMPLER_STRIDE_MIN 4096u
 #define SAMPLER_STRIDE_MAX (1ULL << 32)
-#define SAMPLER_RATE_DEFAULT 2000u
+#define SAMPLER_RATE_DEFAULT 1000u
 #define SAMPLER_CHECKPOINT (256ULL << 10)
 #define SAMPLER_COUNT_ONE 256u
 
@@ -88,7 +92,9 @@ struct sampler_rate {
 	uint64_t budget;   /* events per second; 0: no limit */
 	uint64_t start_ns; /* of the window */
 	uint64_t events;   /* in the window */
-	uint64_t saved;    /* events not spent in earlier windows */
+	int64_t saved;     /* events not spent in earlier windows; below 0: owed */
+	uint64_t largest;  /* what .footprint said at most */
+	uint64_t (*footprint)(void); /* the most memory that the process has had so far; NULL: not known */
 };
 
 struct sample {
@@ -96,7 +102,7 @@ struct sample {
 	uint64_t count_q8;
 };
 
-void sampler_rate_init(struct sampler_rate *rate, uint64_t stride, uint64_t budget);
+void sampler_rate_init(struct sampler_rate *rate, uint64_t stride, uint64_t budget, uint64_t (*footprint)(void));
 
 /* Notes n events of a class at time now_ns and adapts the strides. */
 void sampler_rate_note(struct sampler_rate *rate, unsigned class, uint64_t n, uint64_t now_ns);

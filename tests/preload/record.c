@@ -48,6 +48,11 @@ void fixingahole_heap_failed(uint64_t size, uint64_t info)
 	PUT(RECORD_FAILED, size, info);
 }
 
+void fixingahole_heap_copy(uint64_t bytes)
+{
+	PUT(RECORD_COPY, bytes);
+}
+
 void fixingahole_heap_totals(const struct heap_totals *totals)
 {
 	struct record record = { .kind = RECORD_TOTALS, .pid = getpid() };

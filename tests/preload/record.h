@@ -13,6 +13,7 @@ enum record_kind {
 	RECORD_MOVED = 3,
 	RECORD_FAILED = 4,
 	RECORD_TOTALS = 5, /* struct heap_totals follows in place of the arguments */
+	RECORD_COPY = 6,
 	RECORD_MARKER = 100, /* written by a test's own program: args[0] is its number */
 };
 

@@ -69,7 +69,7 @@ static void test_unbiased(void **state)
 		struct sampler_rate rate;
 		struct sums sums[4] = { 0 };
 
-		sampler_rate_init(&rate, 16384, 0);
+		sampler_rate_init(&rate, 16384, 0, NULL);
 		program = 99; /* the same program each time */
 		for (int i = 0; i < BLOCKS; i++) {
 			unsigned which = sampler_random(&program) >> 60 & 3;
@@ -101,7 +101,7 @@ static void test_stratified(void **state)
 		struct sampler_rate rate;
 		struct sums sums = { 0 };
 
-		sampler_rate_init(&rate, 131072, 0);
+		sampler_rate_init(&rate, 131072, 0, NULL);
 		for (int i = 0; i < 20000; i++)
 			allocate(&lines, &rate, &random, 1000, &sums);
 		assert_true(fabs(sums.weight - 20e6) <= 131072);
@@ -115,7 +115,7 @@ static void test_large_is_exact(void **state)
 	struct sums sums = { 0 };
 	uint64_t random = 5;
 
-	sampler_rate_init(&rate, 131072, 0);
+	sampler_rate_init(&rate, 131072, 0, NULL);
 	for (int i = 0; i < 1000; i++)
 		allocate(&lines, &rate, &random, 131073 + i, &sums);
 	assert_int_equal(sums.samples, 1000);
@@ -139,7 +139,7 @@ static void test_adapts_without_bias(void **state)
 		struct sums a = { 0 }, b = { 0 };
 
 		now_ns = 1000000000ULL;
-		sampler_rate_init(&rate, 131072, 2000);
+		sampler_rate_init(&rate, 131072, 2000, NULL);
 		for (int i = 0; i < 200000; i++, now_ns += 3333)
 			allocate(&lines, &rate, &random, 1000000, &a);
 		assert_true(sampler_rate_stride(&rate) >= 32 << 20);
@@ -172,7 +172,7 @@ static void test_unbiased_when_cut(void **state)
 		struct sampler_rate rate;
 		struct sums sums = { 0 };
 
-		sampler_rate_init(&rate, 65536, 1000000000);
+		sampler_rate_init(&rate, 65536, 1000000000, NULL);
 		for (int i = 0; i < 3000; i++) {
 			/* up and down, as if by the rate */
 			rate.stride[sampler_class(3000)] = i / 100 % 2 ? 1 << 21 : 1 << 16;
@@ -193,13 +193,67 @@ static void test_burst(void **state)
 	uint64_t random = 9;
 
 	now_ns = 1000000000ULL;
-	sampler_rate_init(&rate, 131072, 2000);
-	for (int i = 0; i < 200000; i++, now_ns += 50)
+	sampler_rate_init(&rate, 131072, 2000, NULL);
+	for (int i = 0; i < 100000; i++, now_ns += 50)
 		allocate(&lines, &rate, &random, 1000, &sums);
-	assert_int_equal(sampler_rate_stride(&rate), 131072); /* 200 MB in 10 ms fit the bucket */
+	assert_int_equal(sampler_rate_stride(&rate), 131072); /* 100 MB in 5 ms fit the bucket */
 	for (int i = 0; i < 200000; i++, now_ns += 50)
 		allocate(&lines, &rate, &random, 1000, &sums);
 	assert_true(sampler_rate_stride(&rate) > 131072);
+}
+
+static uint64_t footprint;
+
+static uint64_t footprint_now(void)
+{
+	return footprint;
+}
+
+/* What stays is seen at the finest stride up to 128 MiB, then at about a thousandth of the footprint, however small the budget; what only comes and goes is not. */
+static void test_growth_is_seen(void **state)
+{
+	enum { SIZE = 1000, N = 1000000 };
+
+	for (int grows = 0; grows < 2; grows++) {
+		struct lines lines = { 0 };
+		struct sampler_rate rate;
+		struct sums sums = { 0 };
+		uint64_t random = 77;
+
+		now_ns = 1000000000ULL;
+		footprint = 0;
+		sampler_rate_init(&rate, 131072, 100, footprint_now);
+		for (int i = 0; i < N; i++, now_ns += 1000) {
+			allocate(&lines, &rate, &random, SIZE, &sums);
+			footprint += grows ? SIZE : 0;
+			if (grows && i == 130000)
+				assert_int_equal(sampler_rate_stride(&rate), 131072);
+		}
+		if (grows)
+			assert_in_range(sums.samples, 2500, 7000);
+		else
+			assert_in_range(sums.samples, 100, 500);
+		assert_true(fabs(sums.weight - (double)SIZE * N) < 0.03 * SIZE * N);
+	}
+}
+
+/* A program whose speed changes all the time stays within the budget, too: what was taken too much is owed. */
+static void test_budget_is_kept(void **state)
+{
+	struct lines lines = { 0 };
+	struct sampler_rate rate;
+	struct sums sums = { 0 };
+	uint64_t random = 5, seconds = 30;
+
+	now_ns = 1000000000ULL;
+	sampler_rate_init(&rate, 131072, 500, NULL);
+	for (uint64_t end = now_ns + seconds * 1000000000ULL, i = 0; now_ns < end; i++) {
+		bool fast = now_ns / 200000000 % 2;
+
+		allocate(&lines, &rate, &random, 2000 + now_ns / 1000000000 % 5 * 1000, &sums);
+		now_ns += fast ? 500 : 20000;
+	}
+	assert_in_range(sums.samples, 500 * seconds / 4, 500 * seconds * 3 / 2);
 }
 
 static void test_limits(void **state)
@@ -209,11 +263,11 @@ static void test_limits(void **state)
 	union sampler_hot h = { 0 };
 	uint64_t random = 1;
 
-	sampler_rate_init(&rate, 0, 1);
+	sampler_rate_init(&rate, 0, 1, NULL);
 	assert_int_equal(sampler_rate_stride(&rate), SAMPLER_STRIDE_MIN);
-	sampler_rate_init(&rate, 100000, 1);
+	sampler_rate_init(&rate, 100000, 1, NULL);
 	assert_int_equal(sampler_rate_stride(&rate), 65536);
-	sampler_rate_init(&rate, UINT64_MAX, 1);
+	sampler_rate_init(&rate, UINT64_MAX, 1, NULL);
 	assert_true(sampler_rate_stride(&rate) == SAMPLER_STRIDE_MAX);
 	/* nothing of no size */
 	for (int i = 0; i < 1000; i++)
@@ -234,6 +288,8 @@ int main(void)
 		cmocka_unit_test(test_adapts_without_bias),
 		cmocka_unit_test(test_unbiased_when_cut),
 		cmocka_unit_test(test_burst),
+		cmocka_unit_test(test_growth_is_seen),
+		cmocka_unit_test(test_budget_is_kept),
 		cmocka_unit_test(test_limits),
 	};
 

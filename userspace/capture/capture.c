@@ -95,6 +95,7 @@ static int attach_heap(struct capture *c)
 		{ s->progs.heap_moved, &s->links.heap_moved, "fixingahole_heap_moved" },
 		{ s->progs.heap_failed, &s->links.heap_failed, "fixingahole_heap_failed" },
 		{ s->progs.heap_sums, &s->links.heap_sums, "fixingahole_heap_totals" },
+		{ s->progs.heap_copy, &s->links.heap_copy, "fixingahole_heap_copy" },
 	};
 
 	for (size_t i = 0; i < sizeof(probes) / sizeof(*probes); i++) {
@@ -149,7 +150,7 @@ static int load(struct capture *c, char problem[512])
 	}
 	if (!c->options.heap_library) {
 		struct fixingahole_bpf *s = c->skeleton;
-		struct bpf_program *const heap[] = { s->progs.heap_alloc, s->progs.heap_free, s->progs.heap_moved, s->progs.heap_failed, s->progs.heap_sums };
+		struct bpf_program *const heap[] = { s->progs.heap_alloc, s->progs.heap_free, s->progs.heap_moved, s->progs.heap_failed, s->progs.heap_sums, s->progs.heap_copy };
 
 		for (size_t i = 0; i < sizeof(heap) / sizeof(*heap); i++)
 			bpf_program__set_autoload(heap[i], false);

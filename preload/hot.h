@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Numbers that hot.S and the structures in C agree on. */
+#ifndef FIXINGAHOLE_PRELOAD_HOT_H
+#define FIXINGAHOLE_PRELOAD_HOT_H
+
+#define PYMALLOC_MAX 512
+
+/* in struct heap_thread */
+#define HOT_COPY 8
+#define HOT_PYTHON 2848
+
+/* in struct allocator, and its size */
+#define HOT_BELOW_MALLOC 8
+#define HOT_BELOW_SIZE 40
+
+#endif
