@@ -49,6 +49,7 @@ static void records_of_one_size(void **state)
 	check_fixed(EVENT_FORK, sizeof(struct event_fork));
 	check_fixed(EVENT_EXEC, sizeof(struct event_exec));
 	check_fixed(EVENT_EXIT, sizeof(struct event_exit));
+	check_fixed(EVENT_ATTACH, sizeof(struct event_attach));
 	check_fixed(EVENT_THREAD_EXIT, sizeof(struct event_thread_exit));
 	check_fixed(EVENT_INTERP, sizeof(struct event_interp));
 	check_fixed(EVENT_HEAP_MOVED, sizeof(struct event_heap_moved));
