@@ -18,7 +18,6 @@
 #define MAP_ANONYMOUS 0x20
 #define MAP_NORESERVE 0x4000
 #define FLUSH_CALLS 64
-#define ANCESTORS 4
 /* How far an inner call's stack and code may lie from the outer's entry. */
 #define NESTED_STACK 1024
 #define NESTED_CODE 4096
@@ -51,21 +50,6 @@ struct heap_block {
 	u64 size, weight;
 	u64 birth_ns;
 	u64 gone_ns; /* freed, but a forked child may have it still; 0: it lives */
-};
-
-struct heap_ancestor { u64 fork_ns; u32 space; u32 pad; };
-
-/* The head is what userspace reads. */
-struct heap_state {
-	struct heap_cost cost;
-	u64 bytes[HEAP_FROM_COUNT], count[HEAP_FROM_COUNT]; /* of the space */
-	u64 sampled, freed, untracked, untracked_bytes;
-	u32 space;
-	u32 finalizing;
-	u32 forked;  /* it has children that may have its blocks */
-	u32 ancestors;
-	struct heap_ancestor ancestor[ANCESTORS]; /* the nearest first */
-	struct heap_rate rate;
 };
 
 struct {
@@ -267,7 +251,7 @@ static __always_inline bool block_put(u32 space, u64 address, u64 size, u64 weig
 /* Was the block there when the child was forked, and never freed by the child since? */
 static __always_inline bool block_inherited(struct heap_state *s, u64 address, struct heap_block *out)
 {
-	for (u32 i = 0; i < ANCESTORS; i++) {
+	for (u32 i = 0; i < HEAP_ANCESTORS; i++) {
 		struct heap_key key = { .address = address };
 		struct heap_block *b;
 
@@ -683,9 +667,9 @@ int BPF_PROG(heap_fork, struct task_struct *parent, struct task_struct *child)
 		return 0;
 	to->ancestor[0].space = from->space;
 	to->ancestor[0].fork_ns = bpf_ktime_get_ns();
-	for (u32 i = 1; i < ANCESTORS; i++)
+	for (u32 i = 1; i < HEAP_ANCESTORS; i++)
 		to->ancestor[i] = from->ancestor[i - 1];
-	to->ancestors = from->ancestors < ANCESTORS ? from->ancestors + 1 : ANCESTORS;
+	to->ancestors = from->ancestors < HEAP_ANCESTORS ? from->ancestors + 1 : HEAP_ANCESTORS;
 	return 0;
 }
 

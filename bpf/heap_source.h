@@ -5,11 +5,12 @@
  * Probes sit on the entries of the allocator's functions in a process; the cookie of each says which (enum heap_call). A process is
  * watched while it has an entry in `heap_controls`, by its pid.
  *
- * Include after vmlinux.h (BPF) or <linux/types.h> (userspace).
+ * Include after events.h.
  */
 #ifndef FIXINGAHOLE_HEAP_SOURCE_H
 #define FIXINGAHOLE_HEAP_SOURCE_H
 
+#include "bpf/events.h"
 #include "preload/heap_probe.h"
 
 /* Which function a probe is on: the low bits of its cookie. */
@@ -45,7 +46,7 @@ struct heap_control {
 };
 #define HEAP_SCALE_ONE 65536ULL
 
-/* What the probes of a process have cost: map `heap_states`, its head. Only ever grow; a thread's last 63 calls may be missing. */
+/* What the probes of a process have cost. Only ever grow; a thread's last 63 calls may be missing. */
 struct heap_cost {
 	__u64 calls;    /* looked at or not */
 	__u64 stepped;  /* of these, on an instruction that is single-stepped */
@@ -85,6 +86,23 @@ struct heap_rate {
 	__u64 saved;  /* not spent in earlier ones */
 	__u64 stride[SAMPLER_CLASSES];
 	__u64 class_events[SAMPLER_CLASSES];
+};
+
+/* Those whose blocks a process may have by fork, the nearest first. */
+#define HEAP_ANCESTORS 4
+struct heap_ancestor { __u64 fork_ns; __u32 space; __u32 pad; };
+
+/* Map `heap_states`: what the kernel's side knows of a process. Userspace reads it, and fills in the first one's rate. */
+struct heap_state {
+	struct heap_cost cost;
+	__u64 bytes[HEAP_FROM_COUNT], count[HEAP_FROM_COUNT]; /* of the space */
+	__u64 sampled, freed, untracked, untracked_bytes;
+	__u32 space;
+	__u32 finalizing;
+	__u32 forked;  /* it has children that may have its blocks */
+	__u32 ancestors;
+	struct heap_ancestor ancestor[HEAP_ANCESTORS]; /* the nearest first */
+	struct heap_rate rate;
 };
 
 struct heap_sample {

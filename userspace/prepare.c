@@ -154,6 +154,18 @@ static int find_heap_library(struct preparation *prep, const struct identity *id
 	return err;
 }
 
+static int choose_heap_source(struct preparation *prep, const struct config *c, const struct identity *id)
+{
+	struct heap_probes_options *o = &prep->heap_probes_options;
+
+	if (strcmp(c->heap_source, "probes"))
+		return find_heap_library(prep, id);
+	prep->heap_probes = true;
+	heap_library__sampling(c->precision, &o->stride, &o->rate);
+	o->budget = c->heap_budget_percent / 100;
+	return 0;
+}
+
 static void fill_builder_options(struct preparation *prep, const struct config *c, uint32_t allowed_cpus)
 {
 	struct builder_options *o = &prep->builder_options;
@@ -208,7 +220,7 @@ int prepare(struct preparation *prep, const struct config *c, const struct ident
 	if (!err)
 		err = prepare_outputs(prep, c, id);
 	if (!err && c->memory)
-		err = find_heap_library(prep, id);
+		err = choose_heap_source(prep, c, id);
 	if (!err)
 		fill_builder_options(prep, c, allowed_cpus);
 	return err;

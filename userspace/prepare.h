@@ -6,6 +6,7 @@
 #ifndef FIXINGAHOLE_PREPARE_H
 #define FIXINGAHOLE_PREPARE_H
 
+#include "capture/heap_probes.h"
 #include "cli/config.h"
 #include "profile/builder.h"
 #include "target/launch.h"
@@ -26,7 +27,9 @@ struct preparation {
 	size_t source_size;
 	char *copy_path;        /* of the saved copy; NULL: none */
 	char *logs_path;
-	char *heap_library;           /* NULL: without --memory */
+	char *heap_library;           /* NULL: without --memory, or with probes in its place */
+	bool heap_probes;
+	struct heap_probes_options heap_probes_options;
 	struct builder_options builder_options;
 	/* of one run */
 	char *hook_directory;

@@ -22,6 +22,7 @@ struct run_result {
 	double start_epoch_s;
 	double start_monotonic_s;
 	struct capture_losses losses;
+	struct heap_watch heap_watch; /* if there are probes on the heap */
 };
 
 struct run_options {

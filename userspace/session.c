@@ -12,10 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "heap_watch.h"
 #include "prepare.h"
 #include "report/report.h"
 #include "run.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* What several runs share. */
@@ -183,6 +185,8 @@ static int finish(struct session *s, struct strings *strings, struct builder *bu
 	int err, shown;
 
 	note_survivors(builder);
+	if (s->prep.heap_probes)
+		heap_watch_notices(&result->heap_watch, s->prep.heap_probes_options.budget, builder);
 	err = identity__enter(s->identity);
 	if (err)
 		return err;
@@ -193,6 +197,8 @@ static int finish(struct session *s, struct strings *strings, struct builder *bu
 		return -ENOMEM;
 	}
 	fill_facts(s, strings, profile, result);
+	if (s->prep.heap_probes)
+		heap_watch_fill(&result->heap_watch, profile);
 	identity__leave(s->identity);
 	/* each file is opened with the user's rights by outputs__write() */
 	err = write_files(s, profile, run);
@@ -221,10 +227,19 @@ static FILE *open_recording(const struct session *s)
 	return file;
 }
 
+/* Before the script's exec: most interpreters use the libc that we use, and then nothing of them is missed. */
+static void follow_heap(struct capture *capture, pid_t pid)
+{
+	int err = heap_probes__follow(capture__heap_probes(capture), pid, clock_ns(CLOCK_MONOTONIC));
+
+	if (err)
+		log_warning("cannot put probes on the script's allocator: %s", strerror(-err));
+}
+
 /* One run of the script and its reports. Returns 0 and the script's exit status, or -errno after a line on stderr. */
 static int run_once(struct session *s, struct launch *launch, int run, int *exit_status)
 {
-	const struct capture_options capture_options = { .rate_hz = s->config->rate_hz, .empty = s->prep.bench_empty, .heap_library = s->prep.heap_library };
+	const struct capture_options capture_options = { .rate_hz = s->config->rate_hz, .empty = s->prep.bench_empty, .heap_library = s->prep.heap_library, .heap_probes = s->prep.heap_probes ? &s->prep.heap_probes_options : NULL };
 	_cleanup_fclose_ FILE *recording = open_recording(s);
 	struct strings *strings = strings__new();
 	struct symbols *symbols = strings ? symbols__new(strings, code__read) : NULL;
@@ -239,6 +254,8 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 		err = capture__open(&options.capture, &capture_options, problem);
 	if (!err)
 		err = capture__follow(options.capture, launch__pid(launch), problem);
+	if (!err && capture_options.heap_probes)
+		follow_heap(options.capture, launch__pid(launch));
 	if (!err) {
 		prepare_notices(&s->prep, builder);
 		/* all is attached; another run would have to attach again */

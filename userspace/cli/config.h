@@ -39,6 +39,8 @@ struct config {
 	char **script_argv;     /* arguments for the script, without the script itself */
 	int script_argc;
 	bool memory;            /* the heap, too */
+	const char *heap_source; /* "preload" (default) or "probes" */
+	double heap_budget_percent; /* of the target's time, that probes may cost; 0: no limit */
 	bool detailed;
 	bool trace;             /* default true */
 	bool metadata;          /* default true */

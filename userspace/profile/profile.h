@@ -178,6 +178,15 @@ struct heap_stack {
 /* What a site was, for reports that need no more than its name. */
 struct heap_where { const char *path, *function; uint32_t lineno; };
 
+/* The heap's probes, where it was seen by them (capture/heap_probes.h). */
+struct heap_probing {
+	bool used;
+	uint64_t processes, failed, sliced; /* watched; could not be; watched for a part of the time only */
+	uint64_t calls, cost_ns;      /* that met a probe, and what that cost */
+	uint64_t cpu_ns;              /* of the processes watched, with that */
+	double seen;                  /* 0..1: of the time, how much the allocator's functions were watched */
+};
+
 /* The heap of all processes together. */
 struct profile_heap {
 	struct heap_measures all;
@@ -195,6 +204,7 @@ struct profile_heap {
 	/* no memory: requests seen to fail, and the largest */
 	uint64_t failed_count, failed_bytes;
 	struct heap_where failed_where;
+	struct heap_probing probes;
 	/* what was missed */
 	uint64_t unknown_frees;       /* of blocks that were never told of */
 	uint64_t lost_frees;          /* an address was given out twice without a free between */

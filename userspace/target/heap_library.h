@@ -6,6 +6,8 @@
 #ifndef FIXINGAHOLE_HEAP_LIBRARY_H
 #define FIXINGAHOLE_HEAP_LIBRARY_H
 
+#include <stdint.h>
+
 #include "target/identity.h"
 
 /*
@@ -13,6 +15,9 @@
  * read it. 0, and *path is the caller's to free; -ENOENT: it is in neither place.
  */
 int heap_library__find(const struct identity *id, char **path);
+
+/* Bytes per sample and samples per second for a precision, whoever samples. */
+void heap_library__sampling(int precision, uint64_t *stride, uint64_t *rate);
 
 /*
  * Preloads it, before what the environment preloads already. precision: -10..10, doubles the samples per byte with each step. environment: as
