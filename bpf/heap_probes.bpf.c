@@ -308,13 +308,13 @@ static __always_inline u16 free_flags(struct task_struct *task)
 /* ---- entries ---- */
 
 /* An allocator's call of itself, of which the caller has been counted. */
-static __always_inline bool is_nested(struct heap_thread *t, u64 sp)
+static __always_inline bool is_nested(struct heap_thread *t, u64 sp, u64 ip)
 {
 	u64 back = 0, outer = t->outer_sp;
 
 	if (!outer || sp > outer || outer - sp > NESTED_STACK || READ_USER(&back, sizeof(back), sp))
 		return false;
-	return sp == outer ? back == t->outer_return : back - t->outer_ip < NESTED_CODE;
+	return sp == outer ? back == t->outer_return && ip != t->outer_ip : back - t->outer_ip < NESTED_CODE;
 }
 
 static __always_inline void note_outer(struct heap_thread *t, struct pt_regs *ctx)
@@ -499,7 +499,7 @@ static __always_inline bool enter(struct pt_regs *ctx, u64 cookie)
 			return false;
 		t->pending.call = 0; /* it was left in another way */
 	}
-	if (call < HEAP_CALL_FREE && is_nested(t, ctx->sp))
+	if (call < HEAP_CALL_FREE && is_nested(t, ctx->sp, ctx->ip))
 		return false;
 	t->outer_sp = 0;
 	t->pending.result = 0;
