@@ -28,6 +28,7 @@ struct heap_pending {
 	u64 size;
 	u64 old;    /* realloc, mremap: the block, if it was told of */
 	u64 old_size, old_weight;
+	u64 begin_ns; /* of the slice */
 	u64 result; /* posix_memalign: where the address will be */
 	struct heap_sample sample;
 	u32 call;   /* enum heap_call; 0: none */
@@ -495,14 +496,16 @@ static __always_inline bool enter(struct pt_regs *ctx, u64 cookie)
 			return false;
 	}
 	if (t->pending.call) {
-		if (ctx->sp <= t->pending.sp)
+		/* probes that are taken off between a call and its return see no return */
+		if (ctx->sp <= t->pending.sp && t->pending.begin_ns == c->begin_ns)
 			return false;
-		t->pending.call = 0; /* it was left in another way */
+		t->pending.call = 0;
 	}
 	if (call < HEAP_CALL_FREE && is_nested(t, ctx->sp, ctx->ip))
 		return false;
 	t->outer_sp = 0;
 	t->pending.result = 0;
+	t->pending.begin_ns = c->begin_ns;
 	switch (call) {
 	case HEAP_CALL_MALLOC:
 		return enter_alloc(ctx, task, t, c, call, 0, ctx->di);

@@ -130,6 +130,8 @@ static void on_record(void *context, const struct event_header *record)
 		enqueue(run, record);
 		break;
 	default:
+		if (record->kind == EVENT_CPU && run->heap_probes)
+			heap_probes__sample(run->heap_probes, record->pid, record->time_ns, record->flags & STACK_KERNEL);
 		enqueue(run, record);
 	}
 	run->lost += err != 0;

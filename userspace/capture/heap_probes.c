@@ -107,6 +107,15 @@ static struct watched *find(struct heap_probes *h, pid_t pid, size_t *at)
 	return NULL;
 }
 
+void heap_probes__sample(struct heap_probes *h, pid_t pid, uint64_t time_ns, bool kernel)
+{
+	size_t at;
+	struct watched *w = find(h, pid, &at);
+
+	if (w && w->guard.sliced)
+		guard_sample(&w->guard, time_ns, kernel);
+}
+
 /* What the process has used, and of that the probes. A process that is gone has what it had at the last look. */
 static void look_at_cost(struct heap_probes *h, struct watched *w)
 {
@@ -339,6 +348,7 @@ static void guard(struct heap_probes *h, struct watched *w, uint64_t now)
 	struct guard_slice slice;
 
 	look_at_cost(h, w);
+	if (getenv("GDBG")) { struct guard *g=&w->guard; log_debug("SL st %d used %.1f scale %.2f taken %.3f rate %.3f busy %.2f gap %.1f scaled/true %.3f samp %g %g %g %g", g->state, (w->cpu_ns-g->cpu_ns+g->used_ns)/1e6, g->scale, guard_taken(g), g->rate, g->busy, g->gap_ns/1e6, g->scaled_cpu*(1-guard_taken(g))/(g->gap_cpu+g->slice_cpu*(1-guard_taken(g))+1), g->samples[0][0],g->samples[0][1],g->samples[1][0],g->samples[1][1]); }
 	switch (guard_look(&w->guard, now, w->cpu_ns, w->cost_ns)) {
 	case GUARD_KEEP:
 		break;
@@ -346,8 +356,9 @@ static void guard(struct heap_probes *h, struct watched *w, uint64_t now)
 		control(h, w, NULL);
 		break;
 	case GUARD_CLOSE:
+		control(h, w, &(struct guard_slice){ .begin_ns = 1, .end_ns = 1, .scale = 1 });
 		probe_set__detach(&w->sets[ALLOCATOR_BLOCKS]);
-		guard_closed(&w->guard, clock_ns(CLOCK_MONOTONIC));
+		guard_closed(&w->guard, clock_ns(CLOCK_MONOTONIC), w->cpu_ns);
 		break;
 	case GUARD_OPEN:
 		if (put_on(h, w, ALLOCATOR_BLOCKS))

@@ -53,6 +53,9 @@ void heap_probes__forked(struct heap_probes *probes, pid_t parent, pid_t child, 
 void heap_probes__executed(struct heap_probes *probes, pid_t pid, uint32_t old_space, uint64_t now_ns);
 void heap_probes__ended(struct heap_probes *probes, pid_t pid, uint32_t space);
 
+/* A CPU sample of any process, in kernel mode or not: what probes take of a program's time shows in these (guard.h). */
+void heap_probes__sample(struct heap_probes *probes, pid_t pid, uint64_t time_ns, bool kernel);
+
 /* Does what is due. When to call it next (CLOCK_MONOTONIC), or UINT64_MAX. */
 uint64_t heap_probes__poll(struct heap_probes *probes, uint64_t now_ns);
 void heap_probes__watch(struct heap_probes *probes, uint64_t now_ns, struct heap_watch *out);
