@@ -18,6 +18,8 @@
 #define MAP_ANONYMOUS 0x20
 #define MAP_NORESERVE 0x4000
 #define FLUSH_CALLS 64
+/* In slices, of so many allocations the return of one is looked at. */
+#define RETURNS_LOOKED_AT 8
 /* How far an inner call's stack and code may lie from the outer's entry. */
 #define NESTED_STACK 1024
 #define NESTED_CODE 4096
@@ -390,8 +392,8 @@ static __always_inline bool enter_alloc(struct pt_regs *ctx, struct task_struct 
 		t->pending.old_weight = b.weight;
 		tell_free(task, t->space, old, t->count, HEAP_FREE_RESIZED | free_flags(task));
 	}
-	/* in slices blocks are freed unseen, which shows when their address is given out again */
-	if (!sampled && !t->pending.old && !c->end_ns)
+	/* in slices blocks are freed unseen, which shows when their address is given out again: soon, and often, as a rule */
+	if (!sampled && !t->pending.old && (!c->end_ns || t->count % RETURNS_LOOKED_AT))
 		return false;
 	t->pending.sp = ctx->sp;
 	t->pending.size = size;

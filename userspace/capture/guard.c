@@ -8,7 +8,7 @@
 #define LEFT_MIN 0.05
 #define SCALE_MAX 10000.0
 /* So many CPU samples weigh as much as the number of calls. */
-#define SAMPLES_TRUSTED 50.0
+#define SAMPLES_TRUSTED 200.0
 /* What lies longer ago counts half: the program does something else by now. */
 #define MEMORY_NS 20e9
 

@@ -37,7 +37,8 @@ struct watched {
 	struct allocator allocator;
 	struct probe_set sets[ALLOCATOR_PARTS];
 	struct guard guard;
-	uint64_t cpu_ns, cost_ns, calls; /* at the last look */
+	struct heap_cost cost;           /* at the last look, as the next two */
+	uint64_t cpu_ns, cost_ns;
 	bool looking;                    /* for the allocator */
 	uint64_t since_ns, look_ns;      /* since then; again then */
 };
@@ -46,7 +47,7 @@ struct heap_probes {
 	struct heap_probes_programs kernel;
 	struct probe_programs programs;
 	struct heap_probes_options options;
-	struct probe_cost cost;
+	struct probe_costs costs;
 	struct watched *watched[PROCESSES_MAX];
 	size_t n;
 	uint64_t second_ns, in_second; /* new ones in this second */
@@ -85,13 +86,13 @@ int heap_probes__new(struct heap_probes **out, const struct heap_probes_programs
 	h->programs = (struct probe_programs){ .call = kernel->call, .enter = kernel->enter, .leave = kernel->leave };
 	err = fresh_state(h);
 	if (!err)
-		err = probe_cost__measure(&h->programs, RETURNS, &h->cost);
+		err = probe_cost__measure(&h->programs, RETURNS, &h->costs);
 	if (err) {
 		free(h);
 		return err;
 	}
-	log_debug("a probe costs %.2f us, %.2f us single-stepped, %.2f us more if its return is looked at%s", h->cost.call_ns / 1e3, h->cost.stepped_ns / 1e3, h->cost.return_ns / 1e3,
-		  h->programs.sessions ? "" : " (as it always is on this kernel)");
+	log_debug("a probe costs %.2f to %.2f us, single-stepped %.2f to %.2f us; %.2f to %.2f us more if its return is looked at%s", h->costs.hot.call_ns / 1e3, h->costs.cold.call_ns / 1e3,
+		  h->costs.hot.stepped_ns / 1e3, h->costs.cold.stepped_ns / 1e3, h->costs.hot.return_ns / 1e3, h->costs.cold.return_ns / 1e3, h->programs.sessions ? "" : ", as it always is on this kernel");
 	*out = h;
 	return 0;
 }
@@ -120,18 +121,21 @@ void heap_probes__sample(struct heap_probes *h, pid_t pid, uint64_t time_ns, boo
 static void look_at_cost(struct heap_probes *h, struct watched *w)
 {
 	_cleanup_free_ struct heap_state *state = malloc(sizeof(*state));
+	uint64_t cpu = 0, spent = 0;
 	__u32 key = w->pid;
 	clockid_t clock;
 
-	if (!clock_getcpuclockid(w->pid, &clock)) {
-		uint64_t cpu = clock_ns(clock);
-
-		w->cpu_ns = cpu > w->cpu_ns ? cpu : w->cpu_ns;
+	if (!clock_getcpuclockid(w->pid, &clock))
+		cpu = clock_ns(clock);
+	if (cpu > w->cpu_ns) {
+		spent = cpu - w->cpu_ns;
+		w->cpu_ns = cpu;
 	}
 	if (!state || bpf_map_lookup_elem(bpf_map__fd(h->kernel.states), &key, state))
 		return;
-	w->calls = state->cost.calls;
-	w->cost_ns = state->cost.work_ns + (uint64_t)(h->cost.call_ns * (double)(state->cost.calls - state->cost.stepped) + h->cost.stepped_ns * (double)state->cost.stepped + h->cost.return_ns * (double)state->cost.returns);
+	w->cost_ns += (uint64_t)probe_cost_of(&h->costs, state->cost.calls - w->cost.calls, state->cost.stepped - w->cost.stepped, state->cost.returns - w->cost.returns, spent) +
+		      state->cost.work_ns - w->cost.work_ns;
+	w->cost = state->cost;
 }
 
 /* slice NULL: everything is looked at. */
@@ -308,7 +312,7 @@ static void sum_up(const struct watched *w, uint64_t now, struct heap_watch *tot
 {
 	total->cpu_ns += w->cpu_ns;
 	total->cost_ns += w->cost_ns;
-	total->calls += w->calls;
+	total->calls += w->cost.calls;
 	total->sliced += w->guard.sliced;
 	*seen_cpu += guard_seen(&w->guard, now) * (double)w->cpu_ns;
 }
@@ -348,7 +352,6 @@ static void guard(struct heap_probes *h, struct watched *w, uint64_t now)
 	struct guard_slice slice;
 
 	look_at_cost(h, w);
-	if (getenv("GDBG")) { struct guard *g=&w->guard; log_debug("SL st %d used %.1f scale %.2f taken %.3f rate %.3f busy %.2f gap %.1f scaled/true %.3f samp %g %g %g %g", g->state, (w->cpu_ns-g->cpu_ns+g->used_ns)/1e6, g->scale, guard_taken(g), g->rate, g->busy, g->gap_ns/1e6, g->scaled_cpu*(1-guard_taken(g))/(g->gap_cpu+g->slice_cpu*(1-guard_taken(g))+1), g->samples[0][0],g->samples[0][1],g->samples[1][0],g->samples[1][1]); }
 	switch (guard_look(&w->guard, now, w->cpu_ns, w->cost_ns)) {
 	case GUARD_KEEP:
 		break;

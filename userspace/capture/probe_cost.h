@@ -14,7 +14,12 @@ struct probe_cost {
 	double return_ns;  /* more, where the return is looked at, too */
 };
 
+/* One call after the other; and with other work in between, which fills the caches with its own. */
+struct probe_costs { struct probe_cost hot, cold; };
+
 /* Finds out whether there are sessions (programs->sessions), and measures on functions of our own. 0 or -errno. */
-int probe_cost__measure(struct probe_programs *programs, uint32_t returns, struct probe_cost *out);
+int probe_cost__measure(struct probe_programs *programs, uint32_t returns, struct probe_costs *out);
+/* So many of each within some CPU time: what they took of it. */
+double probe_cost_of(const struct probe_costs *costs, uint64_t calls, uint64_t stepped, uint64_t returns, uint64_t cpu_ns);
 
 #endif
