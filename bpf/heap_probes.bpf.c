@@ -351,6 +351,7 @@ __attribute__((noinline)) int heap_sample_slow(struct heap_thread *t, u64 size)
 	s = state_of(task);
 	if (!s || class >= SAMPLER_CLASSES)
 		return 0;
+	heap_rate_resume(&s->rate, t->pending.begin_ns);
 	heap_take(&t->lines[class], &s->rate, class, size, bpf_ktime_get_ns(), &t->pending.sample);
 	return t->pending.sample.weight != 0;
 }

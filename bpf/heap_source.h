@@ -82,6 +82,7 @@ struct heap_rate {
 	__u64 floor;  /* the finest stride */
 	__u64 budget; /* events per second */
 	__u64 start_ns; /* of the window */
+	__u64 last_ns;  /* the latest event */
 	__u64 events; /* in it */
 	__u64 saved;  /* not spent in earlier ones */
 	__u64 stride[SAMPLER_CLASSES];
@@ -202,6 +203,13 @@ static __always_inline void heap_rate_lower(struct heap_rate *r, __u64 room)
 		heap_each_class(&pass, HEAP_PASS_LOWER);
 }
 
+/* Time before a slice, in which nothing was looked at, is no time in which events were saved. */
+static __always_inline void heap_rate_resume(struct heap_rate *r, __u64 begin_ns)
+{
+	if (r->last_ns < begin_ns && r->start_ns <= r->last_ns)
+		r->start_ns += begin_ns - r->last_ns;
+}
+
 /* Notes n events of a class, and adapts the strides at the end of a window. */
 static __always_inline void heap_rate_note(struct heap_rate *r, __u32 class, __u64 n, __u64 now_ns)
 {
@@ -211,6 +219,7 @@ static __always_inline void heap_rate_note(struct heap_rate *r, __u32 class, __u
 		return;
 	if (elapsed > 3600000000000ULL)
 		elapsed = 3600000000000ULL;
+	r->last_ns = now_ns;
 	r->events += n;
 	r->class_events[class] += n;
 	allowed = r->budget * (elapsed > HEAP_RATE_WINDOW_NS ? elapsed : HEAP_RATE_WINDOW_NS) / 1000000000ULL + 1;

@@ -44,14 +44,14 @@ void guard_sample(struct guard *g, uint64_t time_ns, bool kernel)
 double guard_taken(const struct guard *g)
 {
 	double watched = g->samples[1][0] + g->samples[1][1], gaps = g->samples[0][0] + g->samples[0][1];
-	double n = watched < gaps ? watched : gaps, by_samples, taken;
+	double n = watched < gaps ? watched : gaps, by_calls = g->rate + (1 - g->rate) * GUARD_CHANGE_NS / GUARD_SLICE_NS, by_samples, taken;
 
 	if (n < 1 || g->samples[0][0] < 1)
-		return g->rate;
+		return by_calls < 1 - LEFT_MIN ? by_calls : 1 - LEFT_MIN;
 	by_samples = 1 - g->samples[1][0] / watched / (g->samples[0][0] / gaps);
 	if (by_samples < 0)
 		by_samples = 0;
-	taken = (by_samples * n + g->rate * SAMPLES_TRUSTED) / (n + SAMPLES_TRUSTED);
+	taken = (by_samples * n + by_calls * SAMPLES_TRUSTED) / (n + SAMPLES_TRUSTED);
 	return taken < 1 - LEFT_MIN ? taken : 1 - LEFT_MIN;
 }
 
@@ -82,7 +82,7 @@ static uint64_t when(const struct guard *g, uint64_t now_ns, double left_ns)
 /* So long on average that slice and gap together keep to the budget. */
 static double gap_choose(struct guard *g)
 {
-	double gap = (guard_taken(g) * GUARD_SLICE_NS + GUARD_CHANGE_NS) / g->budget - GUARD_SLICE_NS;
+	double gap = guard_taken(g) * GUARD_SLICE_NS / g->budget - GUARD_SLICE_NS;
 
 	if (gap < GUARD_GAP_MIN_NS)
 		gap = GUARD_GAP_MIN_NS;

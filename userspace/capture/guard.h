@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 /* Of CPU time, as the gaps are: so a slice is worth as much when the machine is busy or the program waits. */
-#define GUARD_SLICE_NS 10000000.0
+#define GUARD_SLICE_NS 20000000.0
 /* When we do not come to see its end. */
 #define GUARD_SLICE_MOST_NS 10000000000ULL
 /* What is not spent is saved for so long: 0.3 s at 3 %. */
@@ -33,8 +33,8 @@
 #define GUARD_GAP_MAX_NS 4000000000.0
 /* Not looked at more often than this, however much is left. */
 #define GUARD_PAUSE_NS 1000000.0
-/* What it costs a process to get the probes and to lose them. */
-#define GUARD_CHANGE_NS 300000.0
+/* What it costs a process to get the probes and to lose them, in the slice as a rule: pages of code are copied, and their first calls are slow. */
+#define GUARD_CHANGE_NS 600000.0
 /* The probes are off for certain so long after they were taken off. */
 #define GUARD_SETTLE_NS 3000000ULL
 #define GUARD_SPANS 8

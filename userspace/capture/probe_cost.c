@@ -18,7 +18,7 @@
 #define CALLS_STEPPED 40
 /* What the program does for a process of the target, and not for us: look-ups of its state. */
 #define LOOK_UPS_NS 70
-#define LOOK_UPS_COLD_NS 300
+#define LOOK_UPS_COLD_NS 400
 /* More than the nearest caches hold. */
 #define OTHER_WORK (1 << 20)
 /* From so much work between two calls on they are cold. */
