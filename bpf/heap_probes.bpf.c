@@ -37,6 +37,15 @@ struct heap_pending {
 	u32 pad;
 };
 
+/* What is to be told of a call that has returned. In the thread's storage, for the stack is small. */
+struct heap_tell {
+	u64 address;
+	struct heap_pending call;
+	u64 mark;
+	u32 kind;
+	u32 flags;
+};
+
 struct heap_thread {
 	u32 space;
 	u32 ancestors; /* of the process, as in its heap_state */
@@ -45,6 +54,7 @@ struct heap_thread {
 	u64 bytes, allocations;
 	u64 outer_sp, outer_return, outer_ip;
 	struct heap_pending pending;
+	struct heap_tell tell;
 	struct heap_stratum lines[SAMPLER_CLASSES];
 };
 
@@ -158,14 +168,6 @@ static __always_inline struct heap_thread *thread_of(struct task_struct *task)
 }
 
 /* ---- records ---- */
-
-struct heap_tell {
-	u64 address;
-	struct heap_pending call;
-	u64 mark;
-	u32 kind;
-	u32 flags;
-};
 
 __attribute__((noinline)) int heap_tell(struct heap_tell *tell)
 {
@@ -343,11 +345,12 @@ static __always_inline u64 product(u64 a, u64 b)
 __attribute__((noinline)) int heap_sample_slow(struct heap_thread *t, u64 size)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	u32 class = sampler_class(size);
+	u64 class = sampler_class(size);
 	struct heap_state *s;
 
 	if (!t)
 		return 0;
+	barrier_var(class);
 	s = state_of(task);
 	if (!s || class >= SAMPLER_CLASSES)
 		return 0;
@@ -358,8 +361,10 @@ __attribute__((noinline)) int heap_sample_slow(struct heap_thread *t, u64 size)
 
 static __always_inline bool sample(struct heap_thread *t, u64 size)
 {
-	u32 class = sampler_class(size);
+	u64 class = sampler_class(size);
 
+	/* or the check is made on a copy of what the address is made of */
+	barrier_var(class);
 	if (class >= SAMPLER_CLASSES)
 		return false;
 	if (heap_passes(&t->lines[class], size)) {
@@ -599,7 +604,7 @@ static __always_inline void leave(struct pt_regs *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct heap_thread *t = bpf_task_storage_get(&heap_threads, task, 0, 0);
-	struct heap_tell tell = {};
+	struct heap_tell *tell;
 	u32 call;
 
 	if (!t)
@@ -608,25 +613,28 @@ static __always_inline void leave(struct pt_regs *ctx)
 	if (!t->pending.call || ctx->sp != t->pending.sp + 8)
 		return;
 	call = t->pending.call;
-	tell.call = t->pending;
-	tell.mark = t->count;
-	tell.address = ctx->ax;
+	tell = &t->tell;
+	tell->call = t->pending;
+	tell->kind = HEAP_KIND_C;
+	tell->flags = 0;
+	tell->mark = t->count;
+	tell->address = ctx->ax;
 	t->pending.call = 0;
-	if (call == HEAP_CALL_POSIX_MEMALIGN && (ctx->ax || READ_USER(&tell.address, sizeof(tell.address), tell.call.result)))
-		tell.address = 0;
+	if (call == HEAP_CALL_POSIX_MEMALIGN && (ctx->ax || READ_USER(&tell->address, sizeof(tell->address), tell->call.result)))
+		tell->address = 0;
 	if (is_mapping(call)) {
-		tell.kind = HEAP_KIND_MAPPING;
-		if (tell.address == ~0ULL)
-			tell.address = 0;
+		tell->kind = HEAP_KIND_MAPPING;
+		if (tell->address == ~0ULL)
+			tell->address = 0;
 	}
-	if (!tell.address) {
-		if (tell.call.size)
-			leave_failed(task, t, &tell);
+	if (!tell->address) {
+		if (tell->call.size)
+			leave_failed(task, t, tell);
 	} else if (call == HEAP_CALL_MREMAP) {
-		if (block_put(t->space, tell.address, tell.call.size, tell.call.size))
-			tell_moved(task, t->space, tell.call.old, tell.address, tell.call.size, tell.call.size);
+		if (block_put(t->space, tell->address, tell->call.size, tell->call.size))
+			tell_moved(task, t->space, tell->call.old, tell->address, tell->call.size, tell->call.size);
 	} else {
-		leave_alloc(task, t, &tell);
+		leave_alloc(task, t, tell);
 	}
 }
 
