@@ -227,6 +227,14 @@ static FILE *open_recording(const struct session *s)
 	return file;
 }
 
+/* Until Linux 6.12 to put a uprobe on another process takes CAP_SYS_ADMIN. */
+static bool needs_admin(const struct run_options *options)
+{
+	const struct heap_probes *probes = capture__heap_probes(options->capture);
+
+	return probes && !heap_probes__sessions(probes);
+}
+
 /* Before the script's exec: most interpreters use the libc that we use, and then nothing of them is missed. */
 static void follow_heap(struct capture *capture, pid_t pid)
 {
@@ -259,7 +267,7 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 	if (!err) {
 		prepare_notices(&s->prep, builder);
 		/* all is attached; another run would have to attach again */
-		err = run == s->config->repeat - 1 ? identity__drop_capabilities() : 0;
+		err = run == s->config->repeat - 1 ? identity__drop_capabilities(needs_admin(&options)) : 0;
 		if (err)
 			log_debug("cannot drop capabilities: %s", strerror(-err));
 		err = run_target(&options, &result, problem);

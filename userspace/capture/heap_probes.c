@@ -97,6 +97,11 @@ int heap_probes__new(struct heap_probes **out, const struct heap_probes_programs
 	return 0;
 }
 
+bool heap_probes__sessions(const struct heap_probes *h)
+{
+	return h->programs.sessions;
+}
+
 static struct watched *find(struct heap_probes *h, pid_t pid, size_t *at)
 {
 	for (size_t i = 0; i < h->n; i++) {

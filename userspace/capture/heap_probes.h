@@ -46,6 +46,9 @@ struct heap_watch {
 int heap_probes__new(struct heap_probes **out, const struct heap_probes_programs *programs, const struct heap_probes_options *options);
 void heap_probes__free(struct heap_probes *probes);
 
+/* Does the kernel have sessions? Without, probes need CAP_SYS_ADMIN. */
+bool heap_probes__sessions(const struct heap_probes *probes);
+
 /* A running process, or one that waits for its exec. 0, or -errno: see heap_watch.problem. */
 int heap_probes__follow(struct heap_probes *probes, pid_t pid, uint64_t now_ns);
 /* A process that is followed forked, executed, ended. space: its new one, or the one that ends. Others are passed over. */
