@@ -35,7 +35,7 @@ def refused(result, *words):
         (["--no-plots", "--user", "no-such-user"], ["no-such-user"]),
         (["--cpu", "--memory"], ["--cpu", "--memory"]),
         (["--calls"], ["--calls", "not available yet"]),
-        (["--heap-source", "probes"], ["--heap-source", "not available yet"]),
+        (["--heap-source", "magic"], ["--heap-source", "probes"]),
         (["--user"], []),
     ],
 )

@@ -214,7 +214,7 @@ static void test_not_yet(void **state)
 	cli_refused("profile --pid 12", NONE, "'--pid' is not available yet: ");
 	cli_refused("profile --seconds 3 a.py", NONE, "'--seconds' is not available yet: ");
 	cli_refused("profile a.py --calls", NONE, "'--calls' is not available yet: ");
-	cli_refused("profile --heap-source=probes a.py", NONE, "'--heap-source' is not available yet: ");
+	cli_refused("profile --heap-source=magic a.py", NONE, "'--heap-source' must be preload or probes");
 }
 
 static void test_cpu_or_memory(void **state)
