@@ -178,6 +178,7 @@ static void fill_builder_options(struct preparation *prep, const struct config *
 	o->directory = prep->directory;
 	o->allowed_cpus = allowed_cpus;
 	o->heap = c->memory;
+	o->heap_probes = prep->heap_probes;
 	if (prep->is_notebook) {
 		o->script = prep->copy_path;
 		o->script_source = prep->notebook.source;

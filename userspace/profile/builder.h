@@ -27,6 +27,7 @@ struct builder_options {
 	const char *directory;        /* working directory of the target: relative file names start there */
 	uint32_t allowed_cpus;
 	bool heap;                    /* the heap is measured; without it its records are passed over */
+	bool heap_probes;             /* by probes, not by the library */
 };
 
 struct builder;
