@@ -4,7 +4,7 @@
  * thread that tells it. The library sits in processes that are no target as well, if
  * another profiler runs or a target has let go of children: these are passed over.
  */
-#include "stack.h"
+#include "heap_record.h"
 
 #include "preload/heap_probe.h"
 
@@ -12,37 +12,6 @@
 #define RLIMIT_DATA 2
 #define RLIMIT_AS 9
 #define PAGE_SHIFT 12
-
-/* The calling process, if it is a target's. */
-static __always_inline struct proc_state *target_proc(struct task_struct *task, struct thread_state **t)
-{
-	struct proc_state *p;
-
-	*t = bpf_task_storage_get(&threads, task, 0, 0);
-	if (!*t)
-		return 0;
-	p = proc_of(task);
-	return p && p->space ? p : 0;
-}
-
-/* Fills in the head of a heap record from its stack's, and sends both. */
-static __always_inline void heap_send(struct walk *w, u16 stack_flags)
-{
-	u32 n = w->n_frames;
-	u64 size;
-
-	if (n > PY_MAX_DEPTH)
-		n = PY_MAX_DEPTH;
-	size = n * sizeof(struct raw_frame);
-	w->stack.n_frames = n;
-	w->stack.head.flags = w->flags | stack_flags;
-	w->stack.head.size = sizeof(w->stack) + size;
-	w->heap.head = w->stack.head;
-	w->heap.head.flags = 0;
-	size += sizeof(w->heap);
-	w->heap.head.size = size;
-	send(&w->heap, size, false);
-}
 
 static __always_inline int block_tell(u64 address, u64 size, u64 weight, u64 count, u64 info, u64 mark, u32 flags)
 {

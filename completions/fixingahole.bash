@@ -24,7 +24,8 @@ _fixingahole_value() { # OPTION: completes its value; 1 when it takes none
     case $1 in
     -l | --log-level) _fixingahole_words DEBUG INFO WARNING ERROR CRITICAL ;;
     --duration) _fixingahole_words relative absolute ;;
-    --heap-source) COMPREPLY=() ;;
+    --heap-source) _fixingahole_words preload probes ;;
+    --heap-budget) COMPREPLY=() ;;
     -i | --ignore | --output-directory)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
@@ -79,7 +80,7 @@ _fixingahole() {
         --) script=yes ;;
         --module | --pid | --name | --cgroup) target=yes i=$((i + 1)) ;;
         -i | --ignore | -o | --output-directory | --output-file | --python | --user | -r | --repeat | --rate | --live | \
-            -l | --log-level | --duration | -p | --precision | --heap-source | --seconds) i=$((i + 1)) ;;
+            -l | --log-level | --duration | -p | --precision | --heap-source | --heap-budget | --seconds) i=$((i + 1)) ;;
         =*) [ "$word" = = ] && i=$((i + 1)) ;;
         -*) ;;
         matplotlib | plotly) [[ ${COMP_WORDS[i - 1]} == -np || ${COMP_WORDS[i - 1]} == --no-plots ]] || { [ -n "$target" ] && script=yes; target=yes; } ;;
@@ -97,7 +98,7 @@ _fixingahole() {
             _fixingahole_words -c --cpu -m --memory -d --detailed -p --precision -t --trace -nt --no-trace \
                 -l --log-level -np --no-plots --live -i --ignore -o --output-directory --duration -r --repeat \
                 --output-file --metadata --no-metadata --sort --no-sort --module --pid --name --cgroup --seconds --no-children --python --rate --user \
-                --calls --heap-source -q --quiet -v --verbose -h --help
+                --calls --heap-source --heap-budget -q --quiet -v --verbose -h --help
         elif [ -n "$target" ]; then
             _fixingahole_files
         else

@@ -179,6 +179,18 @@ static int prepare_calls(struct preparation *prep, const struct config *c, const
 	return err;
 }
 
+static int choose_heap_source(struct preparation *prep, const struct config *c, const struct identity *id)
+{
+	struct heap_probes_options *o = &prep->heap_probes_options;
+
+	if (strcmp(c->heap_source, "probes"))
+		return find_heap_library(prep, id);
+	prep->heap_probes = true;
+	heap_library__sampling(c->precision, &o->stride, &o->rate);
+	o->budget = c->heap_budget_percent / 100;
+	return 0;
+}
+
 static void fill_builder_options(struct preparation *prep, const struct config *c, uint32_t allowed_cpus)
 {
 	struct builder_options *o = &prep->builder_options;
@@ -193,6 +205,7 @@ static void fill_builder_options(struct preparation *prep, const struct config *
 	o->heap = c->memory;
 	o->calls = c->calls_pattern != NULL;
 	o->calls_pattern = c->calls_pattern && *c->calls_pattern ? c->calls_pattern : NULL;
+	o->heap_probes = prep->heap_probes;
 	if (prep->is_notebook) {
 		o->script = prep->copy_path;
 		o->script_source = prep->notebook.source;
@@ -235,7 +248,7 @@ int prepare(struct preparation *prep, const struct config *c, const struct ident
 	if (!err)
 		err = prepare_outputs(prep, c, id);
 	if (!err && c->memory)
-		err = find_heap_library(prep, id);
+		err = choose_heap_source(prep, c, id);
 	if (!err && c->calls_pattern)
 		err = find_calls_library(prep, id);
 	if (!err)

@@ -6,6 +6,7 @@
 #ifndef FIXINGAHOLE_PREPARE_H
 #define FIXINGAHOLE_PREPARE_H
 
+#include "capture/heap_probes.h"
 #include "cli/config.h"
 #include "profile/builder.h"
 #include "target/attached.h"
@@ -27,7 +28,9 @@ struct preparation {
 	size_t source_size;
 	char *copy_path;        /* of the saved copy; NULL: none */
 	char *logs_path;
-	char *heap_library;           /* NULL: without --memory */
+	char *heap_library;           /* NULL: without --memory, or with probes in its place */
+	bool heap_probes;
+	struct heap_probes_options heap_probes_options;
 	struct attached attached;     /* processes that run already, in place of a script */
 	char *program;                /* NULL: the script or module of the configuration */
 	char *calls_library;          /* NULL: without --calls */

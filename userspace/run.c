@@ -65,6 +65,7 @@ struct run {
 	struct run_result *result;
 	struct interps *interps;
 	struct heap_types *heap_types;
+	struct heap_probes *heap_probes; /* NULL: none */
 	struct pacing pacing;
 	/* records of this drain that wait until all names in it are known */
 	char *queue;
@@ -123,14 +124,20 @@ static void on_record(void *context, const struct event_header *record)
 		err = symbols__blob(run->options->symbols, (const void *)record);
 		break;
 	case EVENT_FORK:
+		if (run->heap_probes)
+			heap_probes__forked(run->heap_probes, ((const struct event_fork *)record)->parent_pid, record->pid, clock_ns(CLOCK_MONOTONIC));
 		err = symbols__fork(run->options->symbols, (const void *)record);
 		enqueue(run, record);
 		break;
 	case EVENT_EXEC:
+		if (run->heap_probes)
+			heap_probes__executed(run->heap_probes, record->pid, ((const struct event_exec *)record)->old_space, clock_ns(CLOCK_MONOTONIC));
 		interps__exec(run->interps, (const void *)record);
 		enqueue(run, record);
 		break;
 	case EVENT_EXIT:
+		if (run->heap_probes)
+			heap_probes__ended(run->heap_probes, record->pid, record->space);
 		interps__exit(run->interps, record->pid);
 		enqueue(run, record);
 		break;
@@ -139,6 +146,8 @@ static void on_record(void *context, const struct event_header *record)
 		enqueue(run, record);
 		break;
 	default:
+		if (record->kind == EVENT_CPU && run->heap_probes)
+			heap_probes__sample(run->heap_probes, record->pid, record->time_ns, record->flags & STACK_KERNEL);
 		enqueue(run, record);
 	}
 	run->lost += err != 0;
@@ -204,6 +213,13 @@ static struct timespec sleep_time(struct run *run, uint64_t now)
 		ns = ms * 1000000ULL;
 	if (run->deadline_ns && run->deadline_ns - now < ns)
 		ns = run->deadline_ns > now ? run->deadline_ns - now : 0;
+	if (run->heap_probes) {
+		uint64_t next = heap_probes__poll(run->heap_probes, now);
+
+		now = clock_ns(CLOCK_MONOTONIC);
+		if (next < now + ns)
+			ns = next > now ? next - now : 0;
+	}
 	return (struct timespec){ .tv_nsec = ns };
 }
 
@@ -265,6 +281,8 @@ static void follow(struct run *run)
 	spinner_clear(&spinner);
 	drain(run);
 	interps__poll(run->interps, clock_ns(CLOCK_MONOTONIC));
+	if (run->heap_probes)
+		heap_probes__watch(run->heap_probes, clock_ns(CLOCK_MONOTONIC), &run->result->heap_watch);
 	if (attach)
 		interps__end(run->interps);
 }
@@ -282,7 +300,7 @@ static int attach(struct run *run, char problem[512])
 	}
 	err = attach__begin(run->result->attach, problem);
 	/* before that they are needed: some kernels want more than CAP_PERFMON for a timer */
-	if (!err && identity__drop_capabilities())
+	if (!err && identity__drop_capabilities(false))
 		log_debug("cannot drop capabilities");
 	return err;
 }
@@ -315,6 +333,7 @@ int run_target(const struct run_options *options, struct run_result *result, cha
 	int err;
 
 	memset(result, 0, sizeof(*result));
+	run.heap_probes = capture__heap_probes(options->capture);
 	run.interps = interps__new(options->capture, options->symbols, options->builder, options->recording);
 	run.heap_types = heap_types__new(options->symbols, on_type, &run);
 	if (!run.interps || !run.heap_types) {

@@ -25,6 +25,7 @@ struct run_result {
 	double start_monotonic_s;
 	struct capture_losses losses;
 	struct attach *attach; /* what was attached to, to be freed; NULL: nothing */
+	struct heap_watch heap_watch; /* if there are probes on the heap */
 };
 
 struct run_options {

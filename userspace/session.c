@@ -12,12 +12,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "heap_watch.h"
 #include "prepare.h"
 #include "report/report.h"
 #include "run.h"
 #include "target/calls_file.h"
 #include "target/memory_limit.h"
 #include "util/cleanup.h"
+#include "util/clock.h"
 #include "util/log.h"
 
 /* What several runs share. */
@@ -191,6 +193,8 @@ static int finish(struct session *s, struct strings *strings, struct builder *bu
 
 	if (!result->attach)
 		note_survivors(builder);
+	if (s->prep.heap_probes)
+		heap_watch_notices(&result->heap_watch, s->prep.heap_probes_options.budget, builder);
 	/* sources of attached processes are opened with their owners' rights, one by one */
 	err = result->attach ? 0 : identity__enter(s->identity);
 	if (err)
@@ -202,6 +206,8 @@ static int finish(struct session *s, struct strings *strings, struct builder *bu
 		return -ENOMEM;
 	}
 	fill_facts(s, strings, profile, result);
+	if (s->prep.heap_probes)
+		heap_watch_fill(&result->heap_watch, profile);
 	identity__leave(s->identity);
 	/* each file is opened with the user's rights by outputs__write() */
 	err = write_files(s, profile, run);
@@ -239,6 +245,23 @@ static void on_calls(void *context, const struct event_header *record)
 	builder__record(options->builder, record);
 }
 
+/* Until Linux 6.12 to put a uprobe on another process takes CAP_SYS_ADMIN. */
+static bool needs_admin(const struct run_options *options)
+{
+	const struct heap_probes *probes = capture__heap_probes(options->capture);
+
+	return probes && !heap_probes__sessions(probes);
+}
+
+/* Before the script's exec: most interpreters use the libc that we use, and then nothing of them is missed. */
+static void follow_heap(struct capture *capture, pid_t pid)
+{
+	int err = heap_probes__follow(capture__heap_probes(capture), pid, clock_ns(CLOCK_MONOTONIC));
+
+	if (err)
+		log_warning("cannot put probes on the script's allocator: %s", strerror(-err));
+}
+
 /* One run of the script and its reports. Returns 0 and the script's exit status, or -errno after a line on stderr. */
 static int run_once(struct session *s, struct launch *launch, int run, int *exit_status)
 {
@@ -248,6 +271,7 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 		.attach = !launch,
 		.no_children = !launch && !s->config->children,
 		.heap_library = s->prep.heap_library,
+		.heap_probes = s->prep.heap_probes ? &s->prep.heap_probes_options : NULL,
 	};
 	_cleanup_fclose_ FILE *recording = open_recording(s);
 	struct strings *strings = strings__new();
@@ -263,10 +287,12 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 		err = capture__open(&options.capture, &capture_options, problem);
 	if (!err && launch)
 		err = capture__follow(options.capture, launch__pid(launch), problem);
+	if (!err && capture_options.heap_probes)
+		follow_heap(options.capture, launch__pid(launch));
 	if (!err) {
 		prepare_notices(&s->prep, builder);
 		/* all is attached; another run would have to attach again */
-		err = launch && run == s->config->repeat - 1 ? identity__drop_capabilities() : 0;
+		err = launch && run == s->config->repeat - 1 ? identity__drop_capabilities(needs_admin(&options)) : 0;
 		if (err)
 			log_debug("cannot drop capabilities: %s", strerror(-err));
 		err = run_target(&options, &result, problem);

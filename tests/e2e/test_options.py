@@ -34,7 +34,7 @@ def refused(result, *words):
         (["--duration", "sideways"], ["--duration", "sideways"]),
         (["--no-plots", "--user", "no-such-user"], ["no-such-user"]),
         (["--cpu", "--memory"], ["--cpu", "--memory"]),
-        (["--heap-source", "probes"], ["--heap-source", "not available yet"]),
+        (["--heap-source", "magic"], ["--heap-source", "probes"]),
         (["--user"], []),
     ],
 )

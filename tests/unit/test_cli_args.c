@@ -211,7 +211,7 @@ static void test_unknown_options(void **state)
 
 static void test_not_yet(void **state)
 {
-	cli_refused("profile --heap-source=probes a.py", NONE, "'--heap-source' is not available yet: ");
+	cli_refused("profile --heap-source=magic a.py", NONE, "'--heap-source' must be preload or probes");
 }
 
 static void test_attach(void **state)

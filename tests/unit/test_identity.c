@@ -218,7 +218,7 @@ static void drop_run(void)
 	char text[128];
 
 	CHECK(!identity__resolve(&id, "12345"));
-	CHECK(!identity__drop_capabilities());
+	CHECK(!identity__drop_capabilities(false));
 	CHECK(!identity__missing_capabilities(text, sizeof(text)));
 	/* still able to work as the user and to come back, but not to rule the machine */
 	CHECK(!identity__enter(&id));

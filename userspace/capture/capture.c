@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bpf/shared.h"
+#include "capture/probe_set.h"
 #include "capture/timers.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -31,6 +32,7 @@ struct capture {
 	struct ring_buffer *ring;
 	struct capture_options options;
 	struct timers timers;
+	struct heap_probes *heap_probes;
 	struct py_layout layouts[PY_MAX_LAYOUTS];
 	unsigned int n_layouts;
 	uint64_t bad;
@@ -108,11 +110,40 @@ static int attach_heap(struct capture *c)
 	return 0;
 }
 
+/* What the heap's probes need to hear of processes, before on_exec and on_exit change their state. */
+static int attach_heap_processes(struct capture *c)
+{
+	struct fixingahole_bpf *s = c->skeleton;
+
+	s->links.heap_exec = bpf_program__attach(s->progs.heap_exec);
+	s->links.heap_exit = bpf_program__attach(s->progs.heap_exit);
+	return s->links.heap_exec && s->links.heap_exit ? 0 : -errno;
+}
+
+/* The heap's probes themselves come with the processes. */
+static int open_heap_probes(struct capture *c)
+{
+	struct fixingahole_bpf *s = c->skeleton;
+	const struct heap_probes_programs kernel = {
+		.call = s->progs.heap_call, .enter = s->progs.heap_enter, .leave = s->progs.heap_leave,
+		.controls = s->maps.heap_controls, .states = s->maps.heap_states, .fresh = s->maps.heap_fresh, .blocks = s->maps.heap_blocks,
+	};
+
+	s->links.heap_fork = bpf_program__attach(s->progs.heap_fork);
+	return s->links.heap_fork ? heap_probes__new(&c->heap_probes, &kernel, c->options.heap_probes) : -errno;
+}
+
 /* The programs that see every switch, page and process; the timer comes with the target. */
 static int attach_all(struct capture *c)
 {
 	struct fixingahole_bpf *s = c->skeleton;
 
+	if (c->options.heap_probes) {
+		int err = attach_heap_processes(c);
+
+		if (err)
+			return err;
+	}
 	s->links.on_fork = bpf_program__attach(s->progs.on_fork);
 	s->links.on_exec = bpf_program__attach(s->progs.on_exec);
 	s->links.on_exit = bpf_program__attach(s->progs.on_exit);
@@ -127,6 +158,22 @@ static int attach_all(struct capture *c)
 	if (!s->links.on_fork || !s->links.on_exec || !s->links.on_exit || !s->links.on_switch || !s->links.on_rss_stat)
 		return -errno;
 	return 0;
+}
+
+static void choose_heap_probes(struct capture *c)
+{
+	struct fixingahole_bpf *s = c->skeleton;
+	struct bpf_program *const programs[] = { s->progs.heap_call, s->progs.heap_enter, s->progs.heap_leave, s->progs.heap_fork, s->progs.heap_exec, s->progs.heap_exit };
+	struct bpf_map *const maps[] = { s->maps.heap_controls, s->maps.heap_states, s->maps.heap_blocks };
+
+	if (c->options.heap_probes) {
+		probe_set_prepare(s->progs.heap_call);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++)
+		bpf_program__set_autoload(programs[i], false);
+	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
+		bpf_map__set_max_entries(maps[i], 1);
 }
 
 static int load(struct capture *c, char problem[512])
@@ -158,6 +205,7 @@ static int load(struct capture *c, char problem[512])
 	bpf_program__set_autoload(c->skeleton->progs.attach_tasks, c->options.attach && !c->options.empty);
 	if (!c->options.attach)
 		bpf_map__set_max_entries(c->skeleton->maps.places, 1);
+	choose_heap_probes(c);
 	err = fixingahole_bpf__load(c->skeleton);
 	if (err)
 		return describe(problem, err, "load the BPF programs");
@@ -166,6 +214,9 @@ static int load(struct capture *c, char problem[512])
 	err = attach_all(c);
 	if (err)
 		return describe(problem, err, "attach to the kernel's tracepoints");
+	err = c->options.heap_probes ? open_heap_probes(c) : 0;
+	if (err)
+		return describe(problem, err, "put a probe on a function");
 	c->ring = ring_buffer__new(bpf_map__fd(c->skeleton->maps.events), on_record, c, NULL);
 	return c->ring ? 0 : describe(problem, -errno, "map the ring buffer");
 }
@@ -261,6 +312,11 @@ int capture__flush(struct capture *c)
 
 	c->skeleton->bss->attach_step = ATTACH_OFF;
 	return err;
+}
+
+struct heap_probes *capture__heap_probes(struct capture *c)
+{
+	return c->heap_probes;
 }
 
 void capture__shift(struct capture *c, uint64_t now_ns)
@@ -409,8 +465,9 @@ void capture__free(struct capture *c)
 {
 	if (!c)
 		return;
-	if (c->skeleton && c->skeleton->links.heap_alloc)
+	if (c->skeleton && (c->skeleton->links.heap_alloc || c->heap_probes))
 		close_probes_elsewhere();
+	heap_probes__free(c->heap_probes);
 	timers__close(&c->timers);
 	ring_buffer__free(c->ring);
 	fixingahole_bpf__destroy(c->skeleton);

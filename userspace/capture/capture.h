@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "capture/adopt.h"
+#include "capture/heap_probes.h"
 #include "capture/sample.h"
 #include "python/interp.h"
 
@@ -20,7 +21,8 @@ struct capture_options {
 	bool empty; /* benchmark: the same timer with an empty program, nothing else */
 	bool attach;  /* to processes that run already */
 	bool no_children; /* with attach: what they fork is not followed */
-	const char *heap_library; /* path of the preload library that tells of the heap; NULL: the heap is not measured */
+	const char *heap_library; /* path of the preload library that tells of the heap; NULL: it does not */
+	const struct heap_probes_options *heap_probes; /* the heap is seen by probes on the allocator; NULL: it is not */
 };
 
 /* What the kernel side lost, so far. */
@@ -35,6 +37,8 @@ struct capture_losses {
 
 /* Loads and attaches all that is not tied to a target. On failure one line in problem, with the remedy. */
 int capture__open(struct capture **out, const struct capture_options *options, char problem[512]);
+/* The probes on allocators, to follow processes with; NULL: there are none. */
+struct heap_probes *capture__heap_probes(struct capture *capture);
 /* Makes `pid`, which waits for its exec, the target: it, its threads and its descendants are seen from exec on. */
 int capture__follow(struct capture *capture, pid_t pid, char problem[512]);
 /*

@@ -47,6 +47,8 @@ struct config {
 	int script_argc;
 	bool memory;            /* the heap, too */
 	const char *calls_pattern; /* of functions whose calls are counted; "": all; NULL: none */
+	const char *heap_source; /* "preload" (default) or "probes" */
+	double heap_budget_percent; /* of the target's time, that probes may cost; 0: no limit */
 	bool detailed;
 	bool trace;             /* default true */
 	bool metadata;          /* default true */

@@ -10,6 +10,7 @@
 
 static const char *const level_choices[] = { "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", NULL };
 static const char *const duration_choices[] = { "relative", "absolute", NULL };
+static const char *const heap_source_choices[] = { "preload", "probes", NULL };
 static const char *const plot_choices[] = { "matplotlib", "plotly", NULL };
 
 const struct option options[] = {
@@ -43,8 +44,10 @@ const struct option options[] = {
 	{ "calls", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_PATTERN, "PATTERN", true, CONFIG(calls_pattern),
 	  .help = "count calls exactly, of functions that the shell pattern fits, or of all; it is compared with the function's name, alone and "
 		  "qualified, the file's name, and its path (--calls=PATTERN)" },
-	{ "heap-source", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_TEXT, "SOURCE", .pending = "leave it out",
-	  .help = "how heap memory is seen (not available yet)" },
+	{ "heap-source", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_CHOICE, "preload|probes", .choices = heap_source_choices, CONFIG(heap_source),
+	  .help = "how --memory sees the heap: a library in the script, or probes on its allocator (default preload)" },
+	{ "heap-budget", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_NUMBER, "PERCENT", CONFIG(heap_budget_percent), .min = 0, .max = 100,
+	  .help = "how much of the script's time those probes may cost before they are there in slices only; 0: no limit (default 3)" },
 
 	{ "detailed", "d", ON_PROFILE, GROUP_REPORT, OPTION_SET, NULL, CONFIG(detailed),
 	  .help = "report files outside root, too: libraries, the standard library" },

@@ -144,24 +144,30 @@ static int each_symbol_of(struct elf_image *image, Elf_Scn *section, const GElf_
 	return result;
 }
 
+static int each_symbol_in(struct elf_image *image, GElf_Word type, elf_symbol_fn *fn, void *arg)
+{
+	Elf_Scn *section = NULL;
+
+	while ((section = elf_nextscn(image->elf, section))) {
+		GElf_Shdr header;
+
+		/* one of each kind is what a linker makes */
+		if (gelf_getshdr(section, &header) && header.sh_type == type)
+			return each_symbol_of(image, section, &header, fn, arg);
+	}
+	return 0;
+}
+
+int elf_image__each_dynamic_symbol(struct elf_image *image, elf_symbol_fn *fn, void *arg)
+{
+	return each_symbol_in(image, SHT_DYNSYM, fn, arg);
+}
+
 int elf_image__each_symbol(struct elf_image *image, elf_symbol_fn *fn, void *arg)
 {
-	const GElf_Word types[] = { SHT_DYNSYM, SHT_SYMTAB };
-	int result = 0;
+	int result = each_symbol_in(image, SHT_DYNSYM, fn, arg);
 
-	for (size_t i = 0; i < 2 && !result; i++) {
-		Elf_Scn *section = NULL;
-
-		while (!result && (section = elf_nextscn(image->elf, section))) {
-			GElf_Shdr header;
-
-			if (gelf_getshdr(section, &header) && header.sh_type == types[i]) {
-				result = each_symbol_of(image, section, &header, fn, arg);
-				break; /* one of each kind is what a linker makes */
-			}
-		}
-	}
-	return result;
+	return result ? result : each_symbol_in(image, SHT_SYMTAB, fn, arg);
 }
 
 int elf_image__section(const struct elf_image *image, const char *name, struct elf_section *out)

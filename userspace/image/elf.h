@@ -50,6 +50,8 @@ const struct elf_segment *elf_image__segments(const struct elf_image *image, siz
 /* Every defined symbol of .dynsym, then .symtab, until fn returns non-zero; what fn returned last. */
 typedef int elf_symbol_fn(const struct elf_symbol *symbol, void *arg);
 int elf_image__each_symbol(struct elf_image *image, elf_symbol_fn *fn, void *arg);
+/* The same of .dynsym alone: what other images can bind to. */
+int elf_image__each_dynamic_symbol(struct elf_image *image, elf_symbol_fn *fn, void *arg);
 
 /* -ENOENT where there is none of that name. */
 int elf_image__section(const struct elf_image *image, const char *name, struct elf_section *out);

@@ -34,6 +34,7 @@ struct builder_options {
 	size_t n_roots;
 	const struct source_opener *opener; /* files are those of another root; NULL: ours */
 	bool heap;                    /* the heap is measured; without it its records are passed over */
+	bool heap_probes;             /* by probes, not by the library */
 };
 
 struct builder;

@@ -159,7 +159,10 @@ void heap_notices(struct builder *b)
 			continue;
 		if (h && map64_get(&h->space_index, p->space, &space) && (h->spaces[space].has_totals || h->spaces[space].peak))
 			continue;
-		snprintf(text, sizeof(text), "no heap memory of '%.300s': it did not load the library that measures it, as in another root, or with rights that its file gives", p->program);
+		if (b->options->heap_probes)
+			snprintf(text, sizeof(text), "no heap memory of '%.300s': no probe on its allocator saw any, as in one that ends at once", p->program);
+		else
+			snprintf(text, sizeof(text), "no heap memory of '%.300s': it did not load the library that measures it, as in another root, or with rights that its file gives", p->program);
 		builder__notice(b, text);
 	}
 }

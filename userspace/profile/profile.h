@@ -226,6 +226,15 @@ struct heap_type_row {
 	struct heap_type_held at_peak, at_end;
 };
 
+/* The heap's probes, where it was seen by them (capture/heap_probes.h). */
+struct heap_probing {
+	bool used;
+	uint64_t processes, failed, sliced; /* watched; could not be; watched for a part of the time only */
+	uint64_t calls, cost_ns;      /* that met a probe, and what that cost */
+	uint64_t cpu_ns;              /* of the processes watched, with that */
+	double seen;                  /* 0..1: of the time, how much the allocator's functions were watched */
+};
+
 /* The heap of all processes together. */
 struct profile_heap {
 	struct heap_measures all;
@@ -248,6 +257,7 @@ struct profile_heap {
 	struct heap_where failed_where;
 	uint64_t failed_limit;        /* that it would have exceeded; 0: not known */
 	bool failed_data;             /* RLIMIT_DATA, not RLIMIT_AS */
+	struct heap_probing probes;
 	/* what was missed */
 	uint64_t unknown_frees;       /* of blocks that were never told of */
 	uint64_t lost_frees;          /* an address was given out twice without a free between */

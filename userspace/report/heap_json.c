@@ -165,6 +165,23 @@ static void write_exact(struct json *json, const struct profile_heap *heap)
 	json_close(json);
 }
 
+static void write_probes(struct json *json, const struct heap_probing *probes)
+{
+	if (!probes->used) {
+		json_null(json, "probes");
+		return;
+	}
+	json_object(json, "probes");
+	json_unsigned(json, "processes", probes->processes);
+	json_unsigned(json, "processes_failed", probes->failed);
+	json_unsigned(json, "processes_in_slices", probes->sliced);
+	json_unsigned(json, "calls", probes->calls);
+	json_number(json, "cost_s", seconds(probes->cost_ns), 9);
+	json_number(json, "cpu_s", seconds(probes->cpu_ns), 9);
+	json_number(json, "seen", probes->seen, 6);
+	json_close(json);
+}
+
 void json_heap(struct json *json, const struct profile_heap *heap)
 {
 	json_object(json, "heap");
@@ -180,6 +197,7 @@ void json_heap(struct json *json, const struct profile_heap *heap)
 	json_close(json);
 	write_types(json, heap);
 	write_exact(json, heap);
+	write_probes(json, &heap->probes);
 	json_object(json, "failed");
 	json_unsigned(json, "count", heap->failed_count);
 	json_unsigned(json, "largest_bytes", heap->failed_bytes);

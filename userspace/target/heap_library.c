@@ -57,14 +57,21 @@ int preload_library__find(const struct identity *id, const char *name, char **pa
 	return err;
 }
 
+void heap_library__sampling(int precision, uint64_t *stride, uint64_t *rate)
+{
+	uint64_t bytes = precision < 0 ? (uint64_t)STRIDE << -precision : (uint64_t)STRIDE >> precision;
+
+	*stride = bytes > STRIDE_MAX ? STRIDE_MAX : bytes < STRIDE_MIN ? STRIDE_MIN : bytes;
+	/* finer strides need more samples, or the sampler would widen them again */
+	*rate = (uint64_t)SAMPLES_PER_S << (precision < 0 ? 0 : precision > FINEST ? FINEST : precision);
+}
+
 int heap_library__environment(char ***environment, const char *library, int precision)
 {
 	struct strv env = { .items = *environment };
 	const char *old = environment_get(*environment, "LD_PRELOAD");
 	_cleanup_free_ char *preload = NULL;
-	long stride = precision < 0 ? (long)STRIDE << -precision : STRIDE >> precision;
-	/* finer strides need more samples, or the library would widen them again */
-	long rate = (long)SAMPLES_PER_S << (precision < 0 ? 0 : precision > FINEST ? FINEST : precision);
+	uint64_t stride, rate;
 	char number[32];
 	int err;
 
@@ -74,11 +81,12 @@ int heap_library__environment(char ***environment, const char *library, int prec
 		preload = NULL;
 		return -ENOMEM;
 	}
-	snprintf(number, sizeof(number), "%ld", stride > STRIDE_MAX ? STRIDE_MAX : stride < STRIDE_MIN ? STRIDE_MIN : stride);
+	heap_library__sampling(precision, &stride, &rate);
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)stride);
 	err = strv_set(&env, "LD_PRELOAD", preload);
 	if (!err)
 		err = strv_set(&env, HEAP_ENV_STRIDE, number);
-	snprintf(number, sizeof(number), "%ld", rate);
+	snprintf(number, sizeof(number), "%llu", (unsigned long long)rate);
 	if (!err)
 		err = strv_set(&env, HEAP_ENV_RATE, number);
 	*environment = env.items;

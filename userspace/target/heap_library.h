@@ -6,6 +6,8 @@
 #ifndef FIXINGAHOLE_HEAP_LIBRARY_H
 #define FIXINGAHOLE_HEAP_LIBRARY_H
 
+#include <stdint.h>
+
 #include "target/identity.h"
 
 /*
@@ -15,6 +17,9 @@
 int heap_library__find(const struct identity *id, char **path);
 /* The same of another of our libraries. */
 int preload_library__find(const struct identity *id, const char *name, char **path);
+
+/* Bytes per sample and samples per second for a precision, whoever samples. */
+void heap_library__sampling(int precision, uint64_t *stride, uint64_t *rate);
 
 /*
  * Preloads it, before what the environment preloads already. precision: -10..10, doubles the samples per byte with each step. environment: as

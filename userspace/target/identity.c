@@ -380,7 +380,7 @@ int identity__missing_capabilities(char *buffer, size_t size)
 	return missing ? -EPERM : 0;
 }
 
-int identity__drop_capabilities(void)
+int identity__drop_capabilities(bool keep_admin)
 {
 	static const unsigned int keep[] = { CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_KILL };
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -392,6 +392,8 @@ int identity__drop_capabilities(void)
 		return r;
 	for (size_t i = 0; i < sizeof(keep) / sizeof(*keep); i++)
 		mask[CAP_TO_INDEX(keep[i])] |= CAP_TO_MASK(keep[i]);
+	if (keep_admin)
+		mask[CAP_TO_INDEX(CAP_SYS_ADMIN)] |= CAP_TO_MASK(CAP_SYS_ADMIN);
 	for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++) {
 		sets[i].effective &= mask[i];
 		sets[i].permitted &= mask[i];

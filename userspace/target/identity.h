@@ -45,8 +45,8 @@ int identity__become(const struct identity *id);
  */
 int identity__missing_capabilities(char *buffer, size_t size);
 /* Drops what is not needed once everything is attached. Keeps CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_KILL.
- * For the calling thread and those that it starts afterwards. */
-int identity__drop_capabilities(void);
+ * keep_admin: CAP_SYS_ADMIN as well. For the calling thread and those that it starts afterwards. */
+int identity__drop_capabilities(bool keep_admin);
 
 /* Value of NAME in an environment vector, or NULL. */
 const char *environment_get(char *const *environment, const char *name);

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capture/probe_set.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "util/cleanup.h"
+
+#define TRACE_UPROBE_SESSION 57 /* enum bpf_attach_type, newer than our headers */
+#define CALL_MASK 0xff
+
+/* The part of union bpf_attr for BPF_LINK_CREATE with several uprobes. */
+struct multi_attr {
+	uint32_t program, target, attach_type, flags;
+	uint64_t path, offsets, references, cookies;
+	uint32_t count, multi_flags, pid, pad;
+};
+
+void probe_set_prepare(struct bpf_program *call)
+{
+	bpf_program__set_expected_attach_type(call, TRACE_UPROBE_SESSION);
+}
+
+static int attach_session(struct probe_set *set, const struct probe_programs *programs, const struct probe_places *places, const char *path, pid_t pid)
+{
+	struct multi_attr attr = {
+		.program = bpf_program__fd(programs->call),
+		.attach_type = TRACE_UPROBE_SESSION,
+		.path = (uintptr_t)path,
+		.offsets = (uintptr_t)places->offset,
+		.cookies = (uintptr_t)places->cookie,
+		.count = places->n,
+		.pid = pid,
+	};
+	int fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
+
+	if (fd < 0)
+		return -errno;
+	set->session = fd;
+	return 0;
+}
+
+static int attach_one(struct probe_set *set, const struct bpf_program *program, const char *path, uint64_t offset, uint64_t cookie, bool at_return, pid_t pid)
+{
+	LIBBPF_OPTS(bpf_uprobe_opts, options, .bpf_cookie = cookie, .retprobe = at_return);
+	struct bpf_link *link = bpf_program__attach_uprobe_opts(program, pid, path, offset, &options);
+
+	if (!link)
+		return -errno;
+	set->links[set->n_links++] = link;
+	return 0;
+}
+
+int probe_set__attach(struct probe_set *set, const struct probe_programs *programs, const struct probe_places *places, uint32_t returns, pid_t pid)
+{
+	char path[64];
+	int err = 0;
+
+	*set = (struct probe_set)PROBE_SET_NONE;
+	if (!places->n || places->n > PROBE_SET_MAX)
+		return -EINVAL;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", places->fd);
+	if (programs->sessions)
+		return attach_session(set, programs, places, path, pid);
+	for (uint32_t i = 0; i < places->n && !err; i++) {
+		err = attach_one(set, programs->enter, path, places->offset[i], places->cookie[i], false, pid);
+		if (!err && returns & 1U << (places->cookie[i] & CALL_MASK))
+			err = attach_one(set, programs->leave, path, places->offset[i], places->cookie[i], true, pid);
+	}
+	if (err)
+		probe_set__release(set);
+	return err;
+}
+
+void probe_set__release(struct probe_set *set)
+{
+	if (set->session >= 0)
+		close(set->session);
+	for (unsigned int i = 0; i < set->n_links; i++)
+		bpf_link__destroy(set->links[i]);
+	*set = (struct probe_set)PROBE_SET_NONE;
+}
+
+static void *release(void *data)
+{
+	probe_set__release(data);
+	free(data);
+	return NULL;
+}
+
+void probe_set__detach(struct probe_set *set)
+{
+	struct probe_set *own = probe_set_is_on(set) ? malloc(sizeof(*own)) : NULL;
+	sigset_t all, old;
+	pthread_attr_t attr;
+	pthread_t thread;
+	int err = -1;
+
+	if (own) {
+		*own = *set;
+		/* signals are for the main thread */
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, &old);
+		pthread_attr_init(&attr);
+		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+		pthread_attr_setstacksize(&attr, 128 << 10);
+		err = pthread_create(&thread, &attr, release, own);
+		pthread_attr_destroy(&attr);
+		pthread_sigmask(SIG_SETMASK, &old, NULL);
+	}
+	if (!err) {
+		*set = (struct probe_set)PROBE_SET_NONE;
+		return;
+	}
+	free(own);
+	probe_set__release(set);
+}
