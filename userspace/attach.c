@@ -221,6 +221,20 @@ static void take_thread(void *context, const struct attach_thread *thread)
 	capture__place(a->tools.capture, thread, stack->weight);
 }
 
+/* Where the heap is to be seen. A process that cannot be watched is told of at the end. */
+static void follow_heaps(struct attach *a)
+{
+	struct heap_probes *probes = capture__heap_probes(a->tools.capture);
+
+	for (size_t i = a->first_new; probes && i < a->n; i++) {
+		pid_t pid = a->list[i].event.head.pid;
+		int err = heap_probes__follow(probes, pid, clock_ns(CLOCK_MONOTONIC));
+
+		if (err)
+			log_warning("cannot put probes on the allocator of process %d: %s", pid, strerror(-err));
+	}
+}
+
 /* One round over the processes from first_new on. */
 static int attach_round(struct attach *a, const char **step)
 {
@@ -237,6 +251,7 @@ static int attach_round(struct attach *a, const char **step)
 		if (err)
 			return err;
 	}
+	follow_heaps(a);
 	*step = "start";
 	for (int again = 0; again < 2; again++) {
 		err = capture__look(a->tools.capture, take_thread, a);

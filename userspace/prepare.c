@@ -179,15 +179,20 @@ static int prepare_calls(struct preparation *prep, const struct config *c, const
 	return err;
 }
 
-static int choose_heap_source(struct preparation *prep, const struct config *c, const struct identity *id)
+void prepare_heap_probes(struct preparation *prep, const struct config *c)
 {
 	struct heap_probes_options *o = &prep->heap_probes_options;
 
-	if (strcmp(c->heap_source, "probes"))
-		return find_heap_library(prep, id);
 	prep->heap_probes = true;
 	heap_library__sampling(c->precision, &o->stride, &o->rate);
 	o->budget = c->heap_budget_percent / 100;
+}
+
+static int choose_heap_source(struct preparation *prep, const struct config *c, const struct identity *id)
+{
+	if (!c->heap_source || strcmp(c->heap_source, "probes"))
+		return find_heap_library(prep, id);
+	prepare_heap_probes(prep, c);
 	return 0;
 }
 

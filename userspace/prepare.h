@@ -52,6 +52,9 @@ char *prepare_quoted(int argc, char **argv);
 /* The same, for processes that run already (prepare_attach.c). */
 int prepare_attach(struct preparation *prep, const struct config *config, const struct identity *identity);
 
+/* The heap by probes, as the configuration wants them. */
+void prepare_heap_probes(struct preparation *prep, const struct config *config);
+
 /* What each run needs anew: the start-up hook removes itself. */
 int prepare_run(struct preparation *prep, const struct config *config, const struct identity *identity);
 void prepare_run_release(struct preparation *prep, const struct identity *identity);

@@ -76,6 +76,8 @@ static void fill_builder_options(struct preparation *prep, const struct config *
 	o->output_dir = c->output_dir;
 	o->detailed = c->detailed;
 	o->directory = prep->directory;
+	o->heap = c->memory;
+	o->heap_probes = prep->heap_probes;
 	o->allowed_cpus = allowed_cpus(a->named.pids[0]);
 	o->roots = a->report_roots;
 	o->n_roots = a->n_report_roots;
@@ -102,8 +104,13 @@ int prepare_attach(struct preparation *prep, const struct config *c, const struc
 	struct attached *a = &prep->attached;
 	const char *bench = getenv("FIXINGAHOLE_BENCH_EMPTY");
 	char problem[512] = "out of memory";
-	int err = attached__find(a, c, id, problem);
+	int err;
 
+	if (c->heap_source && !strcmp(c->heap_source, "preload")) {
+		log_error("'--heap-source=preload' is for scripts that are started: a process that runs already loads nothing; leave it out");
+		return -EINVAL;
+	}
+	err = attached__find(a, c, id, problem);
 	if (err) {
 		log_error("%s", problem);
 		return err;
@@ -127,6 +134,8 @@ int prepare_attach(struct preparation *prep, const struct config *c, const struc
 	err = read_script(prep);
 	if (!err)
 		err = make_outputs(prep, c, id);
+	if (!err && c->memory)
+		prepare_heap_probes(prep, c);
 	if (!err)
 		fill_builder_options(prep, c);
 	return err;

@@ -300,7 +300,7 @@ static int attach(struct run *run, char problem[512])
 	}
 	err = attach__begin(run->result->attach, problem);
 	/* before that they are needed: some kernels want more than CAP_PERFMON for a timer */
-	if (!err && identity__drop_capabilities(false))
+	if (!err && identity__drop_capabilities(capture__needs_admin(o->capture)))
 		log_debug("cannot drop capabilities");
 	return err;
 }

@@ -245,14 +245,6 @@ static void on_calls(void *context, const struct event_header *record)
 	builder__record(options->builder, record);
 }
 
-/* Until Linux 6.12 to put a uprobe on another process takes CAP_SYS_ADMIN. */
-static bool needs_admin(const struct run_options *options)
-{
-	const struct heap_probes *probes = capture__heap_probes(options->capture);
-
-	return probes && !heap_probes__sessions(probes);
-}
-
 /* Before the script's exec: most interpreters use the libc that we use, and then nothing of them is missed. */
 static void follow_heap(struct capture *capture, pid_t pid)
 {
@@ -287,12 +279,12 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 		err = capture__open(&options.capture, &capture_options, problem);
 	if (!err && launch)
 		err = capture__follow(options.capture, launch__pid(launch), problem);
-	if (!err && capture_options.heap_probes)
+	if (!err && launch && capture_options.heap_probes)
 		follow_heap(options.capture, launch__pid(launch));
 	if (!err) {
 		prepare_notices(&s->prep, builder);
 		/* all is attached; another run would have to attach again */
-		err = launch && run == s->config->repeat - 1 ? identity__drop_capabilities(needs_admin(&options)) : 0;
+		err = launch && run == s->config->repeat - 1 ? identity__drop_capabilities(capture__needs_admin(options.capture)) : 0;
 		if (err)
 			log_debug("cannot drop capabilities: %s", strerror(-err));
 		err = run_target(&options, &result, problem);

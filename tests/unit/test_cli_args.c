@@ -238,7 +238,6 @@ static void test_attach(void **state)
 	cli_refused("profile --seconds 3 a.py", NONE, "'--seconds' needs --pid, --name or --cgroup");
 	cli_refused("profile --no-children a.py", NONE, "'--no-children' needs --pid");
 	cli_refused("profile --pid 12 --seconds 0", NONE, "at least 0.1");
-	cli_refused("profile --memory --pid 12", NONE, "'--memory' is not available for processes that run already");
 	cli_refused("profile --pid 12 --calls", NONE, "'--calls' is for scripts that are started");
 	cli_refused("profile --pid 12 -r 2", NONE, "'--repeat' is for scripts that are started");
 	cli_refused("profile --name x --module y", NONE, "'--module' is for scripts that are started");

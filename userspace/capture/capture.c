@@ -319,6 +319,11 @@ struct heap_probes *capture__heap_probes(struct capture *c)
 	return c->heap_probes;
 }
 
+bool capture__needs_admin(struct capture *c)
+{
+	return c->heap_probes && !heap_probes__sessions(c->heap_probes);
+}
+
 void capture__shift(struct capture *c, uint64_t now_ns)
 {
 	const struct fixingahole_bpf__bss *state = c->skeleton->bss;

@@ -39,6 +39,8 @@ struct capture_losses {
 int capture__open(struct capture **out, const struct capture_options *options, char problem[512]);
 /* The probes on allocators, to follow processes with; NULL: there are none. */
 struct heap_probes *capture__heap_probes(struct capture *capture);
+/* Until Linux 6.12 to put a uprobe on another process takes CAP_SYS_ADMIN: does what is still to come need it? */
+bool capture__needs_admin(struct capture *capture);
 /* Makes `pid`, which waits for its exec, the target: it, its threads and its descendants are seen from exec on. */
 int capture__follow(struct capture *capture, pid_t pid, char problem[512]);
 /*

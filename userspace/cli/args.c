@@ -512,7 +512,7 @@ int args_parse(struct invocation *invocation, int argc, char **argv)
 	struct invocation read = {
 		.config = {
 			.argc = argc, .argv = argv, .trace = true, .metadata = true, .sort = true, .repeat = 1, .children = true,
-			.log_level = LOG_LEVEL_WARNING, .rate_hz = 1000, .heap_source = "preload", .heap_budget_percent = 3, .top_n = 10, .threshold_percent = 0.1,
+			.log_level = LOG_LEVEL_WARNING, .rate_hz = 1000, .heap_budget_percent = 3, .top_n = 10, .threshold_percent = 0.1,
 		},
 	};
 	struct parser p = { .invocation = &read, .argc = argc, .argv = argv, .at = 2 };

@@ -47,7 +47,7 @@ struct config {
 	int script_argc;
 	bool memory;            /* the heap, too */
 	const char *calls_pattern; /* of functions whose calls are counted; "": all; NULL: none */
-	const char *heap_source; /* "preload" (default) or "probes" */
+	const char *heap_source; /* "preload" or "probes"; NULL: preload for a script, probes for processes that run already */
 	double heap_budget_percent; /* of the target's time, that probes may cost; 0: no limit */
 	bool detailed;
 	bool trace;             /* default true */

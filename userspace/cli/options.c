@@ -45,7 +45,7 @@ const struct option options[] = {
 	  .help = "count calls exactly, of functions that the shell pattern fits, or of all; it is compared with the function's name, alone and "
 		  "qualified, the file's name, and its path (--calls=PATTERN)" },
 	{ "heap-source", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_CHOICE, "preload|probes", .choices = heap_source_choices, CONFIG(heap_source),
-	  .help = "how --memory sees the heap: a library in the script, or probes on its allocator (default preload)" },
+	  .help = "how --memory sees the heap: a library in the script (default), or probes on its allocator (always with --pid)" },
 	{ "heap-budget", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_NUMBER, "PERCENT", CONFIG(heap_budget_percent), .min = 0, .max = 100,
 	  .help = "how much of the script's time those probes may cost before they are there in slices only; 0: no limit (default 3)" },
 

@@ -9,7 +9,7 @@
 
 static const char *const attach_options[] = { "pid", "name", "cgroup", NULL };
 static const char *const attach_only_options[] = { "seconds", "no-children", NULL };
-static const char *const launch_options[] = { "module", "python", "user", "repeat", "memory", "precision", "calls", "log-level", "no-plots", NULL };
+static const char *const launch_options[] = { "module", "python", "user", "repeat", "calls", "log-level", "no-plots", NULL };
 
 static bool is_one_of(const char *name, const char *const *names)
 {
@@ -29,8 +29,7 @@ void target_words_note(struct target_words *w, const char *name)
 		w->attach = name;
 	if (is_one_of(name, attach_only_options))
 		w->attach_only = name;
-	/* what is said of --memory is more to the point than of others */
-	if (is_one_of(name, launch_options) && (!w->launch || strcmp(w->launch, "memory")))
+	if (is_one_of(name, launch_options))
 		w->launch = name;
 }
 
@@ -40,8 +39,6 @@ int target_words_check(const struct target_words *w, const char *file)
 		log_error("'--%s' needs --pid, --name or --cgroup", w->attach_only);
 	else if (w->attach && file)
 		log_error("'--%s' cannot go with the file '%s': attach to a process, or start a script", w->attach, file);
-	else if (w->attach && w->launch && !strcmp(w->launch, "memory"))
-		log_error("'--memory' is not available for processes that run already: leave it out; time and physical memory (RSS) are reported");
 	else if (w->attach && w->launch)
 		log_error("'--%s' is for scripts that are started: it cannot go with '--%s'", w->launch, w->attach);
 	else
