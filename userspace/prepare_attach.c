@@ -104,13 +104,8 @@ int prepare_attach(struct preparation *prep, const struct config *c, const struc
 	struct attached *a = &prep->attached;
 	const char *bench = getenv("FIXINGAHOLE_BENCH_EMPTY");
 	char problem[512] = "out of memory";
-	int err;
+	int err = attached__find(a, c, id, problem);
 
-	if (c->heap_source && !strcmp(c->heap_source, "preload")) {
-		log_error("'--heap-source=preload' is for scripts that are started: a process that runs already loads nothing; leave it out");
-		return -EINVAL;
-	}
-	err = attached__find(a, c, id, problem);
 	if (err) {
 		log_error("%s", problem);
 		return err;

@@ -113,6 +113,22 @@ def test_rss(project):
     assert abs(result.details["max_rss_bytes"] - peak) < 4 << 20
 
 
+def test_heap(project):
+    """By probes: what is allocated from then on, and who keeps it."""
+    with Running(project, "hoard") as target:
+        result = attach(project, target, seconds=5, options=["--memory"]).check()
+    marks, lines = project.marks(SCRIPT), {}
+    for entry in result.details["files"]:
+        if entry["path"].endswith(SCRIPT):
+            lines = {line["lineno"]: line.get("heap") for line in entry["lines"]}
+    for name in ("hoard", "large"):
+        assert abs(lines[marks[name]]["live_bytes"]["estimate"] / target.truth()[name] - 1) < 0.03, (name, lines[marks[name]], target.truth())
+
+
+def test_heap_sources(project):
+    refused(project, 2, "'--heap-source=preload' is for scripts that are started", "--pid", 1, "--memory", "--heap-source", "preload")
+
+
 def test_threads_born_meanwhile(project, python):
     """Threads come and go while we attach and after that: all CPU time is seen."""
     with Running(project, "churn", python=python) as target:

@@ -3,7 +3,7 @@
 
 The shapes: shares (one function gets 25 % of the CPU time, its twin the rest), sleep (main thread and a helper, all along), churn (threads
 that end all the time), children (a busy child each of fork and subprocess), call (a C function that runs for long), orphan (the main thread ends,
-another one goes on), server (a web server with prefork workers), touch (touches memory when told to).
+another one goes on), server (a web server with prefork workers), touch (touches more and more memory), hoard (keeps memory, but only after a while).
 """
 
 import json
@@ -178,6 +178,15 @@ def touch():
             kept.append(bytearray(1 << 20))  # line: touch
         time.sleep(0.01)
     return {}
+
+
+def hoard():
+    """Begins to keep after three seconds, when somebody looks, and ends soon after."""
+    time.sleep(3)
+    kept = [bytes(1000) for _ in range(40000)]  # line: hoard
+    large = bytearray(64 << 20)  # line: large
+    ended.wait(1000)
+    return {"hoard": sum(map(sys.getsizeof, kept)), "large": len(large)}
 
 
 def watch():

@@ -416,6 +416,10 @@ static int check_whole(const struct parser *p)
 	}
 	if (target_words_check(&p->target, v->file))
 		return -EINVAL;
+	if (p->target.attach && v->config.heap_source && !strcmp(v->config.heap_source, "preload")) {
+		log_error("'--heap-source=preload' is for scripts that are started: a process that runs already loads nothing; leave it out");
+		return -EINVAL;
+	}
 	if (!(command_of(p) == COMMAND_PROFILE ? has_target(p) || p->target.attach : v->input != NULL)) {
 		log_error("nothing to %s: fixingahole %s %s", command_of(p) == COMMAND_PROFILE ? "profile" : "read", spec->name, spec->usage);
 		return -EINVAL;
