@@ -209,9 +209,10 @@ static void test_unknown_options(void **state)
 	cli_refused("-d profile a.py", NONE, "goes behind the command");
 }
 
-static void test_not_yet(void **state)
+static void test_heap_sources(void **state)
 {
 	cli_refused("profile --heap-source=magic a.py", NONE, "'--heap-source' must be preload or probes");
+	cli_refused("profile --heap-source=preload --pid 12", NONE, "'--heap-source=preload' is for scripts that are started");
 }
 
 static void test_attach(void **state)
@@ -359,7 +360,7 @@ int main(void)
 		cmocka_unit_test(test_forms_of_values), cmocka_unit_test(test_short_options),
 		cmocka_unit_test(test_no_plots),      cmocka_unit_test(test_whose_words),
 		cmocka_unit_test(test_module),        cmocka_unit_test(test_wrong_values),
-		cmocka_unit_test(test_unknown_options), cmocka_unit_test(test_not_yet), cmocka_unit_test(test_attach), cmocka_unit_test(test_calls), cmocka_unit_test(test_cpu_or_memory),
+		cmocka_unit_test(test_unknown_options), cmocka_unit_test(test_heap_sources), cmocka_unit_test(test_attach), cmocka_unit_test(test_calls), cmocka_unit_test(test_cpu_or_memory),
 		cmocka_unit_test(test_commands),      cmocka_unit_test(test_summarize_and_stats),
 		cmocka_unit_test(test_help_and_version),
 	};

@@ -34,8 +34,6 @@ struct parser {
 	int argc, at;
 	char **argv;
 	bool literal;                  /* "--" was read: no more options */
-	const struct option *pending;  /* the first that is not available yet */
-	char pending_shown[48];
 	char memory_shown[48], cpu_shown[48];
 	struct target_words target;
 };
@@ -267,12 +265,6 @@ static int apply(struct parser *p, const struct match *m)
 	if (!strcmp(o->name, "memory"))
 		memcpy(p->memory_shown, m->shown, sizeof(p->memory_shown));
 	target_words_note(&p->target, o->name);
-	if (o->pending) {
-		if (!p->pending)
-			memcpy(p->pending_shown, m->shown, sizeof(p->pending_shown));
-		p->pending = p->pending ? p->pending : o;
-		return 0;
-	}
 	switch (o->kind) {
 	case OPTION_SET:
 	case OPTION_CLEAR:
@@ -408,10 +400,6 @@ static int check_whole(const struct parser *p)
 
 	if (p->cpu_shown[0] && p->memory_shown[0]) {
 		log_error("'%s' and '%s' exclude each other: give one of them", p->cpu_shown, p->memory_shown);
-		return -EINVAL;
-	}
-	if (p->pending) {
-		log_error("'%s' is not available yet: %s", p->pending_shown, p->pending->pending);
 		return -EINVAL;
 	}
 	if (target_words_check(&p->target, v->file))

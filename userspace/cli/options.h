@@ -59,7 +59,6 @@ struct option {
 	const char *const *choices; /* NULL-terminated, or NULL */
 	size_t offset;              /* into struct invocation */
 	double min, max;            /* max 0: no upper end */
-	const char *pending;        /* not built yet: what to do meanwhile; the option is refused */
 	const char *help;
 };
 
