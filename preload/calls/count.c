@@ -261,6 +261,8 @@ static struct cached *miss(struct calls_thread *t, uint64_t caller, uint64_t cal
 			return NULL;
 		}
 	}
+	/* the older of the two goes */
+	c[1] = c[0];
 	*c = (struct cached){
 		.caller = caller,
 		.callee = callee,
