@@ -3,7 +3,7 @@
  * libfixingahole-calls.so: counts the calls of Python functions, by caller, in a program that it is preloaded into. A library of
  * its own, so that a run without --memory has nothing before malloc. The counters are in a file (preload/calls_file.h).
  *
- *   python.c  finds the interpreter, gets told of calls by it, and who called
+ *   python.c  finds the interpreter, gets told of calls by it, and who called; events.c: from 3.12 on
  *   count.c   from two code objects to their counter
  *   file.c    chunks of the file
  *   map.c     hash tables that ask nobody for memory but the kernel
