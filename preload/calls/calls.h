@@ -3,7 +3,7 @@
  * libfixingahole-calls.so: counts the calls of Python functions, by caller, in a program that it is preloaded into. A library of
  * its own, so that a run without --memory has nothing before malloc. The counters are in a file (preload/calls_file.h).
  *
- *   python.c  finds the interpreter, gets told of calls by it, and who called
+ *   python.c  finds the interpreter, gets told of calls by it, and who called; events.c: from 3.12 on
  *   count.c   from two code objects to their counter
  *   file.c    chunks of the file
  *   map.c     hash tables that ask nobody for memory but the kernel
@@ -68,7 +68,8 @@ void process_flag(uint32_t index, uint8_t flag);
 
 /* --- count.c --- */
 
-#define CACHE_SLOTS 1024
+#define CACHE_SLOTS_LOG 11 /* two for each place of the hash */
+#define CACHE_SLOTS (1u << CACHE_SLOTS_LOG)
 
 struct cached {
 	uint64_t caller, callee; /* code objects */
@@ -94,10 +95,17 @@ extern struct py_layout calls_layout;
 /* This process: its index in the file. A forked child has one of its own. */
 uint32_t calls_process(void);
 
+/* The first of the two entries where the pair may be. */
 static inline struct cached *calls_slot(struct calls_thread *t, uint64_t caller, uint64_t callee)
 {
-	/* objects are aligned to 16 */
-	return &t->cache[(callee >> 4 ^ caller >> 7 ^ callee >> 14 ^ caller >> 16) % CACHE_SLOTS];
+	uint64_t h = callee * 0x9e3779b97f4a7c15ULL + caller * 0xc2b2ae3d27d4eb4fULL;
+
+	return &t->cache[h >> (64 - CACHE_SLOTS_LOG) & ~1ULL];
+}
+
+static inline bool calls_is(const struct cached *c, uint64_t caller, uint64_t callee)
+{
+	return c->callee == callee && c->caller == caller && c->epoch == calls_epoch;
 }
 
 /* Not in the cache. NULL: `caller` is calls_shim; look further out. */
@@ -112,8 +120,10 @@ static inline struct cached *calls_find(uint64_t caller, uint64_t callee)
 	if (unlikely(!t))
 		return calls_miss(caller, callee);
 	c = calls_slot(t, caller, callee);
-	if (likely(c->callee == callee && c->caller == caller && c->epoch == calls_epoch))
+	if (likely(calls_is(c, caller, callee)))
 		return c;
+	if (calls_is(c + 1, caller, callee))
+		return c + 1;
 	return calls_miss(caller, callee);
 }
 

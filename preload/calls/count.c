@@ -169,7 +169,8 @@ static bool code_info(uint64_t code, bool with_id, uint64_t *info)
 	read_names(code);
 	if (!known)
 		*info = (python_is_generator(code) ? CODE_GENERATOR : 0) | (wanted() ? 0 : CODE_LEFT_OUT);
-	if (!strcmp(state.file, "__init__") && !strcmp(state.name, "__init__"))
+	/* there is but one, and it only ever calls; somebody's own file may have that name, too */
+	if (with_id && !calls_shim && calls_layout.version >= 0x030c && !strcmp(state.file, "__init__") && !strcmp(state.name, "__init__"))
 		*info |= CODE_SHIM;
 	else if (with_id || !(*info & CODE_LEFT_OUT))
 		*info |= id_of(code);
@@ -256,11 +257,13 @@ static struct cached *miss(struct calls_thread *t, uint64_t caller, uint64_t cal
 	if (!(info & CODE_LEFT_OUT) && caller && python_is_code(caller)) {
 		if (!code_info(caller, true, &caller_info))
 			return nowhere();
-		if (caller_info & CODE_SHIM) {
+		if (caller_info & CODE_SHIM && !calls_shim) {
 			calls_shim = caller;
 			return NULL;
 		}
 	}
+	/* the older of the two goes */
+	c[1] = c[0];
 	*c = (struct cached){
 		.caller = caller,
 		.callee = callee,

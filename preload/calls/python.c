@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "preload/calls/calls.h"
+#include "preload/calls/interp.h"
 #include "preload/lock.h"
 #include "python/layout.h"
 
@@ -41,57 +42,14 @@
 #define INTERP_WORDS 256 /* of a 3.8 interpreter's state, among which its evaluation function is */
 #define STACK_DEFAULT (8ULL << 20)
 
-/* An object that is called by a function in it: what the interpreter reaches with the fewest steps. */
-#define WATCHER_CALL 16 /* after the object's head */
-#define HAVE_VECTORCALL (1u << 11)
-#define TP_CALL 50 /* numbers of slots */
-#define TP_MEMBERS 72
-#define T_PYSSIZET 19
-#define READONLY 1
-
-struct member { const char *name; int type; ssize_t offset; int flags; const char *doc; };
-struct slot { int slot; void *function; };
-struct spec { const char *name; int size, item_size; unsigned flags; struct slot *slots; };
-typedef void *(*watcher)(void *self, void *const *args, size_t n, void *keywords);
-
 struct python_string python_string;
 
-static struct {
-	void *(*interp)(void);
-	int64_t (*interp_id)(void *);
-	void *(*evaluate)(void *, void *, int);
-	void *(*evaluate_3_8)(void *, int);
-	void (*set_evaluate)(void *, void *);
-	void *(*get_evaluate)(void *);
-	void *(*thread_state)(void);
-	void *(*sys_object)(const char *);
-	void *(*attribute)(void *, const char *);
-	void *(*call_method)(void *, const char *, const char *, ...);
-	void *(*type_new)(struct spec *);
-	void *(*object_new)(void *type, ssize_t n);
-	void *(*vectorcall)(void *, void *, void *);
-	long (*as_long)(void *);
-	void (*decref)(void *);
-	void (*incref)(void *);
-	void *(*error)(void);
-	void (*error_clear)(void);
-	int (*initialized)(void);
-	int (*have_gil)(void);
-	int (*add_hook)(int (*)(const char *, void *, void *), void *);
-	void *none;
-	void *(*dict_item)(void *, const char *);
-	void *function_type;
-} py;
+struct python py;
 
 /* --- objects --- */
 
 static uint64_t code_type;
 static void (*code_dealloc)(void *);
-
-static uint64_t word(uint64_t address, uint32_t offset)
-{
-	return *(const uint64_t *)(address + offset);
-}
 
 static void code_gone(void *code)
 {
@@ -272,147 +230,6 @@ static bool hook_frames(void *interp)
 	return words[0] == (void *)frame_3_8;
 }
 
-/* --- by events: from 3.12 on --- */
-
-static void *disable;
-
-/* The code object of the nearest Python frame outwards of `frame`; 0: there is none. */
-static inline uint64_t caller_of(uint64_t frame)
-{
-	const struct py_layout *l = &calls_layout;
-	uint64_t code;
-
-	while ((frame = word(frame, l->frame_prev))) {
-		code = word(frame, l->frame_code) & ~3ULL;
-		if (likely(*(const unsigned char *)(frame + l->frame_owner) < l->owner_shim_min && code && code != calls_shim))
-			return code;
-	}
-	return 0;
-}
-
-static inline struct cached *find_event(void *code)
-{
-	const struct py_layout *l = &calls_layout;
-	uint64_t frame = word((uintptr_t)py.thread_state(), l->tstate_frame);
-	struct cached *c;
-
-	if (l->flags & PY_CFRAME)
-		frame = word(frame, l->cframe_frame);
-	do
-		c = calls_find(caller_of(frame), (uintptr_t)code);
-	while (unlikely(!c));
-	return c;
-}
-
-static void *answer(const struct cached *c)
-{
-	if (likely(!c->left_out || !disable))
-		return py.none;
-	py.incref(disable);
-	return disable;
-}
-
-static void *event_start(void *self, void *const *args, size_t n, void *keywords)
-{
-	struct cached *c = find_event(args[0]);
-
-	c->pair->calls++;
-	return answer(c);
-}
-
-static void *event_resume(void *self, void *const *args, size_t n, void *keywords)
-{
-	struct cached *c = find_event(args[0]);
-
-	c->pair->resumptions++;
-	return answer(c);
-}
-
-/* It cannot be switched off for one place. */
-static void *event_throw(void *self, void *const *args, size_t n, void *keywords)
-{
-	find_event(args[0])->pair->resumptions++;
-	return py.none;
-}
-
-static bool called(void *result)
-{
-	if (!result) {
-		py.error_clear();
-		return false;
-	}
-	py.decref(result);
-	return true;
-}
-
-/* The first tool number that is free; -1. */
-static int take_tool(void *monitoring)
-{
-	static const int numbers[] = { 4, 3, 5, 2 };
-
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
-		if (called(py.call_method(monitoring, "use_tool_id", "is", numbers[i], "fixingahole")))
-			return numbers[i];
-	return -1;
-}
-
-/* What calls the function when it is called; NULL. */
-static void *watcher_new(void *type, watcher function)
-{
-	char *object = type ? py.object_new(type, 0) : NULL;
-
-	if (object)
-		memcpy(object + WATCHER_CALL, &function, sizeof(function));
-	return object;
-}
-
-static void *watcher_type(void)
-{
-	static struct member members[] = { { "__vectorcalloffset__", T_PYSSIZET, WATCHER_CALL, READONLY, NULL }, { 0 } };
-	struct slot slots[] = { { TP_MEMBERS, members }, { TP_CALL, (void *)py.vectorcall }, { 0 } };
-	struct spec spec = { "fixingahole.watcher", WATCHER_CALL + sizeof(watcher), 0, HAVE_VECTORCALL, slots };
-
-	return py.type_new(&spec);
-}
-
-/* -1: the interpreter is not so far that it could. */
-static int hook_events(void)
-{
-	static const struct { const char *name; watcher function; } watchers[] = {
-		{ "PY_START", event_start },
-		{ "PY_RESUME", event_resume },
-		{ "PY_THROW", event_throw },
-	};
-	void *monitoring = py.sys_object("monitoring"), *events = monitoring ? py.attribute(monitoring, "events") : NULL;
-	void *type;
-	long mask = 0;
-	int tool;
-
-	if (!events) {
-		py.error_clear();
-		return -1;
-	}
-	tool = take_tool(monitoring);
-	disable = py.attribute(monitoring, "DISABLE");
-	type = watcher_type();
-	for (size_t i = 0; tool >= 0 && i < sizeof(watchers) / sizeof(*watchers); i++) {
-		void *number = py.attribute(events, watchers[i].name), *function = watcher_new(type, watchers[i].function);
-		long event = number ? py.as_long(number) : 0;
-
-		if (function && event && called(py.call_method(monitoring, "register_callback", "iiO", tool, (int)event, function)))
-			mask |= event;
-		if (function)
-			py.decref(function);
-		if (number)
-			py.decref(number);
-	}
-	if (type)
-		py.decref(type);
-	py.decref(events);
-	py.error_clear();
-	return tool >= 0 && mask && called(py.call_method(monitoring, "set_events", "ii", tool, (int)mask));
-}
-
 /* --- the foothold --- */
 
 static bool by_frames(void)
@@ -447,7 +264,7 @@ static bool is_done(int64_t id, bool done)
 
 static void set_up(void *interp, int64_t id)
 {
-	int done = by_frames() ? hook_frames(interp) : hook_events();
+	int done = by_frames() ? hook_frames(interp) : events_begin();
 
 	if (done < 0)
 		return;
