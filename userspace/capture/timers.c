@@ -14,7 +14,7 @@
 #define RATE_MIN 0.7
 /* Threads with a timer of their own; and how many of them get another period at a time. */
 #define ATTACHED_MAX 400
-#define ATTACHED_AT_ONCE 16
+#define ATTACHED_AT_ONCE 4
 
 static uint64_t random_period(double rate_hz)
 {
