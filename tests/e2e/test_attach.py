@@ -71,6 +71,13 @@ def refused(project, status, text, *args, **kwargs):
     assert len(lines) == 1 and text in lines[0], result.text()
 
 
+def assert_quarter(result, name):
+    """25 and 75 % of what CPU time it got: others may have been at work as well."""
+    functions, got = result.functions(name), result.whole.cpu
+    assert got > 0.3, result.whole
+    assert_shares({"direct": functions["spin_direct"].cpu, "spin": functions["spin"].cpu}, {"direct": 0.25 * got, "spin": 0.75 * got}, points=1.5)
+
+
 def assert_complete(result):
     assert result.details["unknown_frames"] == 0, result.summary
     assert result.losses["samples without a known interpreter"] == 0, result.summary
@@ -83,8 +90,7 @@ def test_shares(project, every_python, full):
     with Running(project, "shares", python=every_python) as target:
         result = attach(project, target, seconds=seconds).check()
     assert target.truth()["rounds"] > 100
-    functions = result.functions(SCRIPT)
-    assert_shares({"direct": functions["spin_direct"].cpu, "spin": functions["spin"].cpu}, {"direct": 0.25 * seconds, "spin": 0.75 * seconds}, points=1.5)
+    assert_quarter(result, SCRIPT)
     assert_seconds(result.whole.total, seconds, "the whole", relative=0.03)
     assert_complete(result)
     assert abs(result.details["wall_s"] - seconds) < 0.2
@@ -243,8 +249,7 @@ def test_namespaces(project, way):
         process.communicate(timeout=30)
     assert process.returncode == 0
     name = SCRIPT if way == "pids" else "hidden.py"
-    functions = result.functions(name)
-    assert_shares({"direct": functions["spin_direct"].cpu, "spin": functions["spin"].cpu}, {"direct": 0.5, "spin": 1.5}, points=1.5)
+    assert_quarter(result, name)
     assert "total = (total * 5 + i) & 0xFFFF" in result.results  # the text of the lines
     assert os.path.exists(result.path(name))
     assert_complete(result)
@@ -273,8 +278,7 @@ def test_chroot(project, request):
             shutil.rmtree(folder)
         entry = result.file("/root/fixingahole-test/only_inside.py")
         assert entry, result.summary
-        functions = result.functions("only_inside.py")
-        assert_shares({"direct": functions["spin_direct"].cpu, "spin": functions["spin"].cpu}, {"direct": 0.5, "spin": 1.5}, points=1.5)
+        assert_quarter(result, "only_inside.py")
         assert "total = (total * 5 + i) & 0xFFFF" in result.results
         assert_complete(result)
 

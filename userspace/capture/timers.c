@@ -14,7 +14,7 @@
 #define RATE_MIN 0.7
 /* Threads with a timer of their own; and how many of them get another period at a time. */
 #define ATTACHED_MAX 400
-#define ATTACHED_AT_ONCE 16
+#define ATTACHED_AT_ONCE 4
 
 /* On a larger machine, ticks on CPUs that do something else cost more than the target saves. */
 #define FOR_GOOD_CPUS_MAX 32
