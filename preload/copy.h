@@ -40,7 +40,7 @@ uint64_t copy_take(struct copy_line *line, int64_t *left, uint64_t n, uint64_t f
 /* memmove without a library. */
 void *copy_plainly(void *to, const void *from, size_t n);
 
-/* Finds libc's functions. Until then copies are made plainly, and not counted. */
+/* Finds libc's functions. Until then copies are made plainly. */
 void copy_init(void);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 #define WINDOW_NS 50000000ULL
-#define BURST_NS 80000000ULL /* a window ends early when it has seen as many events as this time allows */
+#define BURST_NS 120000000ULL /* a window ends early when it has seen as many events as this time allows */
 #define SECOND_NS 1000000000ULL
 /* Up to this footprint (at the default stride) each stride that it grows by is worth an event. */
 #define GROWTH_STRIDES 1024u
@@ -133,7 +133,7 @@ static uint64_t patience(const struct sampler_rate *rate, int64_t saved)
 	if (saved >= 0)
 		return n + saved;
 	n = n * (rate->budget + saved) / rate->budget;
-	return n > rate->budget / 25 + 1 ? n : rate->budget / 25 + 1;
+	return n > rate->budget / 16 + 1 ? n : rate->budget / 16 + 1;
 }
 
 void sampler_rate_note(struct sampler_rate *rate, unsigned class, uint64_t n, uint64_t now_ns)
@@ -157,8 +157,9 @@ void sampler_rate_note(struct sampler_rate *rate, unsigned class, uint64_t n, ui
 		return;
 	grown = growth_events(rate);
 	earned = rate->budget * elapsed / SECOND_NS;
-	over = events > (allowed > earned ? allowed : earned) + grown;
 	saved = balance(rate, saved + (int64_t)(earned + grown - events));
+	/* growth does not pay for them, but for a quarter at most, and nothing is saved */
+	over = saved < 0 && events > grown + (allowed / 4 > earned ? allowed / 4 : earned);
 	/* stay clear of the limit, and pay what is owed; but a part of the growth is for sizes that came and went until now */
 	room = grown + (saved >= 0 ? earned * 4 / 5 : earned / 2);
 	room = room > events && room - events > grown / 4 ? room - events : grown / 4;

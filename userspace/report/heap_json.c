@@ -50,7 +50,7 @@ static void write_counts(struct json *json, const struct heap_measures *heap)
 	json_number(json, "usage_fraction", heap->usage, 6);
 	json_unsigned(json, "temporary_bytes", heap->temporary_bytes);
 	json_number(json, "temporary_allocations", heap->temporary_allocations, 3);
-	/* nothing tells of copies yet but recordings made by hand */
+	/* not every source of the heap's events tells of copies, and a few bytes may have met no sample: that is not 0 */
 	if (heap->copied_bytes)
 		json_unsigned(json, "copied_bytes", heap->copied_bytes);
 	else
