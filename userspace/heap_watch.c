@@ -23,6 +23,9 @@ void heap_watch_fill(const struct heap_watch *w, struct profile *profile)
 {
 	if (!profile->heap)
 		return;
+	/* of some programs in the run there are sums, but not of all */
+	if (w->sliced)
+		profile->heap->has_totals = false;
 	profile->heap->probes = (struct heap_probing){
 		.used = true, .processes = w->processes, .failed = w->failed, .sliced = w->sliced, .calls = w->calls, .cost_ns = w->cost_ns, .cpu_ns = w->cpu_ns, .seen = w->seen,
 	};
