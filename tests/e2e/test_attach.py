@@ -370,7 +370,6 @@ def test_refused(project):
     refused(project, 1, "there is no process 4194304", "--pid", 4194304)
     refused(project, 1, "is a thread of the kernel", "--pid", 2)
     refused(project, 2, "'--pid' must be", "--pid", "abc")
-    refused(project, 2, "'--memory' is not available", "--pid", 1, "-m")
     refused(project, 2, "'--repeat' is for scripts", "--pid", 1, "-r", 3)
     refused(project, 1, "no process is named", "--name", "no-such-*")
     refused(project, 1, "there is no cgroup", "--cgroup", "no/such")

@@ -76,7 +76,7 @@ static void test_accuracy(void **state)
 		near(r.phases[3].peak, 24e6 + 8.4e6, 0.02);
 		near(r.phases[4].peak, 200 << 20, 0.001);
 		near(r.phases[4].allocated, 200 << 20, 0.01);
-		near(r.phases[5].allocated, 5000e6, 0.06); /* in a tenth of a second: few samples */
+		near(r.phases[5].allocated, 5000e6, 0.03); /* in a tenth of a second: few samples */
 		assert_true(r.phases[5].count > 4900 && r.phases[5].count < 30000); /* and the loop's integers */
 		near(r.phases[6].allocated, 24e6 + 32e6, 0.2); /* with the integers, whose size differs */
 		assert_true(r.phases[6].peak <= 2.0 * HEAP_LIVE_AT_ONCE); /* a float and an integer, each stands for its stride at most */
@@ -90,7 +90,7 @@ static void test_accuracy(void **state)
 		assert_int_equal(fscanf(file, "%lf", &truth), 1);
 		fclose(file);
 		unlink("/tmp/fixingahole-heap-truth");
-		near(r.phases[7].peak, truth, 0.15); /* small beside 440 MB that are there already */
+		near(r.phases[7].peak, truth, 0.12); /* small beside 440 MB that are there already */
 		/* all of it was freed: the interpreter's end leaves little */
 		assert_true(r.live < 3e6);
 		assert_int_equal(r.totals.python, HEAP_PYTHON_PYMALLOC);

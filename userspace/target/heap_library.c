@@ -19,7 +19,7 @@
 #define STRIDE_MAX (16 << 20)
 #define STRIDE_MIN 4096 /* of the library's */
 #define FINEST 5 /* the precision that comes to it */
-#define SAMPLES_PER_S 500
+#define SAMPLES_PER_S 1000
 
 int heap_library__find(const struct identity *id, char **path)
 {
