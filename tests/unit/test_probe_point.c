@@ -62,6 +62,24 @@ static void test_nops(void **state)
 	assert_false(probe_point__choose(NULL, 0, &point));
 }
 
+/* free(NULL) is passed over where the function tests for it first. */
+static void test_not_null(void **state)
+{
+	static const uint8_t glibc[] = { 0x48, 0x85, 0xff, 0x0f, 0x84, 0xbf, 0, 0, 0, 0x55 }, shorter[] = { 0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0x85, 0xff, 0x74, 9, 0x53, 0x90 };
+	static const uint8_t moved[] = { 0x48, 0x85, 0xff, 0x74, 9, 0x48, 0x83, 0xec, 8, 0x53 }, other[] = { 0x48, 0x85, 0xff, 0x75, 9, 0x53, 0x90, 0x90, 0x90 };
+	struct probe_point point;
+
+	assert_true(probe_point__choose_not_null(glibc, sizeof(glibc), &point));
+	assert_int_equal(point.offset, 9);
+	assert_true(probe_point__choose_not_null(shorter, sizeof(shorter), &point));
+	assert_int_equal(point.offset, 7); /* too short to be sure: at the jump */
+	assert_true(probe_point__choose_not_null(moved, sizeof(moved), &point));
+	assert_int_equal(point.offset, 3);
+	assert_true(probe_point__choose_not_null(other, sizeof(other), &point));
+	assert_int_equal(point.offset, 3);
+	assert_false(point.stepped);
+}
+
 /* Every cut, and random bytes: no read beyond the end (under the sanitizer), and no place outside. */
 static void test_any_bytes(void **state)
 {
@@ -92,6 +110,7 @@ int main(void)
 		cmocka_unit_test(test_emulated),
 		cmocka_unit_test(test_stepped),
 		cmocka_unit_test(test_nops),
+		cmocka_unit_test(test_not_null),
 		cmocka_unit_test(test_any_bytes),
 	};
 

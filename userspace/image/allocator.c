@@ -101,7 +101,8 @@ static void add_function(struct elf_image *image, struct probed_image *p, uint64
 
 	if (p->n == ALLOCATOR_PLACES || offset_of(image, value, &offset) || elf_image__read(image, value, code, sizeof(code)))
 		return;
-	if (!probe_point__choose(code, sizeof(code), &point) || has_place(p, offset + point.offset))
+	/* many programs free nothing, again and again */
+	if (!(call == HEAP_CALL_FREE ? probe_point__choose_not_null : probe_point__choose)(code, sizeof(code), &point) || has_place(p, offset + point.offset))
 		return;
 	p->offset[p->n] = offset + point.offset;
 	p->cookie[p->n++] = call | (point.stepped ? HEAP_CALL_STEPPED : 0);

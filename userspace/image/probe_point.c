@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/probe_point.h"
 
+#include <string.h>
+
 /* Registers by their numbers in instructions: rcx, rdx, rsp, rsi, rdi, r8, r9. */
 #define KEPT (1U << 1 | 1U << 2 | 1U << 4 | 1U << 6 | 1U << 7 | 1U << 8 | 1U << 9)
 
@@ -193,4 +195,25 @@ bool probe_point__choose(const uint8_t *code, size_t size, struct probe_point *o
 		at += i.length;
 	}
 	return found;
+}
+
+bool probe_point__choose_not_null(const uint8_t *code, size_t size, struct probe_point *out)
+{
+	static const uint8_t endbr[] = { 0xf3, 0x0f, 0x1e, 0xfa }, test[] = { 0x48, 0x85, 0xff }; /* test %rdi,%rdi */
+	size_t at = size >= sizeof(endbr) && !memcmp(code, endbr, sizeof(endbr)) ? sizeof(endbr) : 0;
+	struct probe_point behind;
+
+	if (size < at + sizeof(test) + 6 || memcmp(code + at, test, sizeof(test)))
+		return probe_point__choose(code, size, out);
+	at += sizeof(test);
+	if (code[at] == 0x74) /* je */
+		at += 2;
+	else if (code[at] == 0x0f && code[at + 1] == 0x84)
+		at += 6;
+	else
+		return probe_point__choose(code, size, out);
+	if (!probe_point__choose(code + at, size - at, &behind) || behind.stepped)
+		return probe_point__choose(code, size, out);
+	*out = (struct probe_point){ at + behind.offset, false };
+	return true;
 }
