@@ -245,7 +245,8 @@ def test_growing_list(project, python, full):
     assert not leaks(result)
     grows = {number: line["heap"]["grows_to_the_end"] for number, line in lines_of(result).items() if line["heap"]["grows_to_the_end"]}
     assert set(grows) == {result.marks["grows"]}, grows
-    near(grows[result.marks["grows"]]["left_bytes"], result.truth["kept"], 0.05, "left")
+    # among blocks of the same size that do not stay: a draw per stride, of some 500
+    near(grows[result.marks["grows"]]["left_bytes"], result.truth["kept"], 0.12, "left")
     assert result.json["growth_rate"] > 80
 
 
