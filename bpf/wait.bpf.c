@@ -19,8 +19,11 @@
  * Short waits of one kind are added up and sent together.
  *
  * Some virtual machines hide the switches away from their own service tasks, so a
- * switch-in can go unannounced. Each thread therefore remembers whether it is counted; a
- * switch-out of one that is not finds out from its run time when it must have come in.
+ * switch-in can go unannounced. Each CPU therefore remembers which thread is counted there; a
+ * switch-out of another one finds out from its run time when it must have come in.
+ *
+ * From one thread to another of the same process on the same CPU, nothing begins and nothing ends: unless the budgets
+ * have it looked at, nothing is even written down about the thread that stops, only who runs now (struct cpu_state).
  */
 #include "stack.h"
 #include "waiting.h"
