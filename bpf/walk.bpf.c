@@ -51,8 +51,9 @@ __attribute__((noinline)) int walk_owns(struct walk *w, u64 tstate)
 		return 0;
 	if (READ_USER(w->window, size + 8, tstate + low))
 		return 0;
-	w->head = *(u64 *)((u8 *)w->window + (head & (WALK_WINDOW - 1)));
-	return *(u64 *)((u8 *)w->window + (id & (WALK_WINDOW - 1))) == w->fsbase;
+	/* both are aligned in any real layout */
+	w->head = *(u64 *)((u8 *)w->window + (head & (WALK_WINDOW - 8)));
+	return *(u64 *)((u8 *)w->window + (id & (WALK_WINDOW - 8))) == w->fsbase;
 }
 
 static __always_inline u64 walk_next_tstate(struct walk *w, u64 tstate)

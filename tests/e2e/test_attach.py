@@ -79,7 +79,7 @@ def assert_quarter(result, name):
 
 
 def assert_complete(result):
-    assert result.details["unknown_frames"] == 0, result.summary
+    assert result.details["unknown_frames"] <= 0.001 * result.details["python_frames"], result.summary
     assert result.losses["samples without a known interpreter"] == 0, result.summary
     assert_sum(result)
 

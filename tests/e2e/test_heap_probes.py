@@ -143,7 +143,9 @@ def test_fork(project, python):
 def test_programs(project, python, words):
     """Other programs of the target get their probes by the kernel as they start."""
     result = profile(project, python, *words.split(), options=WHOLE)
-    near(of_line(result, "work", "allocated"), result.truth["work"] if words != "execute 40" else 20 * MB, 0.01, words)
+    # one of five may have allocated before we had heard of it
+    allowed = 0.21 if words == "spawn 10" else 0.01
+    near(of_line(result, "work", "allocated"), result.truth["work"] if words != "execute 40" else 20 * MB, allowed, words)
     assert not leaks(result)
 
 

@@ -171,7 +171,12 @@ static int functions(void)
 
 static void test_functions(void **state)
 {
-	int status, pid = fork();
+	int status, pid;
+
+#ifdef __SANITIZE_ADDRESS__
+	skip(); /* its runtime must come before all that is preloaded, and has a memcpy of its own */
+#endif
+	pid = fork();
 
 	if (!pid) {
 		setenv("LD_PRELOAD", BUILD_DIR "/libfixingahole-heap.so", 1);
