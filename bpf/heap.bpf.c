@@ -13,42 +13,36 @@
 #define RLIMIT_AS 9
 #define PAGE_SHIFT 12
 
-static __always_inline int block_tell(u64 address, u64 size, u64 weight, u64 count, u64 info, u64 mark, u32 flags)
+/* Tells of a block, or of one that could not be had (flags). The arguments are event_heap's. */
+static __always_inline void block_tell(u64 address, u64 size, u64 weight, u64 count, u64 mark, u32 kind, u32 flags)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct thread_state *t;
 	struct proc_state *p = target_proc(task, &t);
 	struct walk *w;
-	int why;
+	u16 why;
 
 	if (!p)
-		return 0;
-	w = scratch_take(SCRATCH_HEAP);
+		return;
+	w = stack_walk(SCRATCH_HEAP, EVENT_HEAP, task, p, t, weight, &why);
 	if (!w)
-		return 0;
-	stack_head(w, EVENT_HEAP, task, p, bpf_ktime_get_ns());
-	w->stack.weight = weight;
-	why = stack_begin(w, task, p, t);
-	if (!why)
-		walk_all(w);
+		return;
 	w->heap.address = address;
 	w->heap.size = size;
 	w->heap.count = count;
 	w->heap.mark = mark;
-	w->heap.kind = info & HEAP_DOMAIN_MASK;
+	w->heap.kind = kind;
 	w->heap.stratum = sampler_class(size);
-	if (weight == size && count == HEAP_COUNT_ONE)
-		flags |= HEAP_EXACT;
-	w->heap.heap_flags = flags;
+	w->heap.heap_flags = !flags && weight == size && count == HEAP_COUNT_ONE ? HEAP_EXACT : flags;
 	heap_send(w, why);
 	scratch_return(w);
-	return 0;
 }
 
 SEC("uprobe")
 int heap_alloc(struct pt_regs *ctx)
 {
-	return block_tell(ctx->di, ctx->si, ctx->dx, ctx->cx, ctx->r8, ctx->r9, 0);
+	block_tell(ctx->di, ctx->si, ctx->dx, ctx->cx, ctx->r9, ctx->r8 & HEAP_DOMAIN_MASK, 0);
+	return 0;
 }
 
 SEC("uprobe")
@@ -66,7 +60,8 @@ int heap_failed(struct pt_regs *ctx)
 		flags |= HEAP_LIMIT_DATA;
 		limit = data;
 	}
-	return block_tell(limit, size, 0, 0, ctx->si, 0, flags);
+	block_tell(limit, size, 0, 0, 0, ctx->si & HEAP_DOMAIN_MASK, flags);
+	return 0;
 }
 
 SEC("uprobe")
@@ -139,18 +134,13 @@ int heap_copy(struct pt_regs *ctx)
 	struct thread_state *t;
 	struct proc_state *p = target_proc(task, &t);
 	struct walk *w;
-	int why;
+	u16 why;
 
 	if (!p)
 		return 0;
-	w = scratch_take(SCRATCH_HEAP);
+	w = stack_walk(SCRATCH_HEAP, EVENT_HEAP_COPY, task, p, t, ctx->di, &why);
 	if (!w)
 		return 0;
-	stack_head(w, EVENT_HEAP_COPY, task, p, bpf_ktime_get_ns());
-	w->stack.weight = ctx->di;
-	why = stack_begin(w, task, p, t);
-	if (!why)
-		walk_all(w);
 	stack_send(w, why);
 	scratch_return(w);
 	return 0;

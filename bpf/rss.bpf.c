@@ -88,7 +88,7 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 	u32 which, zero = 0;
 	struct rss_look *look = bpf_map_lookup_elem(&rss_looks, &zero);
 	struct walk *w;
-	int why;
+	u16 why;
 
 	if (!look || member < 0 || member > 3 || member == SWAP_ENTRIES)
 		return 0;
@@ -127,15 +127,10 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 	p->rss_grown += grown;
 	if (p->rss_pending < batch_of(p))
 		return 0;
-	w = scratch_take(SCRATCH_RSS);
+	w = stack_walk(SCRATCH_RSS, EVENT_RSS, task, p, t, (u64)p->rss_pending << 12, &why);
 	if (!w)
 		return 0;
-	stack_head(w, EVENT_RSS, task, p, bpf_ktime_get_ns());
-	w->stack.weight = (u64)p->rss_pending << 12;
 	p->rss_pending = 0;
-	why = stack_begin(w, task, p, t);
-	if (!why)
-		walk_all(w);
 	stack_send(w, why);
 	scratch_return(w);
 	return 0;

@@ -82,6 +82,24 @@ static __always_inline void stack_head(struct walk *w, u16 kind, struct task_str
 	w->stack.n_frames = 0;
 }
 
+/*
+ * The stack of `task`, which must be current, in this CPU's scratch for one use: scratch_return() it. NULL: one is under way. *why: flags
+ * for the record.
+ */
+static __always_inline struct walk *stack_walk(u32 use, u16 kind, struct task_struct *task, struct proc_state *p, struct thread_state *t, u64 weight, u16 *why)
+{
+	struct walk *w = scratch_take(use);
+
+	if (!w)
+		return 0;
+	stack_head(w, kind, task, p, bpf_ktime_get_ns());
+	w->stack.weight = weight;
+	*why = stack_begin(w, task, p, t);
+	if (!*why)
+		walk_all(w);
+	return w;
+}
+
 static __always_inline long stack_send(struct walk *w, u16 flags)
 {
 	u32 n = w->n_frames;

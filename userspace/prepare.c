@@ -11,6 +11,7 @@
 
 #include "target/calls_file.h"
 #include "target/heap_library.h"
+#include "target/preload_library.h"
 #include "target/strv.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -146,7 +147,7 @@ static int choose_python(struct preparation *prep, const struct config *c, const
 
 static int find_heap_library(struct preparation *prep, const struct identity *id)
 {
-	int err = heap_library__find(id, &prep->heap_library);
+	int err = preload_library__find(id, HEAP_LIBRARY, &prep->heap_library);
 
 	if (err == -ENOENT)
 		log_error("cannot find libfixingahole-heap.so, which --memory needs, for %s to read: it belongs beside the program or in ../lib/fixingahole from there; 'make install' puts it there", id->name);
@@ -157,7 +158,7 @@ static int find_heap_library(struct preparation *prep, const struct identity *id
 
 static int find_calls_library(struct preparation *prep, const struct identity *id)
 {
-	int err = preload_library__find(id, "libfixingahole-calls.so", &prep->calls_library);
+	int err = preload_library__find(id, CALLS_LIBRARY, &prep->calls_library);
 
 	if (err)
 		log_error("cannot find libfixingahole-calls.so, which --calls needs, for %s to read: %s; it belongs beside the program or in ../lib/fixingahole from there, where 'make install' puts it", id->name, strerror(-err));
@@ -196,7 +197,7 @@ static int choose_heap_source(struct preparation *prep, const struct config *c, 
 	return 0;
 }
 
-static void fill_builder_options(struct preparation *prep, const struct config *c, uint32_t allowed_cpus)
+void prepare_builder_options(struct preparation *prep, const struct config *c, uint32_t allowed_cpus)
 {
 	struct builder_options *o = &prep->builder_options;
 
@@ -208,9 +209,16 @@ static void fill_builder_options(struct preparation *prep, const struct config *
 	o->directory = prep->directory;
 	o->allowed_cpus = allowed_cpus;
 	o->heap = c->memory;
+	o->heap_probes = prep->heap_probes;
+}
+
+static void fill_builder_options(struct preparation *prep, const struct config *c, uint32_t allowed_cpus)
+{
+	struct builder_options *o = &prep->builder_options;
+
+	prepare_builder_options(prep, c, allowed_cpus);
 	o->calls = c->calls_pattern != NULL;
 	o->calls_pattern = c->calls_pattern && *c->calls_pattern ? c->calls_pattern : NULL;
-	o->heap_probes = prep->heap_probes;
 	if (prep->is_notebook) {
 		o->script = prep->copy_path;
 		o->script_source = prep->notebook.source;

@@ -52,6 +52,8 @@ char *prepare_quoted(int argc, char **argv);
 /* The same, for processes that run already (prepare_attach.c). */
 int prepare_attach(struct preparation *prep, const struct config *config, const struct identity *identity);
 
+/* What a script and processes that run already have in common. */
+void prepare_builder_options(struct preparation *prep, const struct config *config, uint32_t allowed_cpus);
 /* The heap by probes, as the configuration wants them. */
 void prepare_heap_probes(struct preparation *prep, const struct config *config);
 

@@ -70,15 +70,9 @@ static void fill_builder_options(struct preparation *prep, const struct config *
 	struct builder_options *o = &prep->builder_options;
 	const struct attached *a = &prep->attached;
 
-	o->root = a->n_report_roots ? a->report_roots[0] : c->root;
-	o->ignore = c->ignore;
-	o->n_ignore = c->n_ignore;
-	o->output_dir = c->output_dir;
-	o->detailed = c->detailed;
-	o->directory = prep->directory;
-	o->heap = c->memory;
-	o->heap_probes = prep->heap_probes;
-	o->allowed_cpus = allowed_cpus(a->named.pids[0]);
+	prepare_builder_options(prep, c, allowed_cpus(a->named.pids[0]));
+	if (a->n_report_roots)
+		o->root = a->report_roots[0];
 	o->roots = a->report_roots;
 	o->n_roots = a->n_report_roots;
 	o->opener = &a->opener;

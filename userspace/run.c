@@ -211,7 +211,7 @@ static struct timespec sleep_time(struct run *run, uint64_t now)
 
 	if (ms >= 0 && ms * 1000000ULL < ns)
 		ns = ms * 1000000ULL;
-	if (run->deadline_ns && run->deadline_ns - now < ns)
+	if (run->deadline_ns && run->deadline_ns < now + ns)
 		ns = run->deadline_ns > now ? run->deadline_ns - now : 0;
 	if (run->heap_probes) {
 		uint64_t next = heap_probes__poll(run->heap_probes, now);

@@ -8,21 +8,12 @@
 #ifndef FIXINGAHOLE_WALKER_HOST_H
 #define FIXINGAHOLE_WALKER_HOST_H
 
-#include <linux/types.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-typedef __u8 u8;
-typedef __u16 u16;
-typedef __u32 u32;
-typedef __u64 u64;
-typedef __s32 s32;
+#include "bpf/host_types.h"
 
-#ifndef __always_inline
-#define __always_inline inline __attribute__((always_inline))
-#endif
-#define barrier_var(var) __asm__ volatile("" : "+r"(var))
 #define READ_USER(to, size, address) host_read(to, size, address)
 
 #include "bpf/events.h"

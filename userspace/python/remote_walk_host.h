@@ -6,21 +6,11 @@
 #ifndef FIXINGAHOLE_REMOTE_WALK_HOST_H
 #define FIXINGAHOLE_REMOTE_WALK_HOST_H
 
-#include <linux/types.h>
 #include <string.h>
 
+#include "bpf/host_types.h"
 #include "image/remote.h"
 
-typedef __u8 u8;
-typedef __u16 u16;
-typedef __u32 u32;
-typedef __u64 u64;
-typedef __s32 s32;
-
-#ifndef __always_inline
-#define __always_inline inline __attribute__((always_inline))
-#endif
-#define barrier_var(var) __asm__ volatile("" : "+r"(var))
 #define READ_USER(to, size, address) remote_walk_read(to, size, address)
 
 #define walk_owns remote_walk_owns

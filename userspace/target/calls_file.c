@@ -3,8 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,50 +10,20 @@
 #include <sys/stat.h>
 
 #include "preload/calls_file.h"
+#include "target/preload_library.h"
+#include "target/scratch.h"
 #include "target/strv.h"
 #include "util/cleanup.h"
-
-/* Of the directory's name; the profiler's PID follows. */
-#define PREFIX "fixingahole-calls-"
 
 _Static_assert(CALLS_PATTERN_LENGTH == CALLS_PATTERN_MAX - 1, "room for the pattern");
 
 struct calls_file {
 	char *directory, *path;
 	int fd;
+	int lock; /* of the directory: it is in use, whoever cannot see our process */
 };
 
 /* --- making it --- */
-
-static void remove_directory(const char *path)
-{
-	_cleanup_closedir_ DIR *dir = opendir(path);
-	struct dirent *entry;
-
-	while (dir && (entry = readdir(dir)))
-		unlinkat(dirfd(dir), entry->d_name, 0);
-	rmdir(path);
-}
-
-/* What a profiler left there that was killed. */
-static void sweep(const char *place)
-{
-	_cleanup_closedir_ DIR *dir = opendir(place);
-	struct dirent *entry;
-
-	while (dir && (entry = readdir(dir))) {
-		char path[PATH_MAX];
-		struct stat st;
-		int pid;
-
-		if (sscanf(entry->d_name, PREFIX "%d-", &pid) != 1 || pid <= 0 || !kill(pid, 0) || errno != ESRCH)
-			continue;
-		if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) || !S_ISDIR(st.st_mode) || st.st_uid != geteuid())
-			continue;
-		if (snprintf(path, sizeof(path), "%s/%s", place, entry->d_name) < (int)sizeof(path))
-			remove_directory(path);
-	}
-}
 
 static int write_header(int fd, const char *pattern)
 {
@@ -77,73 +45,66 @@ static int write_header(int fd, const char *pattern)
  * A process of the target may give up its user, so everybody may write to the file, whose name in a directory that only its owner can list
  * nobody else knows.
  */
-static int fill_directory(struct calls_file *file, const char *pattern)
+static int fill_directory(struct calls_file *file, const char *directory, const char *pattern)
 {
 	uint64_t random;
 
+	file->lock = scratch__lock(directory);
+	if (file->lock < 0)
+		return file->lock;
 	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
 		return -EIO;
-	if (asprintf(&file->path, "%s/%016llx", file->directory, (unsigned long long)random) < 0) {
+	if (asprintf(&file->path, "%s/%016llx", directory, (unsigned long long)random) < 0) {
 		file->path = NULL;
 		return -ENOMEM;
 	}
 	file->fd = open(file->path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (file->fd < 0 || fchmod(file->fd, 0666) || chmod(file->directory, 0711))
+	if (file->fd < 0 || fchmod(file->fd, 0666) || fchmod(file->lock, 0711))
 		return -errno;
 	return write_header(file->fd, pattern);
 }
 
-static void discard(struct calls_file *file)
+static void close_all(struct calls_file *file)
 {
 	if (file->fd >= 0)
 		close(file->fd);
-	file->fd = -1;
-	if (file->directory)
-		remove_directory(file->directory);
-	free(steal_ptr(file->directory));
+	if (file->lock >= 0)
+		close(file->lock);
+	file->fd = file->lock = -1;
 	free(steal_ptr(file->path));
 }
 
-/* In memory for choice: each page that is written to would go to the disk, again and again. */
-static int make(struct calls_file *file, const struct identity *id, const char *pattern)
-{
-	const char *const places[] = { "/dev/shm", environment_get(id->environment, "TMPDIR"), "/tmp", "/var/tmp" };
-	int err = -ENOENT;
+struct making { struct calls_file *file; const char *pattern; };
 
-	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
-		/* the path passes through a shell's command as it is */
-		if (!places[i] || places[i][0] != '/' || strlen(places[i]) > 100 ||
-		    places[i][strspn(places[i], "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+./")])
-			continue;
-		sweep(places[i]);
-		if (asprintf(&file->directory, "%s/" PREFIX "%d-XXXXXX", places[i], getpid()) < 0) {
-			file->directory = NULL;
-			return -ENOMEM;
-		}
-		if (!mkdtemp(file->directory)) {
-			err = -errno;
-			free(steal_ptr(file->directory));
-			continue;
-		}
-		err = fill_directory(file, pattern);
-		if (!err)
-			return 0;
-		discard(file);
-	}
+static int fill(void *context, const char *directory)
+{
+	struct making *m = context;
+	int err = fill_directory(m->file, directory, m->pattern);
+
+	if (err)
+		close_all(m->file);
 	return err;
+}
+
+/* The path passes through a shell's command as it is. */
+static bool plain(const char *place)
+{
+	return strlen(place) <= 100 && !place[strspn(place, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+./")];
 }
 
 int calls_file__create(struct calls_file **out, const struct identity *id, const char *pattern)
 {
+	static const struct scratch_kind kind = { .prefix = "fixingahole-calls-", .fits = plain, .fill = fill };
 	struct calls_file *file = calloc(1, sizeof(*file));
+	struct making making = { file, pattern };
 	int err = file ? identity__enter(id) : -ENOMEM;
 
 	if (err) {
 		free(file);
 		return err;
 	}
-	file->fd = -1;
-	err = make(file, id, pattern);
+	file->fd = file->lock = -1;
+	err = scratch__create(&kind, id, &making, &file->directory);
 	identity__leave(id);
 	if (err)
 		free(file);
@@ -157,28 +118,22 @@ void calls_file__free(struct calls_file *file, const struct identity *id)
 	if (!file)
 		return;
 	if (!identity__enter(id)) {
-		discard(file);
+		scratch__remove(file->directory);
 		identity__leave(id);
 	}
+	close_all(file);
 	free(file->directory);
-	free(file->path);
 	free(file);
 }
 
 int calls_file__environment(const struct calls_file *file, char ***environment, const char *library)
 {
 	struct strv env = { .items = *environment };
-	const char *old = environment_get(*environment, "LD_PRELOAD");
-	_cleanup_free_ char *preload = NULL;
 	int err;
 
 	while (env.items[env.n])
 		env.n++;
-	if (asprintf(&preload, "%s%s%s", library, old ? ":" : "", old ? old : "") < 0) {
-		preload = NULL;
-		return -ENOMEM;
-	}
-	err = strv_set(&env, "LD_PRELOAD", preload);
+	err = preload_library__add(&env, library);
 	if (!err)
 		err = strv_set(&env, CALLS_ENV_FILE, file->path);
 	*environment = env.items;

@@ -1,22 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The preload library of the heap (preload/), as a launched script gets it: where it is, and
- * what the script's environment says of it.
+ * The preload library of the heap (preload/), as a launched script gets it: how it samples, and
+ * what the script's environment says of it. Where it is: preload_library.h.
  */
 #ifndef FIXINGAHOLE_HEAP_LIBRARY_H
 #define FIXINGAHOLE_HEAP_LIBRARY_H
 
 #include <stdint.h>
 
-#include "target/identity.h"
-
-/*
- * Its path: beside the running program, as it is built, or in ../lib/fixingahole, as it is installed; the user can
- * read it. 0, and *path is the caller's to free; -ENOENT: it is in neither place.
- */
-int heap_library__find(const struct identity *id, char **path);
-/* The same of another of our libraries. */
-int preload_library__find(const struct identity *id, const char *name, char **path);
+#include <stdint.h>
 
 /* Bytes per sample and samples per second for a precision, whoever samples. */
 void heap_library__sampling(int precision, uint64_t *stride, uint64_t *rate);
