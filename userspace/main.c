@@ -113,6 +113,11 @@ static int run(const struct config *config, const struct identity *identity)
 	switch (config->command) {
 	case COMMAND_PROFILE:
 		return profile(config, identity);
+	case COMMAND_RECORD:
+	case COMMAND_TOP:
+	case COMMAND_MERGE:
+	case COMMAND_DOCTOR:
+		break;
 	case COMMAND_SUMMARIZE:
 		return summarize(config);
 	case COMMAND_STATS:

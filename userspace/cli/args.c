@@ -197,20 +197,33 @@ static int set_text(const struct parser *p, const struct match *m, const char **
 	return 0;
 }
 
+static int add_word(const char ***words, size_t *n, const char *word)
+{
+	const char **grown = reallocarray(*words, *n + 1, sizeof(*grown));
+
+	if (!grown)
+		return -ENOMEM;
+	*words = grown;
+	grown[(*n)++] = word;
+	return 0;
+}
+
 static int add_directory(struct parser *p, const struct match *m)
 {
 	struct invocation *v = p->invocation;
-	const char *value = NULL, **grown;
+	const char *value = NULL;
 	int err = set_text(p, m, &value);
 
-	if (err)
-		return err;
-	grown = reallocarray(v->ignore, v->n_ignore + 1, sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	v->ignore = grown;
-	grown[v->n_ignore++] = value;
-	return 0;
+	return err ? err : add_word(&v->ignore, &v->n_ignore, value);
+}
+
+static int add_output(struct parser *p, const struct match *m)
+{
+	struct config *c = &p->invocation->config;
+	const char *value = NULL;
+	int err = set_text(p, m, &value);
+
+	return err ? err : add_word(&c->outputs, &c->n_outputs, value);
 }
 
 static int add_pid(struct parser *p, const struct match *m)
@@ -282,6 +295,8 @@ static int apply(struct parser *p, const struct match *m)
 		return add_directory(p, m);
 	case OPTION_PIDS:
 		return add_pid(p, m);
+	case OPTION_OUTPUTS:
+		return add_output(p, m);
 	case OPTION_PATTERN:
 		return set_pattern(p, m, field);
 	case OPTION_PLOTS:
@@ -343,7 +358,8 @@ static int unknown_option(const struct parser *p, const char *word)
 static int take_operand(struct parser *p, const char *word)
 {
 	struct invocation *v = p->invocation;
-	const char **operand = command_of(p) == COMMAND_PROFILE ? &v->file : &v->input;
+	enum operands operands = command_spec(command_of(p))->operands;
+	const char **operand = operands == OPERAND_SCRIPT ? &v->file : &v->input;
 
 	if (has_target(p)) {
 		p->at--;
@@ -353,6 +369,12 @@ static int take_operand(struct parser *p, const char *word)
 		log_error("an empty name: see 'fixingahole %s --help'", command_spec(command_of(p))->name);
 		return -EINVAL;
 	}
+	if (operands == OPERAND_NONE) {
+		log_error("unexpected '%s': see 'fixingahole %s --help'", word, command_spec(command_of(p))->name);
+		return -EINVAL;
+	}
+	if (operands == OPERAND_MANY)
+		return add_word(&v->config.inputs, &v->config.n_inputs, word);
 	if (*operand) {
 		log_error("unexpected '%s' after '%s': one %s at a time", word, *operand, command_of(p) == COMMAND_STATS ? "folder" : "file");
 		return -EINVAL;
@@ -393,26 +415,49 @@ static int take_word(struct parser *p)
 	return 0;
 }
 
-static int check_whole(const struct parser *p)
+/* There is something to work on. */
+static int check_operands(const struct parser *p)
 {
 	const struct invocation *v = p->invocation;
 	const struct command_spec *spec = command_spec(command_of(p));
+	const char *verb = "read";
+	bool some = v->input;
+
+	if (spec->operands == OPERAND_MANY) {
+		some = v->config.n_inputs;
+		verb = spec->name;
+	} else if (spec->operands == OPERAND_SCRIPT) {
+		some = has_target(p) || p->target.attach;
+		verb = spec->name;
+	} else if (spec->operands == OPERAND_NONE) {
+		some = command_of(p) != COMMAND_RECORD || v->config.all || p->target.attach;
+		verb = spec->name;
+	}
+	if (some)
+		return 0;
+	log_error("nothing to %s: fixingahole %s %s", verb, spec->name, spec->usage);
+	return -EINVAL;
+}
+
+static int check_whole(const struct parser *p)
+{
+	const struct invocation *v = p->invocation;
 
 	if (p->cpu_shown[0] && p->memory_shown[0]) {
 		log_error("'%s' and '%s' exclude each other: give one of them", p->cpu_shown, p->memory_shown);
 		return -EINVAL;
 	}
-	if (target_words_check(&p->target, v->file))
+	if (v->config.all && p->target.attach) {
+		log_error("'--all' and '--%s' exclude each other: give one of them", p->target.attach);
+		return -EINVAL;
+	}
+	if (command_of(p) == COMMAND_PROFILE && target_words_check(&p->target, v->file))
 		return -EINVAL;
 	if (p->target.attach && v->config.heap_source && !strcmp(v->config.heap_source, "preload")) {
 		log_error("'--heap-source=preload' is for scripts that are started: a process that runs already loads nothing; leave it out");
 		return -EINVAL;
 	}
-	if (!(command_of(p) == COMMAND_PROFILE ? has_target(p) || p->target.attach : v->input != NULL)) {
-		log_error("nothing to %s: fixingahole %s %s", command_of(p) == COMMAND_PROFILE ? "profile" : "read", spec->name, spec->usage);
-		return -EINVAL;
-	}
-	return 0;
+	return check_operands(p);
 }
 
 static int parse_command(struct parser *p)
@@ -429,6 +474,8 @@ static int parse_command(struct parser *p)
 		config->command = COMMAND_HELP;
 		return 0;
 	}
+	if (!config->rate_hz)
+		config->rate_hz = config->command == COMMAND_PROFILE ? 1000 : 99;
 	config->script_argv = p->argv + p->at;
 	config->script_argc = p->argc - p->at;
 	return check_whole(p);
@@ -504,7 +551,7 @@ int args_parse(struct invocation *invocation, int argc, char **argv)
 	struct invocation read = {
 		.config = {
 			.argc = argc, .argv = argv, .trace = true, .metadata = true, .sort = true, .repeat = 1, .children = true,
-			.log_level = LOG_LEVEL_WARNING, .rate_hz = 1000, .heap_budget_percent = 3, .top_n = 10, .threshold_percent = 0.1,
+			.log_level = LOG_LEVEL_WARNING, .heap_budget_percent = 3, .top_n = 10, .threshold_percent = 0.1,
 		},
 	};
 	struct parser p = { .invocation = &read, .argc = argc, .argv = argv, .at = 2 };
@@ -527,6 +574,8 @@ int args_parse(struct invocation *invocation, int argc, char **argv)
 	if (err) {
 		free(read.ignore);
 		free(read.config.pids);
+		free(read.config.outputs);
+		free(read.config.inputs);
 		return err;
 	}
 	*invocation = read;

@@ -8,6 +8,7 @@
 
 #include "cli/args.h"
 #include "cli/find.h"
+#include "cli/options.h"
 #include "cli/paths.h"
 #include "cli/settings.h"
 #include "util/cleanup.h"
@@ -84,7 +85,7 @@ static int resolve(struct invocation *v, char *const *environment)
 		return err;
 	if (v->config.command == COMMAND_PROFILE)
 		return resolve_script(v, directory);
-	return v->config.command == COMMAND_VERSION ? 0 : resolve_input(v, directory);
+	return command_spec(v->config.command) && command_spec(v->config.command)->operands == OPERAND_ONE ? resolve_input(v, directory) : 0;
 }
 
 int config__load_with(struct config *config, int argc, char **argv, char *const *environment)
@@ -115,6 +116,8 @@ void config__release(struct config *config)
 		free(config->ignore[i]);
 	free(config->ignore);
 	free(config->pids);
+	free(config->outputs);
+	free(config->inputs);
 	free(config->root);
 	free(config->output_dir);
 	free(config->settings_path);

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum command { COMMAND_PROFILE, COMMAND_SUMMARIZE, COMMAND_STATS, COMMAND_VERSION, COMMAND_HELP };
+enum command { COMMAND_PROFILE, COMMAND_RECORD, COMMAND_TOP, COMMAND_SUMMARIZE, COMMAND_STATS, COMMAND_MERGE, COMMAND_DOCTOR, COMMAND_VERSION, COMMAND_HELP };
 
 enum duration_mode { DURATION_RELATIVE, DURATION_ABSOLUTE };
 
@@ -65,8 +65,17 @@ struct config {
 	bool quiet;
 	bool verbose;
 
+	/* record, top */
+	bool all;               /* every process of the machine */
+	double interval_s;      /* record: a profile per so many seconds; 0: one of the whole time */
+	const char **outputs;   /* record: folders and URLs as typed; the array is owned */
+	size_t n_outputs;
+	bool once;              /* top: one screen, as text */
+
 	/* summarize, stats */
 	char *input;            /* JSON file or directory */
+	const char **inputs;    /* merge: directories as typed; the array is owned */
+	size_t n_inputs;
 	int top_n;              /* default 10 */
 	double threshold_percent; /* default 0.1 */
 };

@@ -7,6 +7,8 @@
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define FIELD(f) .offset = offsetof(struct invocation, f)
 #define CONFIG(f) FIELD(config.f)
+#define ON_ATTACH (ON_PROFILE | ON_RECORD | ON_TOP)
+#define ON_ANY (ON_PROFILE | ON_RECORD | ON_TOP | ON_SUMMARIZE | ON_STATS | ON_MERGE | ON_DOCTOR)
 
 static const char *const level_choices[] = { "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", NULL };
 static const char *const duration_choices[] = { "relative", "absolute", NULL };
@@ -22,15 +24,17 @@ const struct option options[] = {
 	  .help = "run the script as this user; else as the user who called sudo" },
 	{ "repeat", "r", ON_PROFILE, GROUP_TARGET, OPTION_INTEGER, "N", CONFIG(repeat), .min = 1,
 	  .help = "profile N runs and add their mean and standard deviation (default 1)" },
-	{ "pid", NULL, ON_PROFILE, GROUP_TARGET, OPTION_PIDS, "PID", .min = 1, .max = 4194304,
-	  .help = "attach to a running process and its descendants, in place of FILE; repeatable" },
-	{ "name", NULL, ON_PROFILE, GROUP_TARGET, OPTION_TEXT, "PATTERN", CONFIG(process_name),
+	{ "all", "a", ON_RECORD | ON_TOP, GROUP_TARGET, OPTION_SET, NULL, CONFIG(all),
+	  .help = "all processes of the machine; the default of top" },
+	{ "pid", NULL, ON_ATTACH, GROUP_TARGET, OPTION_PIDS, "PID", .min = 1, .max = 4194304,
+	  .help = "attach to a running process and its descendants; repeatable" },
+	{ "name", NULL, ON_ATTACH, GROUP_TARGET, OPTION_TEXT, "PATTERN", CONFIG(process_name),
 	  .help = "attach to all processes whose name, script or module matches this shell pattern" },
-	{ "cgroup", NULL, ON_PROFILE, GROUP_TARGET, OPTION_TEXT, "PATH", CONFIG(cgroup),
+	{ "cgroup", NULL, ON_ATTACH, GROUP_TARGET, OPTION_TEXT, "PATH", CONFIG(cgroup),
 	  .help = "attach to all processes of this cgroup and those below it: a service, a container" },
-	{ "seconds", NULL, ON_PROFILE, GROUP_TARGET, OPTION_NUMBER, "S", CONFIG(seconds), .min = 0.1,
-	  .help = "detach after S seconds; else at Ctrl-C, or when the processes end" },
-	{ "no-children", NULL, ON_PROFILE, GROUP_TARGET, OPTION_CLEAR, NULL, CONFIG(children),
+	{ "seconds", NULL, ON_ATTACH, GROUP_TARGET, OPTION_NUMBER, "S", CONFIG(seconds), .min = 0.1,
+	  .help = "stop after S seconds; else at Ctrl-C, or when the processes end" },
+	{ "no-children", NULL, ON_ATTACH, GROUP_TARGET, OPTION_CLEAR, NULL, CONFIG(children),
 	  .help = "leave the descendants of attached processes out" },
 
 	{ "cpu", "c", ON_PROFILE, GROUP_MEASURE, OPTION_SET, NULL, FIELD(cpu),
@@ -39,8 +43,8 @@ const struct option options[] = {
 	  .help = "heap memory per line, too: what it allocated, held, and held at the peak" },
 	{ "precision", "p", ON_PROFILE, GROUP_MEASURE, OPTION_INTEGER, "-10..10", CONFIG(precision), .min = -10, .max = 10,
 	  .help = "how fine --memory looks: a sample per 128 KiB / 2^N allocated, lines from about 10 MB / 2^N (default 0)" },
-	{ "rate", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_INTEGER, "HZ", CONFIG(rate_hz), .min = 1, .max = 10000,
-	  .help = "samples per second and thread (default 1000)" },
+	{ "rate", NULL, ON_ATTACH, GROUP_MEASURE, OPTION_INTEGER, "HZ", CONFIG(rate_hz), .min = 1, .max = 10000,
+	  .help = "samples per second and thread (default 1000; of record and top: per CPU, 99)" },
 	{ "calls", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_PATTERN, "PATTERN", true, CONFIG(calls_pattern),
 	  .help = "count calls exactly, of functions that the shell pattern fits, or of all; it is compared with the function's name, alone and "
 		  "qualified, the file's name, and its path (--calls=PATTERN)" },
@@ -49,8 +53,12 @@ const struct option options[] = {
 	{ "heap-budget", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_NUMBER, "PERCENT", CONFIG(heap_budget_percent), .min = 0, .max = 100,
 	  .help = "how much of the script's time those probes may cost before they are there in slices only; 0: no limit (default 3)" },
 
-	{ "detailed", "d", ON_PROFILE, GROUP_REPORT, OPTION_SET, NULL, CONFIG(detailed),
-	  .help = "report files outside root, too: libraries, the standard library" },
+	{ "detailed", "d", ON_ATTACH, GROUP_REPORT, OPTION_SET, NULL, CONFIG(detailed),
+	  .help = "report other files, too: libraries, the standard library" },
+	{ "interval", NULL, ON_RECORD, GROUP_REPORT, OPTION_NUMBER, "SECONDS", CONFIG(interval_s), .min = 1,
+	  .help = "a profile every so many seconds, for ever; else one of the whole time" },
+	{ "once", NULL, ON_TOP, GROUP_REPORT, OPTION_SET, NULL, CONFIG(once),
+	  .help = "print one screen as text and end" },
 	{ "ignore", "i", ON_PROFILE, GROUP_REPORT, OPTION_DIRECTORIES, "DIR",
 	  .help = "neither search DIR for FILE nor report on it; repeatable" },
 	{ "trace", "t", ON_PROFILE, GROUP_REPORT, OPTION_SET, NULL, CONFIG(trace),
@@ -61,7 +69,7 @@ const struct option options[] = {
 	  .help = "times in percent or in seconds (default relative)" },
 	{ "live", NULL, ON_PROFILE, GROUP_REPORT, OPTION_NUMBER, "SECONDS", CONFIG(live_s), .min = 1,
 	  .help = "show where the time goes every so many seconds, at least 1" },
-	{ "quiet", "q", ON_PROFILE, GROUP_REPORT, OPTION_SET, NULL, CONFIG(quiet),
+	{ "quiet", "q", ON_PROFILE | ON_RECORD, GROUP_REPORT, OPTION_SET, NULL, CONFIG(quiet),
 	  .help = "print no summary; the files are written all the same" },
 	{ "metadata", NULL, ON_PROFILE | ON_STATS, GROUP_REPORT, OPTION_SET, NULL, CONFIG(metadata),
 	  .help = "add git repository, branch, commit, changed files and time to function_stats.json; the default" },
@@ -83,30 +91,35 @@ const struct option options[] = {
 
 	{ "output-directory", "o", ON_PROFILE, GROUP_OUTPUT, OPTION_TEXT, "DIR", FIELD(output),
 	  .help = "where results go (default performance/ in root)" },
+	{ "output", "o", ON_RECORD, GROUP_OUTPUT, OPTION_OUTPUTS, "DIR|URL",
+	  .help = "where profiles go, as pprof files or by HTTP; repeatable" },
 	{ "output-file", NULL, ON_PROFILE, GROUP_OUTPUT, OPTION_NAME, "NAME", CONFIG(output_file),
 	  .help = "base name of the result files (default profile_results)" },
 	{ "output-file", "o", ON_STATS, GROUP_OUTPUT, OPTION_NAME, "NAME", CONFIG(output_file),
 	  .help = "name of the file to write in DIR (default function_stats.json)" },
 
-	{ "verbose", "v", ON_PROFILE | ON_SUMMARIZE | ON_STATS, GROUP_OTHER, OPTION_SET, NULL, CONFIG(verbose),
+	{ "verbose", "v", ON_ANY, GROUP_OTHER, OPTION_SET, NULL, CONFIG(verbose),
 	  .help = "say more about what is done, on stderr" },
-	{ "version", "V", ON_TOP, GROUP_OTHER, OPTION_SET, NULL, FIELD(version),
+	{ "version", "V", ON_OVERVIEW, GROUP_OTHER, OPTION_SET, NULL, FIELD(version),
 	  .help = "print the version and the settings, with where each comes from" },
-	{ "help", "h", ON_PROFILE | ON_SUMMARIZE | ON_STATS | ON_TOP, GROUP_OTHER, OPTION_SET, NULL, FIELD(help),
+	{ "help", "h", ON_ANY | ON_OVERVIEW, GROUP_OTHER, OPTION_SET, NULL, FIELD(help),
 	  .help = "print this help" },
 };
 const size_t options_count = ARRAY_SIZE(options);
 
 const struct command_spec commands[] = {
-	{ "profile", COMMAND_PROFILE, "[options] FILE [options] [--] [arguments]",
+	{ "profile", COMMAND_PROFILE, OPERAND_SCRIPT, "[options] FILE [options] [--] [arguments]",
 	  "run a Python script or notebook, or attach to processes, and report time and memory per line",
 	  "FILE is a path from the working directory or from root, or a bare name that exists once under root. After "
 	  "FILE, options count until the first word that is not one of them; from there on, or after --, all words are "
 	  "the script's own." },
-	{ "summarize", COMMAND_SUMMARIZE, "[options] JSON",
+	{ "record", COMMAND_RECORD, OPERAND_NONE, "[options] -a | --pid PID | --name PATTERN | --cgroup PATH",
+	  "watch processes, or the whole machine, for a while or for ever",
+	  "Samples every process, Python's per line, and prints who took the time: processes, containers, users, lines." },
+	{ "summarize", COMMAND_SUMMARIZE, OPERAND_ONE, "[options] JSON",
 	  "print the summary of a stored profile_results.json",
 	  "JSON is a profile_results.json, written by this program or by scalene." },
-	{ "stats", COMMAND_STATS, "[options] DIR",
+	{ "stats", COMMAND_STATS, OPERAND_ONE, "[options] DIR",
 	  "mean and standard deviation of every function over several runs",
 	  "Reads every profile_results*.json below DIR and writes function_stats.json there." },
 };

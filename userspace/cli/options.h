@@ -38,6 +38,7 @@ enum option_kind {
 	OPTION_PLOTS,   /* both bools, or the one of the value */
 	OPTION_DIRECTORIES, /* added to ignore */
 	OPTION_PIDS,    /* a process's number, added to pids */
+	OPTION_OUTPUTS, /* a folder or URL, added to outputs */
 };
 
 enum option_group { GROUP_TARGET, GROUP_MEASURE, GROUP_REPORT, GROUP_SCRIPT, GROUP_OUTPUT, GROUP_OTHER, GROUPS };
@@ -46,7 +47,11 @@ enum option_group { GROUP_TARGET, GROUP_MEASURE, GROUP_REPORT, GROUP_SCRIPT, GRO
 #define ON_PROFILE (1u << COMMAND_PROFILE)
 #define ON_SUMMARIZE (1u << COMMAND_SUMMARIZE)
 #define ON_STATS (1u << COMMAND_STATS)
-#define ON_TOP (1u << COMMAND_VERSION)
+#define ON_RECORD (1u << COMMAND_RECORD)
+#define ON_TOP (1u << COMMAND_TOP)
+#define ON_MERGE (1u << COMMAND_MERGE)
+#define ON_DOCTOR (1u << COMMAND_DOCTOR)
+#define ON_OVERVIEW (1u << COMMAND_VERSION)
 
 struct option {
 	const char *name;           /* long, without "--" */
@@ -65,9 +70,13 @@ struct option {
 extern const struct option options[];
 extern const size_t options_count;
 
+/* Words that are no options. */
+enum operands { OPERAND_SCRIPT, OPERAND_NONE, OPERAND_ONE, OPERAND_MANY };
+
 struct command_spec {
 	const char *name;
 	enum command command;
+	enum operands operands;
 	const char *usage;   /* what follows the name */
 	const char *summary; /* one line */
 	const char *text;    /* a paragraph for its own help */
