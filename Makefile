@@ -141,13 +141,19 @@ unit: $(UNIT)
 
 # parsers of foreign data under libFuzzer: make fuzz FUZZ_SECONDS=60
 FUZZ_SECONDS ?= 10
-FUZZ_CFLAGS := -O1 -g -std=gnu11 -fno-strict-aliasing -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-FUZZ_SOURCES := $(filter-out userspace/main.c userspace/session.c userspace/run.c userspace/pacing.c userspace/interps.c userspace/prepare.c userspace/attach.c userspace/prepare_attach.c userspace/capture/capture.c userspace/capture/adopt.c,$(SOURCES))
+FUZZ_CFLAGS := -O1 -g -std=gnu11 -fno-strict-aliasing -fno-sanitize-recover=undefined
+# all but what needs the kernel side
+FUZZ_OBJECTS := $(patsubst %,$(BUILD)/fuzzed/%.o,$(filter-out $(wildcard userspace/*.c) userspace/capture/capture.c userspace/capture/adopt.c,$(SOURCES)) userspace/heap_types.c)
 
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(SOURCES)
+$(FUZZ_OBJECTS): $(BUILD)/fuzzed/%.o: %
+	$(call say,FUZZED,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined -c -o $@ $<
+
+$(FUZZ): $(BUILD)/%: %.c $(FUZZ_OBJECTS)
 	$(call say,FUZZ,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(filter-out -MMD -MP,$(CPPFLAGS)) $(FUZZ_CFLAGS) -o $@ $< $(FUZZ_SOURCES) $(LDLIBS)
+	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< $(FUZZ_OBJECTS) $(LDLIBS)
 
 .PHONY: fuzz
 fuzz: $(FUZZ)

@@ -290,6 +290,8 @@ static void tell(struct attach *a)
 	size_t named = 0, threads = 0;
 	char text[512];
 
+	if (a->tools.all)
+		return;
 	for (size_t i = 0; i < a->n; i++) {
 		const struct attachee *e = &a->list[i];
 		pid_t pid = e->event.head.pid;
@@ -304,7 +306,7 @@ static void tell(struct attach *a)
 		snprintf(text, sizeof(text), "attached to process %d, '%s': its RSS was %.1f MB then, what is reported is its growth", pid, stat.name, process_status_bytes(pid, "VmRSS") / 1048576.0);
 		a->tools.notice(a->tools.context, text);
 	}
-	if (a->n > 1 && !a->tools.all) {
+	if (a->n > 1) {
 		snprintf(text, sizeof(text), "attached to %zu processes, %zu of them as descendants", a->n, a->n - a->named);
 		a->tools.notice(a->tools.context, text);
 	}
