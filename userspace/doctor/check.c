@@ -59,6 +59,8 @@ const char *facts_reason(const struct facts *f, int err)
 			return "capabilities of a user namespace do not count for it";
 		if (!may(f))
 			return "capabilities are missing";
+		if (-err == EACCES && f->patched_paranoid)
+			return "kernel.perf_event_paranoid is above 2, for which some distributions' kernels want CAP_SYS_ADMIN";
 		return -err == EPERM && f->seccomp ? "a seccomp filter refuses it" : "a security module refuses it";
 	case ENOMEM:
 		return "there is not enough memory, or not enough may be locked";
@@ -78,12 +80,14 @@ const char *facts_remedy(const struct facts *f, int err)
 			return "run it in the initial user namespace: on the host, or in a container that is neither rootless nor remapped";
 		if (!may(f))
 			return "run it with sudo, or give it the capabilities (see above)";
+		if (-err == EACCES && f->patched_paranoid)
+			return "sudo sysctl kernel.perf_event_paranoid=2, or run it with sudo";
 		if (-err == EPERM && f->seccomp)
 			return "start the container with --privileged, or with --security-opt seccomp=unconfined, or a profile that allows bpf and perf_event_open";
 		return "see the audit log (dmesg, journalctl) for which rule it was; in a container, --privileged lifts them";
 	case ENOMEM:
 		return "raise the memory limit of the container or service, or (before Linux 5.11) ulimit -l";
 	default:
-		return "'fixingahole doctor --verbose' shows what the kernel said";
+		return facts_older(f, 6, 1) ? "run it on Linux 6.1 or later" : "'fixingahole doctor --verbose' shows what the kernel said";
 	}
 }

@@ -28,7 +28,7 @@ struct facts {
 	bool user_namespace;      /* ours is not the initial one: capabilities count for less */
 	bool pid_namespace;       /* the same of PIDs */
 	bool seccomp;             /* a filter is in force */
-	bool confidential;        /* lockdown: the kernel keeps its memory from root, too */
+	bool patched_paranoid;    /* kernel.perf_event_paranoid is so high that some distributions' kernels want CAP_SYS_ADMIN */
 	int bpf, ring, timer, cpu_timer, memory; /* the system calls themselves */
 	bool interpreter;         /* one that is supported would be chosen */
 };
@@ -41,6 +41,11 @@ struct checkup {
 
 /* One more check. remedy may be NULL. Lines beyond CHECKS_MAX are dropped. */
 __attribute__((format(printf, 4, 5))) void checkup_add(struct checkup *checkup, enum health health, const char *remedy, const char *format, ...);
+
+static inline bool facts_older(const struct facts *facts, unsigned int major, unsigned int minor)
+{
+	return facts->kernel[0] < major || (facts->kernel[0] == major && facts->kernel[1] < minor);
+}
 
 static inline bool facts_have(const struct facts *facts, unsigned int capability)
 {

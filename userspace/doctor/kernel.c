@@ -12,11 +12,6 @@
 
 #define BTF "/sys/kernel/btf/vmlinux"
 
-static bool older(const struct facts *f, unsigned int major, unsigned int minor)
-{
-	return f->kernel[0] < major || (f->kernel[0] == major && f->kernel[1] < minor);
-}
-
 static void check_release(struct checkup *c)
 {
 	struct facts *f = &c->facts;
@@ -26,11 +21,11 @@ static void check_release(struct checkup *c)
 	if (sscanf(name.release, "%u.%u", &f->kernel[0], &f->kernel[1]) != 2)
 		f->kernel[0] = f->kernel[1] = 0;
 	f->wsl = strstr(name.release, "icrosoft") != NULL;
-	if (f->wsl && older(f, 5, 0))
+	if (f->wsl && facts_older(f, 5, 0))
 		checkup_add(c, HEALTH_NO, "convert the distribution: wsl --set-version NAME 2", "Linux %.64s is WSL1, which has no Linux kernel", name.release);
-	else if (f->wsl && older(f, 6, 6))
+	else if (f->wsl && facts_older(f, 6, 6))
 		checkup_add(c, HEALTH_NO, "wsl --update gives WSL2 a kernel of 6.6 or later; wsl --shutdown makes it start", "Linux %.64s of WSL2 is too old", name.release);
-	else if (older(f, 6, 1))
+	else if (facts_older(f, 6, 1))
 		checkup_add(c, HEALTH_NO, "Linux 6.1 or later is needed; many distributions have a newer kernel package (Debian: backports)", "Linux %.64s is too old", name.release);
 	else
 		checkup_add(c, HEALTH_OK, NULL, "Linux %.64s%s", name.release, f->wsl ? ", WSL2" : "");
@@ -64,7 +59,6 @@ static void check_lockdown(struct checkup *c)
 	if (!check_read_line("/sys/kernel/security/lockdown", line, sizeof(line)) || strstr(line, "[none]")) {
 		checkup_add(c, HEALTH_OK, NULL, "kernel lockdown is off");
 	} else if (strstr(line, "[confidentiality]")) {
-		c->facts.confidential = true;
 		checkup_add(c, HEALTH_NO, "start with lockdown=integrity, or without lockdown= on the kernel's command line", "kernel lockdown (confidentiality) keeps BPF from reading kernel memory");
 	} else {
 		checkup_add(c, HEALTH_OK, NULL, "kernel lockdown (integrity) does not stand in the way");

@@ -5,6 +5,7 @@
 #include <linux/xattr.h>
 #include <pwd.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/statvfs.h>
@@ -112,14 +113,18 @@ static void check_filter(struct checkup *c)
 /* Settings that matter to those without the capabilities only. */
 static void check_settings(struct checkup *c)
 {
-	const struct facts *f = &c->facts;
+	struct facts *f = &c->facts;
 	bool bpf = facts_have(f, CAP_BPF) || facts_have(f, CAP_SYS_ADMIN), perfmon = facts_have(f, CAP_PERFMON) || facts_have(f, CAP_SYS_ADMIN);
 	char line[32];
 
 	if (check_read_line("/proc/sys/kernel/unprivileged_bpf_disabled", line, sizeof(line)))
 		checkup_add(c, HEALTH_OK, NULL, "kernel.unprivileged_bpf_disabled is %.16s: %s", line, bpf ? "of no matter with CAP_BPF" : "CAP_BPF is needed whatever it is");
-	if (check_read_line("/proc/sys/kernel/perf_event_paranoid", line, sizeof(line)))
-		checkup_add(c, HEALTH_OK, NULL, "kernel.perf_event_paranoid is %.16s: %s", line, perfmon ? "of no matter with CAP_PERFMON" : "CAP_PERFMON is needed whatever it is");
+	if (!check_read_line("/proc/sys/kernel/perf_event_paranoid", line, sizeof(line)))
+		return;
+	/* levels above 2 are no upstream kernel's */
+	f->patched_paranoid = atoi(line) > 2 && !facts_have(f, CAP_SYS_ADMIN);
+	checkup_add(c, HEALTH_OK, NULL, "kernel.perf_event_paranoid is %.16s: %s", line,
+		    f->patched_paranoid ? "CAP_SYS_ADMIN may be needed" : perfmon ? "of no matter with our capabilities" : "CAP_PERFMON is needed whatever it is");
 }
 
 void check_rights(struct checkup *c)
