@@ -272,7 +272,7 @@ def names_of(secret, folder):
 
 def test_no_file_of_roots(project):
     """A user's process names files that he may not read, by every way: none is in the report."""
-    secret = project.write("vault/secret.py", SECRET + "\n" * 5)
+    secret = project.write("vault/secret.py", (SECRET + "\n") * 5)
     os.chmod(project.path("vault"), 0o700)
     folder = project.path("his")
     os.mkdir(folder)
@@ -296,7 +296,7 @@ def test_no_file_of_the_hosts(project, request):
     os.makedirs(folder)
     try:
         with open(secret, "w") as f:
-            f.write(SECRET + "\n" * 5)
+            f.write((SECRET + "\n") * 5)
         names = names_of(secret, folder) + ["/root/fixingahole-claims/" + name for name in ("link.py", "magic.py", "relative.py")]
         with open(folder + "/claims.py", "w") as f:
             f.write(CLAIMS)
