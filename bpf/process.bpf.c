@@ -6,14 +6,41 @@
  */
 #include "maps.h"
 
+#define PF_KTHREAD 0x00200000
+
 /* Address spaces used so far. */
 __u32 last_space = 0;
 
 /* Grows when a task becomes a target or gets another address space: looks of before no longer count (rss.bpf.c). */
 __u64 rss_epoch = 0;
 
+/* See maps.h. Both stay 0 in the first namespace. */
+__u32 pid_level = 0;
+__u64 pid_space = 0;
+
+/* Run once by userspace, in its own name. */
+SEC("raw_tp")
+int learn_namespace(void *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	struct upid upid = {};
+	u32 level;
+
+	if (!pid)
+		return 0;
+	level = BPF_CORE_READ(pid, level);
+	bpf_probe_read_kernel(&upid, sizeof(upid), (const u8 *)&pid->numbers[0] + level * sizeof(upid));
+	pid_space = (u64)upid.ns;
+	pid_level = level;
+	return 0;
+}
+
 extern __u64 all_cpus_period_ns; /* of the CPU timers */
 extern __u32 attach_step;        /* see attach.bpf.c */
+
+/* Every new process is a target, but those that this one forks, which is the profiler; 0: only those of targets are. Set by userspace. */
+__s32 follow_all = 0;
 
 /* Descendants are no targets. Set by userspace. */
 __u32 ignore_children = 0;
@@ -37,18 +64,25 @@ static __always_inline struct thread_state *thread_new(struct task_struct *task)
 	return t;
 }
 
+/* Whose parent is no target. */
+static __always_inline bool born_target(struct task_struct *parent, struct task_struct *child)
+{
+	struct proc_state *from = attach_step ? proc_of(parent) : 0;
+
+	/* a process that is being attached to may have threads that were not come by yet */
+	if (from && from->attach_space)
+		return true;
+	return follow_all && child->pid == child->tgid && !(child->flags & PF_KTHREAD) && pid_of(child) && pid_of(parent) != (u32)follow_all;
+}
+
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
 	struct proc_state *from, *to;
 	struct event_fork event = {};
 
-	if (!bpf_task_storage_get(&threads, parent, 0, 0)) {
-		/* a process that is being attached to may have threads that were not come by yet */
-		from = attach_step ? proc_of(parent) : 0;
-		if (!from || !from->attach_space)
-			return 0;
-	}
+	if (!bpf_task_storage_get(&threads, parent, 0, 0) && !born_target(parent, child))
+		return 0;
 	if (child->pid == child->tgid) {
 		from = proc_of(parent);
 		/* before all begins userspace finds the children itself */
@@ -74,8 +108,9 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		event.parent_space = from->space;
 	}
 	head_fill(&event.head, EVENT_FORK, sizeof(event), child, to->space);
-	event.parent_pid = parent->tgid;
-	send(&event, sizeof(event), true);
+	event.parent_pid = pid_of(parent);
+	/* of a whole machine, beginnings and ends can wait */
+	send(&event, sizeof(event), !follow_all);
 	return 0;
 }
 
@@ -139,7 +174,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	if (!t || !p || !cpu)
 		return 0;
 	space = p->space ? p->space : p->attach_space;
-	if (task->pid == first_tid)
+	if (tid_of(task) == (u32)first_tid)
 		first_gone = 1;
 	else
 		__sync_fetch_and_add(&other_threads, -1);
@@ -162,6 +197,6 @@ int BPF_PROG(on_exit, struct task_struct *task)
 		event.head.flags |= EXIT_OOM;
 	event.max_rss_bytes = (u64)task->signal->maxrss << 12;
 	p->dead = 1;
-	send(&event, sizeof(event), true);
+	send(&event, sizeof(event), !follow_all);
 	return 0;
 }

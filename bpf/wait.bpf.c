@@ -30,10 +30,12 @@
 
 #define TASK_DEAD 0x80
 
-/* Budgets grow by the unit of time, per CPU; this much of it can count at once. */
-#define BUDGET_UNIT_NS 4000000ULL
+/* Budgets grow by the unit of time, per CPU; so many of it can count at once. Userspace makes it longer where samples are few. */
+__u64 budget_unit_ns = 4000000;
 #define BUDGET_UNITS_MAX 50
 #define BUDGET_WALK_SAVED 50
+extern __s32 follow_all; /* process.bpf.c */
+
 enum budget { BUDGET_WALK, BUDGET_NEW, BUDGET_MARK };
 
 /* About a thread that stops: it was known to run; it was preempted; its stack is walked, or a mark taken. */
@@ -41,7 +43,7 @@ enum stop { STOP_COUNTED = 1 << 0, STOP_PREEMPTED = 1 << 1, STOP_WALK = 1 << 2, 
 
 /* A wait from this length on is sent by itself; sums are sent from the second on. */
 #define WAIT_LONG_NS 1000000ULL
-#define WAIT_SUM_NS 10000000ULL
+__u64 wait_long_ns = WAIT_LONG_NS, wait_sum_ns = 10000000; /* userspace makes them longer where there are many processes */
 #define WAIT_SUM_COUNT 4096
 
 #define SYS_poll 7
@@ -73,7 +75,7 @@ static __always_inline void budget_fill(struct cpu_state *c, enum budget which, 
 /* Fills the CPU's budgets up to now. */
 static __always_inline void budgets_fill(struct cpu_state *c, u64 now)
 {
-	u64 units = (now - c->filled_ns) / BUDGET_UNIT_NS;
+	u64 unit = budget_unit_ns, units = unit ? (now - c->filled_ns) / unit : 0;
 
 	if (!units)
 		return;
@@ -156,13 +158,16 @@ static __always_inline void block_note(struct thread_state *t, struct task_struc
 	u32 slot = MARK_SLOTS;
 
 	note_poll(t, task);
+	t->noted = 1;
+	t->block_id = 0;
+	/* on a whole machine most processes are no Python: they have no stack to be read */
+	if (follow_all && !p->python.layout && proc_learn(p, task))
+		return;
 	mark = place_mark(t, p, place);
 	for (u32 i = 0; i < MARK_SLOTS; i++) {
 		if (t->mark[i] == mark)
 			slot = i;
 	}
-	t->noted = 1;
-	t->block_id = 0;
 	if (walk || (slot == MARK_SLOTS && budget_take(c, BUDGET_NEW))) {
 		if (slot == MARK_SLOTS)
 			slot = t->mark_next++;
@@ -205,7 +210,7 @@ static __noinline int gap_charge(struct thread_state *t, struct task_struct *tas
 	sum->count += 1 + t->carry_count;
 	t->carry_ns = 0;
 	t->carry_count = 0;
-	if (gap >= WAIT_LONG_NS || sum->ns >= WAIT_SUM_NS || sum->count >= WAIT_SUM_COUNT)
+	if (gap >= wait_long_ns || sum->ns >= wait_sum_ns || sum->count >= WAIT_SUM_COUNT)
 		sum_send(sum, t, task, p);
 	return 0;
 }

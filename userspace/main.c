@@ -8,6 +8,8 @@
 
 #include "cli/config.h"
 #include "cli/help.h"
+#include "record.h"
+#include "doctor/doctor.h"
 #include "report/report.h"
 #include "session.h"
 #include "target/attached.h"
@@ -114,10 +116,12 @@ static int run(const struct config *config, const struct identity *identity)
 	case COMMAND_PROFILE:
 		return profile(config, identity);
 	case COMMAND_RECORD:
+		return record_run(config, identity);
 	case COMMAND_TOP:
 	case COMMAND_MERGE:
-	case COMMAND_DOCTOR:
 		break;
+	case COMMAND_DOCTOR:
+		return doctor__run(config, identity);
 	case COMMAND_SUMMARIZE:
 		return summarize(config);
 	case COMMAND_STATS:

@@ -20,6 +20,7 @@ struct process_facts {
 	const char *command;   /* the command line, quoted for a shell, shortened */
 	const char *cgroup;    /* path below the cgroup file system's top, "/" if none */
 	const char *container; /* name of the container, pod or service that the cgroup stands for; NULL: none */
+	uint64_t rss_bytes;    /* when that was asked; 0: not known */
 };
 
 enum window_frame_kind { WINDOW_PYTHON, WINDOW_NATIVE, WINDOW_KERNEL };
