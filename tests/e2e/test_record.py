@@ -164,7 +164,7 @@ def test_short_lives(project, every_python):
     profiler = subprocess.Popen([project.binary, "record", "-a", "--json", "--rate", "499"], cwd=project.folder, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     assert "watching" in profiler.stderr.readline()
     pids = []
-    for _ in range(20):
+    for _ in range(10):
         process = subprocess.Popen([every_python.path, "-S", "-E", os.path.join(project.folder, "short.py")], cwd=project.folder)
         pids.append(process.pid)
         assert process.wait() == 0
@@ -176,7 +176,7 @@ def test_short_lives(project, every_python):
     seconds = seen.by_function(pids, *CPU)
     assert all(seen.pid(pid)["end_ns"] for pid in pids)
     # what they do before their first line, and after the last, belongs to no function of theirs
-    assert abs(seconds["short"] - 20 * 0.06) < 0.15 * 20 * 0.06, seconds
+    assert abs(seconds["short"] - 10 * 0.06) < 0.15 * 10 * 0.06, seconds
     mine = [p for p in seen.processes if p["pid"] in pids]
     assert sum(p.get("unseen_samples", 0) for p in mine) <= 0.1 * sum(p["samples"] for p in mine)
 
