@@ -148,27 +148,69 @@ static int samples(struct tables *tables, const char *host, Pprof__Profile *prof
 	return err;
 }
 
-/* Entry i of a table has the id i. */
+/* Where most CPU time went. NULL: nowhere, or not known. */
+static const char *main_program(const struct tables *tables)
+{
+	const struct window_process *main = NULL;
+
+	for (uint32_t i = 0; i < tables->processes.n; i++) {
+		const struct window_process *p = &tables->window->processes[table_at(&tables->processes, i, struct table_process)->of];
+
+		if (!main || times_cpu(&p->times) > times_cpu(&main->times))
+			main = p;
+	}
+	return main && main->program && *main->program ? main->program : NULL;
+}
+
+/*
+ * Entry i of a table has the id i. The first mapping, whatever its id, is taken for the program that was profiled, and
+ * its name shown above each report: with many processes, that of the busiest.
+ */
+static int mappings(struct tables *tables, Pprof__Profile *profile)
+{
+	const char *program = main_program(tables);
+	size_t n = tables->mappings.n - 1, first = 0;
+	uint32_t name = 0;
+	Pprof__Mapping *swap;
+
+	if (program && tables_string(tables, program, &name))
+		return -ENOMEM;
+	profile->mapping = messages(&tables->arena, &pprof__mapping__descriptor, n + 1);
+	if (!profile->mapping)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		profile->mapping[i]->filename = *table_at(&tables->mappings, i + 1, uint32_t);
+		if (profile->mapping[i]->filename == name)
+			first = i + 1;
+	}
+	if (name && !first) { /* nothing is known of its own frames */
+		profile->mapping[n++]->filename = name;
+		first = n;
+	}
+	for (size_t i = 0; i < n; i++) {
+		profile->mapping[i]->id = i + 1;
+		profile->mapping[i]->has_functions = profile->mapping[i]->has_filenames = profile->mapping[i]->has_line_numbers = true;
+	}
+	profile->n_mapping = n;
+	if (first) {
+		swap = profile->mapping[0];
+		profile->mapping[0] = profile->mapping[first - 1];
+		profile->mapping[first - 1] = swap;
+	}
+	return 0;
+}
+
 static int places(struct tables *tables, Pprof__Profile *profile)
 {
 	struct arena *arena = &tables->arena;
 	Pprof__Line **lines = messages(arena, &pprof__line__descriptor, tables->locations.n - 1);
 
-	profile->n_mapping = tables->mappings.n - 1;
-	profile->mapping = messages(arena, &pprof__mapping__descriptor, profile->n_mapping);
 	profile->n_function = tables->functions.n - 1;
 	profile->function = messages(arena, &pprof__function__descriptor, profile->n_function);
 	profile->n_location = tables->locations.n - 1;
 	profile->location = messages(arena, &pprof__location__descriptor, profile->n_location);
-	if (!lines || !profile->mapping || !profile->function || !profile->location)
+	if (!lines || !profile->function || !profile->location)
 		return -ENOMEM;
-	for (size_t i = 0; i < profile->n_mapping; i++) {
-		Pprof__Mapping *mapping = profile->mapping[i];
-
-		mapping->id = i + 1;
-		mapping->filename = *table_at(&tables->mappings, i + 1, uint32_t);
-		mapping->has_functions = mapping->has_filenames = mapping->has_line_numbers = true;
-	}
 	for (size_t i = 0; i < profile->n_function; i++) {
 		const struct table_function *from = table_at(&tables->functions, i + 1, struct table_function);
 		Pprof__Function *function = profile->function[i];
@@ -193,25 +235,21 @@ static int places(struct tables *tables, Pprof__Profile *profile)
 	return 0;
 }
 
-/* "fixingahole 0.1.0", the host, what was lost, and what there was to say. */
-static int comments(struct tables *tables, const char *host, Pprof__Profile *profile)
+/* Lines that readers print above each report: who wrote this, what was lost, and what there was to say. */
+static int comments(struct tables *tables, Pprof__Profile *profile)
 {
 	const struct window *window = tables->window;
-	char text[128];
+	char lost[512] = "lost: ";
+	size_t at = strlen(lost);
 	int err;
 
-	profile->comment = arena_array(&tables->arena, LOSS_COUNT + window->n_notices + 2, sizeof(*profile->comment));
+	profile->comment = arena_array(&tables->arena, window->n_notices + 2, sizeof(*profile->comment));
 	if (!profile->comment)
 		return -ENOMEM;
-	err = string(tables, "fixingahole " VERSION, &profile->comment[profile->n_comment++]);
-	if (!err && host && *host) {
-		snprintf(text, sizeof(text), "host: %s", host);
-		err = string(tables, text, &profile->comment[profile->n_comment++]);
-	}
-	for (int i = 0; i < LOSS_COUNT && !err; i++) {
-		snprintf(text, sizeof(text), "lost: %llu %s", (unsigned long long)window->losses[i], loss_text(i));
-		err = string(tables, text, &profile->comment[profile->n_comment++]);
-	}
+	for (int i = 0; i < LOSS_COUNT && at < sizeof(lost); i++)
+		at += (size_t)snprintf(lost + at, sizeof(lost) - at, "%s%llu %s", i ? ", " : "", (unsigned long long)window->losses[i], loss_text(i));
+	err = string(tables, "fixingahole " VERSION, &profile->comment[profile->n_comment++]) ?:
+	      string(tables, lost, &profile->comment[profile->n_comment++]);
 	for (size_t i = 0; i < window->n_notices && !err; i++)
 		err = string(tables, window->notices[i], &profile->comment[profile->n_comment++]);
 	return err;
@@ -266,7 +304,8 @@ static int gzip(const struct encoded *plain, struct encoded *out)
 static int pprof_bytes(struct tables *tables, const char *host, struct encoded *plain)
 {
 	Pprof__Profile profile = PPROF__PROFILE__INIT;
-	int err = header(tables, &profile) ?: samples(tables, host, &profile) ?: places(tables, &profile) ?: comments(tables, host, &profile);
+	int err = header(tables, &profile) ?: samples(tables, host, &profile) ?: mappings(tables, &profile) ?: places(tables, &profile) ?:
+		  comments(tables, &profile);
 
 	if (err)
 		return err;

@@ -173,6 +173,22 @@ static int location_add(struct tables *tables, const struct table_location *loca
 	return err ?: table_add(&tables->locations, &tables->arena, &key, sizeof(key), 0, index);
 }
 
+/* As tables_string(), of the window's own texts, which stay where they are: each is looked at once. */
+static int window_string(struct tables *tables, const char *text, uint32_t *index)
+{
+	uint64_t key = (uintptr_t)text;
+	uint32_t at, *known;
+	int err = table_add(&tables->pointers, &tables->arena, &key, sizeof(key), sizeof(*known), &at);
+
+	if (err)
+		return err;
+	known = (uint32_t *)((uint64_t *)tables->pointers.entries[at].data + 1);
+	if (!*known && text)
+		err = tables_string(tables, text, known);
+	*index = *known;
+	return err;
+}
+
 /* A name for a frame that has none. */
 static int unnamed(struct tables *tables, const char *path, uint32_t *index)
 {
@@ -191,8 +207,8 @@ static int frame_location(struct tables *tables, const struct window_frame *fram
 	struct table_function function = { 0 };
 	bool named = frame->function && *frame->function;
 	uint32_t path;
-	int err = tables_string(tables, frame->path, &path) ?:
-		  named ? tables_string(tables, frame->function, &function.name) : unnamed(tables, frame->path, &function.name);
+	int err = window_string(tables, frame->path, &path) ?:
+		  named ? window_string(tables, frame->function, &function.name) : unnamed(tables, frame->path, &function.name);
 
 	if (err)
 		return err;
@@ -371,5 +387,6 @@ void tables_release(struct tables *tables)
 	table_release(&tables->stacks);
 	table_release(&tables->texts);
 	table_release(&tables->frames);
+	table_release(&tables->pointers);
 	arena_release(&tables->arena);
 }
