@@ -62,7 +62,7 @@ def go_pprof(pprof_file):
     go = tool("go")
 
     def run(*options):
-        command = [go, "tool", "pprof", "-symbolize=none", *options, pprof_file]
+        command = [go, "tool", "pprof", *options, pprof_file]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=dict(os.environ, TZ="UTC")).stdout
 
     return run
@@ -95,11 +95,11 @@ def collector(tmp_path):
         process.wait()
 
 
-def milliseconds(text, column=0):
-    """{name: ms} of pprof's table; column 0: of the frame itself, 3: with all below it."""
-    rows = re.findall(r"^\s*(\S+)\s+\S+%\s+\S+%\s+(\S+)\s+\S+%\s+(.*)$", text, re.M)
+def milliseconds(text, inclusive=False):
+    """{name: ms} of pprof's table, of the frame itself or with all that it called."""
+    rows = re.findall(r"^\s*([\d.]+)(?:ms)?\s+\S+%\s+\S+%\s+([\d.]+)(?:ms)?\s+\S+%\s+(.*)$", text, re.M)
     assert rows, text
-    return {name: float(re.sub("ms$", "", row[column and 1])) for *row, name in rows}
+    return {name: float(row[1 if inclusive else 0]) for *row, name in rows}
 
 
 def test_pprof_lines(go_pprof):
@@ -108,7 +108,7 @@ def test_pprof_lines(go_pprof):
     assert "Type: cpu" in text and "File: python3.11" in text
     assert "Time: 2026-09-21 14:13:20 UTC" in text
     assert {name: ms for name, ms in milliseconds(text).items() if ms} == CPU
-    below = milliseconds(text, 3)
+    below = milliseconds(text, inclusive=True)
     assert below['Orders.<locals>.<lambda> /srv/app/views "x".py:42'] == 42
     assert below["JSONDecoder.decode /usr/lib/python3.11/json/decoder.py:337"] == 42
     assert below["recurse /srv/app/main.py:20"] == below["[cut]"] == 5

@@ -10,6 +10,7 @@
 
 #include "export/encode.h"
 #include "unit/window_fixture.h"
+#include "util/arena.h"
 
 #define DEPTH 30
 #define FUNCTIONS 3000
@@ -36,11 +37,17 @@ static int write_file(encoder encode, const char *path)
 	return fclose(out) || err;
 }
 
-static char *text(const char *format, uint32_t number)
+static void *array(struct arena *arena, size_t n, size_t size)
 {
-	char *out;
+	return arena_array(arena, n, size) ?: (abort(), NULL);
+}
 
-	return asprintf(&out, format, number) < 0 ? abort(), NULL : out;
+static char *text(struct arena *arena, const char *format, uint32_t number)
+{
+	char buffer[128];
+
+	snprintf(buffer, sizeof(buffer), format, number);
+	return arena_strdup(arena, buffer) ?: (abort(), NULL);
 }
 
 static uint32_t next(uint32_t *state)
@@ -49,30 +56,26 @@ static uint32_t next(uint32_t *state)
 	return *state >> 8;
 }
 
-/* Call paths as those of servers: some ways in, some ways through the libraries, and the last frames by chance. Never given back. */
-static struct window large(uint32_t n_rows)
+/* Call paths as those of servers: some ways in, some ways through the libraries, and the last frames by chance. */
+static struct window large(struct arena *arena, uint32_t n_rows)
 {
 	struct window window = { .start_ns = 1, .end_ns = 60000 * MS, .start_epoch_s = FIXTURE_EPOCH_S, .rate_hz = 99, .heap = true };
-	struct window_frame *functions = calloc(FUNCTIONS, sizeof(*functions));
+	struct window_frame *functions = array(arena, FUNCTIONS, sizeof(*functions));
 	uint32_t seed = 1;
 
-	window.processes = calloc(PROCESSES, sizeof(*window.processes));
-	window.stacks = calloc(n_rows, sizeof(*window.stacks));
-	window.rows = calloc(n_rows, sizeof(*window.rows));
-	if (!functions || !window.processes || !window.stacks || !window.rows)
-		abort();
+	window.processes = array(arena, PROCESSES, sizeof(*window.processes));
+	window.stacks = array(arena, n_rows, sizeof(*window.stacks));
+	window.rows = array(arena, n_rows, sizeof(*window.rows));
 	for (uint32_t i = 0; i < FUNCTIONS; i++)
-		functions[i] = (struct window_frame){ WINDOW_PYTHON, text("/srv/app/lib/python3.11/site-packages/package/module_%u.py", i / 20),
-						      text("Handler.method_number_%u", i), 10 * i, 10 * i - 5, false };
+		functions[i] = (struct window_frame){ WINDOW_PYTHON, text(arena, "/srv/app/lib/python3.11/site-packages/package/module_%u.py", i / 20),
+						      text(arena, "Handler.method_number_%u", i), 10 * i, 10 * i - 5, false };
 	for (uint32_t i = 0; i < PROCESSES; i++)
 		window.processes[i] = (struct window_process){ .pid = 1000 + i, .program = "/usr/bin/python3.11", .interpreter = "CPython 3.11",
-			.facts = { 1000, "web", text("worker_%u.py", i / 4), NULL, text("/system.slice/app-%u.service", i / 4), text("app-%u.service", i / 4) } };
+			.facts = { 1000, "web", text(arena, "worker_%u.py", i / 4), NULL, text(arena, "/system.slice/app-%u.service", i / 4), text(arena, "app-%u.service", i / 4) } };
 	for (uint32_t i = 0; i < n_rows; i++) {
-		struct window_frame *frames = calloc(DEPTH, sizeof(*frames));
+		struct window_frame *frames = array(arena, DEPTH, sizeof(*frames));
 		uint32_t way_in = i % 50 * 15, through = next(&seed) % 200 * 10 + 500;
 
-		if (!frames)
-			abort();
 		for (uint32_t j = 0; j < DEPTH; j++)
 			frames[DEPTH - 1 - j] = functions[j < 15 ? way_in + j : j < 25 ? through + j : next(&seed) % FUNCTIONS];
 		frames[0].lineno += next(&seed) % 4;
@@ -112,11 +115,13 @@ int main(int argc, char **argv)
 	if (argc == 3 && !strcmp(argv[1], "otlp"))
 		return write_file(encode_otlp, argv[2]);
 	if (argc == 3 && !strcmp(argv[1], "bench")) {
-		struct window window = large((uint32_t)atoi(argv[2]));
+		struct arena arena = { NULL };
+		struct window window = large(&arena, (uint32_t)atoi(argv[2]));
 		size_t pprof_size, otlp_size;
 		double pprof = fastest_ms(encode_pprof, &window, &pprof_size), otlp = fastest_ms(encode_otlp, &window, &otlp_size);
 
 		printf("{\"rows\": %u, \"pprof_ms\": %.1f, \"pprof_bytes\": %zu, \"otlp_ms\": %.1f, \"otlp_bytes\": %zu}\n", window.n_rows, pprof, pprof_size, otlp, otlp_size);
+		arena_release(&arena);
 		return 0;
 	}
 	fprintf(stderr, "usage: encode pprof|otlp FILE | encode bench ROWS\n");
