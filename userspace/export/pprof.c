@@ -16,11 +16,14 @@
 #define PROCESS_LABELS 7 /* at most */
 #define SAMPLE_LABELS 2  /* more, of one sample: its thread, and what it waited for */
 
-/* What samples share: the labels of each process, and the locations of each stack. */
+/* The labels that all samples of a process share. */
 struct shared {
 	Pprof__Label *labels[PROCESS_LABELS];
 	size_t n_labels;
 };
+
+/* Strings that each sample needs. */
+struct words { int64_t pid, thread, reason, id; };
 
 static int string(struct tables *tables, const char *text, int64_t *out)
 {
@@ -32,39 +35,46 @@ static int string(struct tables *tables, const char *text, int64_t *out)
 	return err;
 }
 
-static Pprof__Label *label_new(struct tables *tables, const char *key)
+static Pprof__Label *label_new(struct tables *tables, int64_t key)
 {
 	Pprof__Label *label = message(&tables->arena, &pprof__label__descriptor);
 
-	return label && !string(tables, key, &label->key) ? label : NULL;
+	if (label)
+		label->key = key;
+	return label;
 }
 
 /* NULL or "": no label. */
 static int label_text(struct tables *tables, struct shared *shared, const char *key, const char *text)
 {
 	Pprof__Label *label;
+	int64_t index = 0;
+	int err;
 
 	if (!text || !*text)
 		return 0;
-	label = label_new(tables, key);
+	err = string(tables, key, &index);
+	if (err)
+		return err;
+	label = label_new(tables, index);
 	if (!label)
 		return -ENOMEM;
 	shared->labels[shared->n_labels++] = label;
 	return string(tables, text, &label->str);
 }
 
-static Pprof__Label *label_number(struct tables *tables, const char *key, int64_t number)
+static Pprof__Label *label_number(struct tables *tables, const struct words *words, int64_t key, int64_t number)
 {
 	Pprof__Label *label = label_new(tables, key);
 
-	/* without a unit readers take the key for it, and show "1234pid" */
-	if (!label || string(tables, "id", &label->num_unit))
-		return NULL;
-	label->num = number;
+	if (label) {
+		label->num = number;
+		label->num_unit = words->id; /* without a unit readers take the key for it, and show "1234pid" */
+	}
 	return label;
 }
 
-static int process_labels(struct tables *tables, const struct window_process *process, const char *host, struct shared *shared)
+static int process_labels(struct tables *tables, const struct words *words, const struct window_process *process, const char *host, struct shared *shared)
 {
 	const char *name = tables_process_name(tables, process);
 	size_t ignored;
@@ -72,7 +82,7 @@ static int process_labels(struct tables *tables, const struct window_process *pr
 
 	if (err)
 		return err;
-	shared->labels[shared->n_labels] = label_number(tables, "pid", process->pid);
+	shared->labels[shared->n_labels] = label_number(tables, words, words->pid, process->pid);
 	if (!shared->labels[shared->n_labels++])
 		return -ENOMEM;
 	return label_text(tables, shared, "container", process->facts.container) ?:
@@ -89,7 +99,7 @@ static Pprof__ValueType *value_type(struct tables *tables, enum value value)
 	return type && !string(tables, value_names[value].type, &type->type) && !string(tables, value_names[value].unit, &type->unit) ? type : NULL;
 }
 
-static int sample_fill(struct tables *tables, const struct table_sample *from, const struct shared *shared, Pprof__Sample *sample)
+static int sample_fill(struct tables *tables, const struct words *words, const struct table_sample *from, const struct shared *shared, Pprof__Sample *sample)
 {
 	const struct shared *process = &shared[from->process];
 	Pprof__Label *label;
@@ -102,13 +112,13 @@ static int sample_fill(struct tables *tables, const struct table_sample *from, c
 	memcpy(sample->label, process->labels, process->n_labels * sizeof(*sample->label));
 	sample->n_label = process->n_labels;
 	if (from->tid) {
-		label = label_number(tables, "thread", from->tid);
+		label = label_number(tables, words, words->thread, from->tid);
 		if (!label)
 			return -ENOMEM;
 		sample->label[sample->n_label++] = label;
 	}
 	if (from->reason) {
-		label = label_new(tables, "reason");
+		label = label_new(tables, words->reason);
 		if (!label || string(tables, tables->texts.entries[from->reason].data, &label->str))
 			return -ENOMEM;
 		sample->label[sample->n_label++] = label;
@@ -120,14 +130,16 @@ static int samples(struct tables *tables, const char *host, Pprof__Profile *prof
 {
 	struct shared *shared = arena_array(&tables->arena, tables->processes.n, sizeof(*shared));
 	uint64_t **stacks = arena_array(&tables->arena, tables->stacks.n, sizeof(*stacks));
-	int err = 0;
+	struct words words = { 0 };
+	int err = string(tables, "pid", &words.pid) ?: string(tables, "thread", &words.thread) ?: string(tables, "reason", &words.reason) ?:
+		  string(tables, "id", &words.id);
 
 	profile->n_sample = tables->samples.n;
 	profile->sample = messages(&tables->arena, &pprof__sample__descriptor, tables->samples.n);
 	if (!shared || !stacks || !profile->sample)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < tables->processes.n && !err; i++)
-		err = process_labels(tables, &tables->window->processes[table_at(&tables->processes, i, struct table_process)->of], host, &shared[i]);
+		err = process_labels(tables, &words, &tables->window->processes[table_at(&tables->processes, i, struct table_process)->of], host, &shared[i]);
 	for (uint32_t i = 0; i < tables->stacks.n && !err; i++) {
 		const uint32_t *from = tables->stacks.entries[i].data;
 		uint32_t n = tables->stacks.entries[i].size / sizeof(*from);
@@ -141,7 +153,7 @@ static int samples(struct tables *tables, const char *host, Pprof__Profile *prof
 	for (uint32_t i = 0; i < tables->samples.n && !err; i++) {
 		const struct table_sample *from = table_at(&tables->samples, i, struct table_sample);
 
-		err = sample_fill(tables, from, shared, profile->sample[i]);
+		err = sample_fill(tables, &words, from, shared, profile->sample[i]);
 		profile->sample[i]->location_id = stacks[from->stack];
 		profile->sample[i]->n_location_id = tables->stacks.entries[from->stack].size / sizeof(uint32_t);
 	}

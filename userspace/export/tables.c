@@ -106,8 +106,13 @@ const char *tables_clean(struct tables *tables, const char *text)
 
 static int text_add(struct tables *tables, struct table *table, const char *text, uint32_t *index)
 {
-	const char *clean = tables_clean(tables, text ?: "");
+	const char *clean;
 
+	if ((!text || !*text) && table->n) {
+		*index = 0;
+		return 0;
+	}
+	clean = tables_clean(tables, text ?: "");
 	return clean ? table_add(table, &tables->arena, clean, strlen(clean) + 1, 0, index) : -ENOMEM;
 }
 
@@ -228,7 +233,7 @@ static int frame_location(struct tables *tables, const struct window_frame *fram
  * asked a few hundred thousand times a window. Equal texts mostly have equal addresses; where they have not, the location
  * is still the same.
  */
-#define RECENT 8192 /* power of two */
+#define RECENT 16384 /* power of two */
 struct recent_frame { uint64_t path, function; uint32_t kind, lineno, firstlineno, location; };
 
 static int frame_add(struct tables *tables, const struct window_frame *frame, uint32_t *index)
