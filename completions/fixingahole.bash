@@ -59,7 +59,7 @@ _fixingahole() {
     COMPREPLY=()
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        _fixingahole_words profile record summarize stats help -V --version -h --help
+        _fixingahole_words profile record summarize stats doctor help -V --version -h --help
         return
     fi
     # --option=value arrives as three words
@@ -137,7 +137,8 @@ _fixingahole() {
             mapfile -t COMPREPLY < <(compgen -d -- "$current")
         fi
         ;;
-    help) _fixingahole_words profile record summarize stats ;;
+    doctor) [[ $current == -* ]] && _fixingahole_words -v --verbose -h --help ;;
+    help) _fixingahole_words profile record summarize stats doctor ;;
     esac
 }
 
