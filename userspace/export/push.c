@@ -143,7 +143,7 @@ static enum verdict judge(struct push *p, CURLcode code, const char *error, cons
 
 	*retry_after_s = 0;
 	if (code != CURLE_OK) {
-		snprintf(why, 200, "%s", *error ? error : curl_easy_strerror(code));
+		snprintf(why, 200, "%.199s", *error ? error : curl_easy_strerror(code));
 		return VERDICT_AGAIN;
 	}
 	curl_easy_getinfo(p->curl, CURLINFO_RESPONSE_CODE, &answer.status);
