@@ -194,7 +194,7 @@ check:
 	$(Q)tools/check.sh
 
 .PHONY: e2e
-e2e: $(BUILD)/fixingahole $(BUILD)/tests/push/windows
+e2e: $(BUILD)/fixingahole $(BUILD)/tests/export/encode $(BUILD)/tests/push/windows
 	$(Q)FIXINGAHOLE=$(abspath $(BUILD))/fixingahole $(PYTHON3) -m pytest -q -p no:cacheprovider tests/e2e $(E2E)
 
 .PHONY: demo

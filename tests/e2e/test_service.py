@@ -14,6 +14,7 @@ import pytest
 
 from interpreters import REPOSITORY
 from store import Store, until
+from test_pprof import collector  # noqa: F401 (a fixture)
 
 
 @pytest.fixture
@@ -144,3 +145,16 @@ def test_files_belong_to_who_called_sudo(binary, tmp_path):
         assert {os.stat(path).st_uid for path in glob.glob(str(tmp_path / "spool/*"))} == {0}
     finally:
         store.vanish()
+
+
+def test_collector_takes_what_is_pushed(binary, collector, tmp_path):  # noqa: F811
+    """All the way: kernel, window, OTLP, spool, HTTP, and a real OpenTelemetry collector."""
+    address, end = collector
+    result = subprocess.run([binary, "record", "-a", "--seconds", "3", "--interval", "1", "--quiet", "-o", "otlp+" + address.replace("/v1development/profiles", ""), "-o", str(tmp_path / "out"),
+                             "--spool", str(tmp_path / "spool")], capture_output=True, text=True, timeout=120, env={"PATH": os.environ["PATH"]})
+    assert result.returncode == 0 and result.stderr == "", result.stderr
+    assert not glob.glob(str(tmp_path / "spool/*/*.spool"))
+    text = end()
+    requests = [line for line in text.splitlines() if re.match(r"^\S+\s+info\s+Profiles\s", line) or '"resource profiles":' in line]
+    assert len(requests) == len(glob.glob(str(tmp_path / "out/*.pb.gz"))) >= 3, text[:2000]
+    assert "ResourceProfiles #" in text and "process.pid: Int(" in text
