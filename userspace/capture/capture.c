@@ -82,7 +82,7 @@ static int describe(char problem[512], int err, const char *what)
 
 	/* the capabilities were checked before */
 	if (err == -EPERM || err == -EACCES)
-		remedy = "this kernel, or a container's or security module's rules, refuse it; --verbose tells more";
+		remedy = "this kernel, or a container's or security module's rules, refuse it; 'fixingahole doctor' finds out";
 	else if (err == -ENOENT || err == -ESRCH || err == -EINVAL)
 		remedy = "this needs Linux 6.1 or later with BTF (/sys/kernel/btf/vmlinux)";
 	snprintf(problem, 512, "cannot %s: %s: %s", what, strerror(-err), remedy);
