@@ -128,7 +128,7 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 	if (err == -ESRCH)
 		return true;
 	if (err) {
-		snprintf(p->reason, sizeof(p->reason), "its interpreter could not be read: %s", strerror(-err));
+		snprintf(p->reason, sizeof(p->reason), "its interpreter could not be read: %s%s", strerror(-err), err == -EACCES || err == -EPERM ? " (CAP_SYS_PTRACE, or sudo, may do it)" : "");
 		return false;
 	}
 	if (found.status == INTERP_NOT_PYTHON) {
