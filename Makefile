@@ -142,7 +142,7 @@ unit: $(UNIT)
 # parsers of foreign data under libFuzzer: make fuzz FUZZ_SECONDS=60
 FUZZ_SECONDS ?= 10
 FUZZ_CFLAGS := -O1 -g -std=gnu11 -fno-strict-aliasing -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-FUZZ_SOURCES := $(filter-out userspace/main.c userspace/session.c userspace/run.c userspace/pacing.c userspace/interps.c userspace/prepare.c userspace/attach.c userspace/prepare_attach.c userspace/capture/capture.c userspace/capture/adopt.c,$(SOURCES))
+FUZZ_SOURCES := $(filter-out userspace/main.c userspace/session.c userspace/merge_run.c userspace/run.c userspace/pacing.c userspace/interps.c userspace/prepare.c userspace/attach.c userspace/prepare_attach.c userspace/capture/capture.c userspace/capture/adopt.c,$(SOURCES))
 
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(SOURCES)
 	$(call say,FUZZ,$@)

@@ -8,6 +8,7 @@
 
 #include "cli/config.h"
 #include "cli/help.h"
+#include "merge_run.h"
 #include "report/report.h"
 #include "session.h"
 #include "target/attached.h"
@@ -115,9 +116,10 @@ static int run(const struct config *config, const struct identity *identity)
 		return profile(config, identity);
 	case COMMAND_RECORD:
 	case COMMAND_TOP:
-	case COMMAND_MERGE:
 	case COMMAND_DOCTOR:
 		break;
+	case COMMAND_MERGE:
+		return merge_run(config, identity);
 	case COMMAND_SUMMARIZE:
 		return summarize(config);
 	case COMMAND_STATS:
