@@ -118,6 +118,12 @@ static void print_row(FILE *out, const struct profile *profile, const struct wid
 		seconds(process_cpu(process)), mean_ns > 0 ? (double)process_cpu(process) / mean_ns : 0, seconds(times_wait(&process->times)), memory);
 }
 
+/* Shells and other helpers that took next to nothing are no stragglers. */
+static bool matters(const struct profile *profile, const struct profile_process *process)
+{
+	return process->interpreter || share_of(times_total(&process->times), profile) >= 0.01;
+}
+
 struct ranked { uint64_t cpu_ns; size_t index; };
 
 static int by_cpu(const void *a, const void *b)
@@ -129,25 +135,35 @@ static int by_cpu(const void *a, const void *b)
 	return x->index < y->index ? -1 : x->index > y->index;
 }
 
-/* Marks the processes that deserve a row. */
-static int choose_rows(const struct profile *profile, bool *shown)
+/* Marks the processes that deserve a row. *n: how many matter, of which there may be too many; *mean_ns: their CPU time. */
+static int choose_rows(const struct profile *profile, bool *shown, size_t *n, double *mean_ns)
 {
 	_cleanup_free_ struct ranked *ranked = calloc(profile->n_processes, sizeof(*ranked));
 
+	*n = 0;
+	*mean_ns = 0;
 	if (!ranked)
 		return -ENOMEM;
-	for (size_t i = 0; i < profile->n_processes; i++)
-		ranked[i] = (struct ranked){process_cpu(&profile->processes[i]), i};
-	qsort(ranked, profile->n_processes, sizeof(*ranked), by_cpu);
-	for (size_t i = 0; i < profile->n_processes; i++)
-		shown[ranked[i].index] = profile->n_processes <= ROWS_SHOWN || i < ROWS_SHOWN - ROWS_LEAST || i >= profile->n_processes - ROWS_LEAST;
+	for (size_t i = 0; i < profile->n_processes; i++) {
+		const struct profile_process *process = &profile->processes[i];
+
+		if (!matters(profile, process))
+			continue;
+		ranked[(*n)++] = (struct ranked){process_cpu(process), i};
+		*mean_ns += (double)process_cpu(process);
+	}
+	if (!*n)
+		return 0;
+	*mean_ns /= (double)*n;
+	qsort(ranked, *n, sizeof(*ranked), by_cpu);
+	for (size_t i = 0; i < *n; i++)
+		shown[ranked[i].index] = *n <= ROWS_SHOWN || i < ROWS_SHOWN - ROWS_LEAST || i >= *n - ROWS_LEAST;
 	return 0;
 }
 
-static void print_rows(FILE *out, const struct profile *profile, const bool *shown, double mean_ns)
+static void print_rows(FILE *out, const struct profile *profile, const bool *shown, size_t n, double mean_ns)
 {
 	struct widths w = fit_columns(profile);
-	size_t left_out = 0;
 
 	text_print_padded(out, "input", w.label);
 	putc(' ', out);
@@ -158,79 +174,91 @@ static void print_rows(FILE *out, const struct profile *profile, const bool *sho
 	for (size_t i = 0; i < profile->n_processes; i++) {
 		if (shown[i])
 			print_row(out, profile, &w, &profile->processes[i], mean_ns);
-		else
-			left_out++;
 	}
-	if (left_out)
-		fprintf(out, "(%zu more with neither much nor little CPU time: all are in profile_details.json)\n", left_out);
+	if (n > ROWS_SHOWN)
+		fprintf(out, "(%zu more with neither most nor least CPU time: profile_details.json has all)\n", n - ROWS_SHOWN);
+	if (profile->n_processes > n)
+		fprintf(out, "(%zu other%s under 1 %% without Python)\n", profile->n_processes - n, profile->n_processes - n == 1 ? "" : "s");
 }
 
-/* "CPU 1.31": the largest by the mean, of inputs. */
-static void print_ratio(FILE *out, const char *name, uint64_t largest, double sum, size_t n)
+struct evenness { size_t n; double sum_ns; uint64_t most_ns; };
+
+static void weigh(struct evenness *e, uint64_t ns)
 {
-	if (sum > 0)
-		fprintf(out, "%s %.2f", name, (double)largest / (sum / (double)n));
+	e->n++;
+	e->sum_ns += (double)ns;
+	if (ns > e->most_ns)
+		e->most_ns = ns;
+}
+
+/* "CPU 1.31": the largest by the mean. */
+static void print_evenness(FILE *out, const char *name, const struct evenness *e)
+{
+	if (e->sum_ns > 0)
+		fprintf(out, "%s %.2f", name, (double)e->most_ns / (e->sum_ns / (double)e->n));
 	else
 		fprintf(out, "%s -", name);
 }
 
-/* Of several inputs by input: helpers of a rank are no stragglers. Else by process. */
+static void print_imbalance_of_inputs(FILE *out, const struct profile_merge *merge)
+{
+	struct evenness cpu = {}, waiting = {}, elapsed = {};
+	const struct profile_input *most = &merge->inputs[0];
+
+	for (size_t i = 0; i < merge->n_inputs; i++) {
+		const struct profile_input *input = &merge->inputs[i];
+
+		weigh(&cpu, times_cpu(&input->whole));
+		weigh(&waiting, times_wait(&input->whole));
+		weigh(&elapsed, input->elapsed_ns);
+		if (times_cpu(&input->whole) > times_cpu(&most->whole))
+			most = input;
+	}
+	print_evenness(out, "Imbalance of inputs (largest by mean): CPU", &cpu);
+	print_evenness(out, ", waiting", &waiting);
+	print_evenness(out, ", elapsed", &elapsed);
+	fputs("; most CPU: ", out);
+	print_name(out, most->label);
+	putc('\n', out);
+}
+
+/* By input, since a rank's helpers are no stragglers; within the only input by process. */
 static void print_imbalance(FILE *out, const struct profile *profile)
 {
-	const struct profile_merge *merge = profile->merge;
-	bool by_input = merge->n_inputs > 1;
-	size_t n = by_input ? merge->n_inputs : profile->n_processes, slowest = 0;
-	double cpu_sum = 0, wait_sum = 0, elapsed_sum = 0;
-	uint64_t cpu_most = 0, wait_most = 0, elapsed_most = 0;
+	struct evenness cpu = {}, waiting = {};
 
-	for (size_t i = 0; i < n; i++) {
-		const struct times *times = by_input ? &merge->inputs[i].whole : &profile->processes[i].times;
-		uint64_t cpu = times_cpu(times), wait = times_wait(times), elapsed = by_input ? merge->inputs[i].elapsed_ns : 0;
-
-		cpu_sum += (double)cpu;
-		wait_sum += (double)wait;
-		elapsed_sum += (double)elapsed;
-		if (wait > wait_most)
-			wait_most = wait;
-		if (elapsed > elapsed_most)
-			elapsed_most = elapsed;
-		if (cpu > cpu_most) {
-			cpu_most = cpu;
-			slowest = i;
-		}
-	}
-	if (n < 2)
+	if (profile->merge->n_inputs > 1) {
+		print_imbalance_of_inputs(out, profile->merge);
 		return;
-	fprintf(out, "Imbalance of %s (largest by mean): ", by_input ? "inputs" : "processes");
-	print_ratio(out, "CPU", cpu_most, cpu_sum, n);
-	print_ratio(out, ", waiting", wait_most, wait_sum, n);
-	if (by_input)
-		print_ratio(out, ", elapsed", elapsed_most, elapsed_sum, n);
-	if (by_input && cpu_most) {
-		fputs("; most CPU: ", out);
-		print_name(out, merge->inputs[slowest].label);
 	}
+	for (size_t i = 0; i < profile->n_processes; i++) {
+		if (!matters(profile, &profile->processes[i]))
+			continue;
+		weigh(&cpu, process_cpu(&profile->processes[i]));
+		weigh(&waiting, times_wait(&profile->processes[i].times));
+	}
+	if (cpu.n < 2)
+		return;
+	print_evenness(out, "Imbalance of processes (largest by mean): CPU", &cpu);
+	print_evenness(out, ", waiting", &waiting);
 	putc('\n', out);
 }
 
 int print_merged_processes(FILE *out, const struct profile *profile, const struct report_options *options)
 {
 	_cleanup_free_ bool *shown = calloc(profile->n_processes + 1, sizeof(*shown));
-	double sum = 0;
+	double mean_ns;
+	size_t n;
 
-	if (!shown)
-		return -ENOMEM;
 	if (!profile->n_processes)
 		return 0;
-	if (choose_rows(profile, shown))
+	if (!shown || choose_rows(profile, shown, &n, &mean_ns))
 		return -ENOMEM;
-	for (size_t i = 0; i < profile->n_processes; i++)
-		sum += (double)process_cpu(&profile->processes[i]);
 	paint(out, options->color, PAINT_BOLD);
 	fputs("Processes:", out);
 	paint(out, options->color, PAINT_NONE);
 	putc('\n', out);
-	print_rows(out, profile, shown, sum / (double)profile->n_processes);
+	print_rows(out, profile, shown, n, mean_ns);
 	print_imbalance(out, profile);
 	putc('\n', out);
 	return 0;
