@@ -45,7 +45,7 @@ _fixingahole_value() { # OPTION: completes its value; 1 when it takes none
     --user) mapfile -t COMPREPLY < <(compgen -u -- "$current") ;;
     --module | --output-file | --live | --rate | --name | --seconds | -r | --repeat | -n | --top | --threshold) COMPREPLY=() ;;
     -p | --precision) _fixingahole_words {-10..10} ;;
-    -t) [ "$command" = summarize ] || return 1 ;;
+    -t) [ "$command" = summarize ] || [ "$command" = merge ] || return 1 ;;
     *) return 1 ;;
     esac
 }
@@ -56,7 +56,7 @@ _fixingahole() {
     COMPREPLY=()
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        _fixingahole_words profile summarize stats help -V --version -h --help
+        _fixingahole_words profile summarize stats merge help -V --version -h --help
         return
     fi
     # --option=value arrives as three words
@@ -126,7 +126,17 @@ _fixingahole() {
             mapfile -t COMPREPLY < <(compgen -d -- "$current")
         fi
         ;;
-    help) _fixingahole_words profile summarize stats ;;
+    merge)
+        if _fixingahole_value "$previous"; then
+            return
+        elif [[ $current == -* ]]; then
+            _fixingahole_words -o --output-directory -n --top -t --threshold --duration -v --verbose -h --help
+        else
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -d -- "$current")
+        fi
+        ;;
+    help) _fixingahole_words profile summarize stats merge ;;
     esac
 }
 

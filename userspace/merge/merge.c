@@ -284,9 +284,25 @@ static int compare_run(struct merge *merge, const struct profile *p)
 	return 0;
 }
 
+/* From the start to the end of what was profiled; of a merged run, to the latest end. */
+static uint64_t span_of(const struct profile *p)
+{
+	uint64_t span = 0;
+
+	if (!p->merge)
+		return p->elapsed_ns;
+	for (size_t i = 0; i < p->merge->n_inputs; i++) {
+		int64_t end = after(p->merge->inputs[i].start_epoch_s, p->start_epoch_s) + (int64_t)p->merge->inputs[i].elapsed_ns;
+
+		if (end > 0)
+			keep_highest(&span, (uint64_t)end);
+	}
+	return span;
+}
+
 static struct place_in_time place_run(struct merge *merge, const struct profile *p)
 {
-	struct place_in_time at = {.elapsed_ns = p->merge ? p->wall_ns : p->elapsed_ns};
+	struct place_in_time at = {.elapsed_ns = span_of(p)};
 	int64_t end, wall_end;
 
 	if (!merge->n_runs) {

@@ -7,7 +7,8 @@
  * too, which is an upper bound, since nobody knows whether the inputs reached them at one moment; the largest one is in .merge->inputs.
  * Elapsed is the longest; wall goes from the earliest start to the latest end, by the machines' clocks. Averages of the heap are over
  * that time. A leak is as likely as in the input where it is likeliest, velocities add up. Core utilization and growth rate are means,
- * by time and by peak. An input may itself be a merged report: merging in steps gives the same as at once.
+ * by time and by peak. An input may itself be a merged report: merging in steps gives the same as at
+ * once, but for moments of samples and points of timelines, which are thinned out at each step.
  */
 #ifndef FIXINGAHOLE_MERGE_H
 #define FIXINGAHOLE_MERGE_H

@@ -138,7 +138,7 @@ static int by_cpu(const void *a, const void *b)
 /* Marks the processes that deserve a row. *n: how many matter, of which there may be too many; *mean_ns: their CPU time. */
 static int choose_rows(const struct profile *profile, bool *shown, size_t *n, double *mean_ns)
 {
-	_cleanup_free_ struct ranked *ranked = calloc(profile->n_processes, sizeof(*ranked));
+	_cleanup_free_ struct ranked *ranked = calloc(profile->n_processes + 1, sizeof(*ranked));
 
 	*n = 0;
 	*mean_ns = 0;
@@ -250,15 +250,15 @@ int print_merged_processes(FILE *out, const struct profile *profile, const struc
 	double mean_ns;
 	size_t n;
 
-	if (!profile->n_processes)
-		return 0;
 	if (!shown || choose_rows(profile, shown, &n, &mean_ns))
 		return -ENOMEM;
-	paint(out, options->color, PAINT_BOLD);
-	fputs("Processes:", out);
-	paint(out, options->color, PAINT_NONE);
-	putc('\n', out);
-	print_rows(out, profile, shown, n, mean_ns);
+	if (n) {
+		paint(out, options->color, PAINT_BOLD);
+		fputs("Processes:", out);
+		paint(out, options->color, PAINT_NONE);
+		putc('\n', out);
+		print_rows(out, profile, shown, n, mean_ns);
+	}
 	print_imbalance(out, profile);
 	putc('\n', out);
 	return 0;
