@@ -163,9 +163,9 @@ int elf_image__each_dynamic_symbol(struct elf_image *image, elf_symbol_fn *fn, v
 	return each_symbol_in(image, SHT_DYNSYM, UINT64_MAX, fn, arg);
 }
 
-int elf_image__each_static_symbol(struct elf_image *image, uint64_t bytes_max, elf_symbol_fn *fn, void *arg)
+int elf_image__each_symbol_within(struct elf_image *image, bool dynamic, uint64_t bytes_max, elf_symbol_fn *fn, void *arg)
 {
-	return each_symbol_in(image, SHT_SYMTAB, bytes_max, fn, arg);
+	return each_symbol_in(image, dynamic ? SHT_DYNSYM : SHT_SYMTAB, bytes_max, fn, arg);
 }
 
 int elf_image__each_symbol(struct elf_image *image, elf_symbol_fn *fn, void *arg)

@@ -6,15 +6,21 @@
 
 #include "merge/joined.h"
 
-static int join_caller(struct profile_callee *callee, struct joined_callee *more, const struct profile_caller *from, const char *path)
+static bool is_caller(const struct profile_caller *caller, const struct profile_caller *from, const char *path)
 {
-	size_t at = 0;
+	return caller->path == path && caller->function == from->function && caller->firstlineno == from->firstlineno;
+}
 
-	while (at < callee->n_callers && (callee->callers[at].path != path || callee->callers[at].function != from->function ||
-					  callee->callers[at].firstlineno != from->firstlineno))
-		at++;
-	if (at == callee->n_callers) {
-		if (!ROOM(callee->callers, callee->n_callers, more->room))
+static int join_caller(struct joined_calls *joined, uint32_t index, const struct profile_caller *from, const char *path)
+{
+	const uint64_t key[4] = {index, (uintptr_t)path, (uintptr_t)from->function, from->firstlineno};
+	struct profile_callee *callee = &joined->sum.functions[index];
+	uint64_t hash = hash_bytes(key, sizeof(key));
+	uint32_t at;
+
+	if (!map64_get(&joined->caller_of, hash, &at) || at >= callee->n_callers || !is_caller(&callee->callers[at], from, path)) {
+		at = (uint32_t)callee->n_callers;
+		if (!ROOM(callee->callers, callee->n_callers, joined->more[index].room) || map64_put(&joined->caller_of, hash, at))
 			return -ENOMEM;
 		callee->callers[callee->n_callers++] = (struct profile_caller){path, from->function, from->firstlineno, 0, 0};
 	}
@@ -59,7 +65,7 @@ static int join_callee(struct joined_calls *joined, const struct profile_callee 
 	add_up(&to->calls, from->calls);
 	add_up(&to->resumptions, from->resumptions);
 	for (size_t i = 0; i < from->n_callers && !err; i++)
-		err = join_caller(to, &joined->more[at], &from->callers[i], files_path(files, names, from->callers[i].path));
+		err = join_caller(joined, at, &from->callers[i], files_path(files, names, from->callers[i].path));
 	return err;
 }
 
@@ -137,4 +143,5 @@ void joined_calls_release(struct joined_calls *joined)
 	free(joined->sum.processes);
 	free(joined->more);
 	map64_release(&joined->heads);
+	map64_release(&joined->caller_of);
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "merge/joined.h"
+#include "report/function_index.h"
 #include "util/cleanup.h"
 
 /* A byte that was no UTF-8 came through as this. */
@@ -135,13 +136,11 @@ static int join_cells(struct joined_file *joined, const struct cell_map *cells)
 static int join_imports(struct joined_file *joined, const struct stored_file *stored)
 {
 	for (size_t i = 0; i < stored->n_imports; i++) {
-		size_t at = 0;
+		uint32_t at;
 
-		while (at < joined->n_imports && joined->imports[at] != stored->imports[i])
-			at++;
-		if (at < joined->n_imports)
+		if (map64_get(&joined->import_of, (uintptr_t)stored->imports[i], &at))
 			continue;
-		if (!ROOM(joined->imports, joined->n_imports, joined->room_imports))
+		if (!ROOM(joined->imports, joined->n_imports, joined->room_imports) || map64_put(&joined->import_of, (uintptr_t)stored->imports[i], 0))
 			return -ENOMEM;
 		joined->imports[joined->n_imports++] = stored->imports[i];
 	}
@@ -237,24 +236,16 @@ static void end_functions(struct joined_file *joined, struct profile_file *file,
 	}
 }
 
-/* Of those with that name the one that begins last before the line. */
-static const struct profile_function *function_of(const struct profile_file *file, const char *name, uint32_t lineno)
-{
-	const struct profile_function *best = NULL;
-
-	for (size_t i = 0; name && i < file->n_functions; i++) {
-		const struct profile_function *f = &file->functions[i];
-
-		if (f->name == name && (!best || f->firstlineno <= lineno))
-			best = f;
-	}
-	return best;
-}
-
 static void end_lines(struct joined_file *joined, struct profile_file *file, struct ending *e)
 {
-	if (!joined->n_lines)
+	struct function_index functions;
+
+	if (function_index_init(&functions, file->functions, file->n_functions))
+		e->failed = true;
+	if (!joined->n_lines || e->failed) {
+		function_index_release(&functions);
 		return;
+	}
 	qsort(joined->lines, joined->n_lines, sizeof(*joined->lines), by_lineno);
 	file->lines = arena_array(e->arena, joined->n_lines, sizeof(*file->lines));
 	e->failed |= !file->lines;
@@ -262,9 +253,10 @@ static void end_lines(struct joined_file *joined, struct profile_file *file, str
 		struct profile_line *line = &file->lines[file->n_lines++];
 
 		line->lineno = joined->lines[i].lineno;
-		line->function = function_of(file, joined->lines[i].function, line->lineno);
+		line->function = function_index_find(&functions, joined->lines[i].function, line->lineno);
 		measures_end(&joined->lines[i].m, &line->m, e);
 	}
+	function_index_release(&functions);
 }
 
 static void end_cells(struct joined_file *joined, struct profile_file *file, struct ending *e)
@@ -328,6 +320,7 @@ static void release_file(struct joined_file *joined)
 	map64_release(&joined->line_of);
 	map64_release(&joined->function_of);
 	map64_release(&joined->cell_of);
+	map64_release(&joined->import_of);
 }
 
 void files_release(struct joined_files *files)

@@ -14,7 +14,10 @@ static inline void add_up(uint64_t *sum, uint64_t value)
 void add_times(struct times *sum, const struct times *times);
 
 /* A level over time, as its changes; times from the first input's start, so maybe negative. Beyond a limit, neighbours become one. */
+#define CURVE_STEPS 512        /* of one line: there may be very many of them */
+#define CURVE_STEPS_WHOLE 16384
 struct curve {
+	size_t limit; /* 0: CURVE_STEPS */
 	struct curve_step { int64_t ns, change; uint64_t serial; bool end; } *steps; /* end: of the input */
 	size_t n, room;
 	uint64_t serial;
@@ -46,6 +49,7 @@ struct joined_measures {
 	struct curve rss;
 	struct wait_reason *reasons;
 	size_t n_reasons, room_reasons;
+	struct map64 reason_of;          /* by text */
 	struct joined_heap *heap;        /* owned */
 };
 
@@ -92,6 +96,7 @@ struct joined_file {
 	size_t n_cells, room_cells;
 	const char **imports;
 	size_t n_imports, room_imports;
+	struct map64 import_of;
 };
 
 #define NONE UINT32_MAX
@@ -148,7 +153,7 @@ struct joined_calls {
 	size_t room_functions, room_processes;
 	struct joined_callee { size_t room; uint32_t next; } *more; /* beside sum.functions, whose callers are owned here */
 	size_t room_more;
-	struct map64 heads;
+	struct map64 heads, caller_of;
 };
 int joined_calls_add(struct joined_calls *joined, const struct profile_calls *calls, const struct joined_files *files, const struct map64 *names);
 void joined_calls_end(struct joined_calls *joined, struct profile *profile, struct ending *e);

@@ -20,12 +20,11 @@ void add_times(struct times *sum, const struct times *times)
 /* Texts are interned, so that equal ones have one address. */
 static int add_reason(struct joined_measures *joined, const struct wait_reason *reason)
 {
-	size_t at = 0;
+	uint32_t at;
 
-	while (at < joined->n_reasons && joined->reasons[at].what != reason->what)
-		at++;
-	if (at == joined->n_reasons) {
-		if (!ROOM(joined->reasons, joined->n_reasons, joined->room_reasons))
+	if (!map64_get(&joined->reason_of, (uintptr_t)reason->what, &at)) {
+		at = (uint32_t)joined->n_reasons;
+		if (!ROOM(joined->reasons, joined->n_reasons, joined->room_reasons) || map64_put(&joined->reason_of, (uintptr_t)reason->what, at))
 			return -ENOMEM;
 		joined->reasons[joined->n_reasons++] = (struct wait_reason){.what = reason->what, .call = reason->call, .object = reason->object};
 	}
@@ -99,6 +98,7 @@ void measures_release(struct joined_measures *joined)
 	free(joined->moments.seconds);
 	free(joined->rss.steps);
 	free(joined->reasons);
+	map64_release(&joined->reason_of);
 	if (joined->heap)
 		free(joined->heap->curve.steps);
 	free(joined->heap);

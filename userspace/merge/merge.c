@@ -47,6 +47,7 @@ struct merge *merge__new(struct strings *strings)
 
 	if (!merge)
 		return NULL;
+	merge->rss.limit = merge->heap.all.curve.limit = CURVE_STEPS_WHOLE;
 	merge->strings = merge->files.strings = merge->notes.strings = strings;
 	return merge;
 }

@@ -7,8 +7,7 @@
 #include "merge/joined.h"
 #include "util/cleanup.h"
 
-#define STEPS_MAX 16384
-#define MOMENTS_MAX (8 * CPU_SAMPLES_MAX)
+#define MOMENTS_MAX (2 * CPU_SAMPLES_MAX)
 
 static int by_time(const void *a, const void *b)
 {
@@ -46,7 +45,7 @@ static void coarsen(struct curve *curve)
 
 static int add_step(struct curve *curve, int64_t ns, int64_t change, bool end)
 {
-	if (curve->n >= STEPS_MAX)
+	if (curve->n >= (curve->limit ? curve->limit : CURVE_STEPS))
 		coarsen(curve);
 	if (!ROOM(curve->steps, curve->n, curve->room))
 		return -ENOMEM;

@@ -52,7 +52,28 @@ static bool take(const struct joined_file *joined, const char *path, struct prof
 	return true;
 }
 
-/* The lines that are known, each in its place, and behind them the imports that are not among them. */
+/* What is not among the lines that are known. */
+static void add_imports(const struct joined_file *joined, FILE *out)
+{
+	struct map64 known = {};
+	uint32_t at;
+
+	for (size_t i = 0; i < joined->n_lines; i++) {
+		const char *text = joined->lines[i].text;
+
+		if (!text)
+			continue;
+		text += strspn(text, " \t");
+		map64_put(&known, hash_bytes(text, strlen(text)), 0);
+	}
+	for (size_t i = 0; i < joined->n_imports; i++) {
+		if (!map64_get(&known, hash_bytes(joined->imports[i], strlen(joined->imports[i])), &at))
+			fprintf(out, "%s\n", joined->imports[i]);
+	}
+	map64_release(&known);
+}
+
+/* The lines that are known, each in its place, and behind them the imports. */
 static void assemble(const struct joined_file *joined, struct profile_file *file, struct ending *e)
 {
 	_cleanup_free_ char *text = NULL;
@@ -75,14 +96,7 @@ static void assemble(const struct joined_file *joined, struct profile_file *file
 		fprintf(out, "%s\n", line->text);
 		at++;
 	}
-	for (size_t i = 0; i < joined->n_imports; i++) {
-		bool known = false;
-
-		for (size_t k = 0; k < joined->n_lines && !known; k++)
-			known = joined->lines[k].text && !strcmp(joined->lines[k].text + strspn(joined->lines[k].text, " \t"), joined->imports[i]);
-		if (!known)
-			fprintf(out, "%s\n", joined->imports[i]);
-	}
+	add_imports(joined, out);
 	if (fclose(out) || !text) {
 		e->failed = true;
 		return;

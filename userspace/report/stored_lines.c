@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/function_index.h"
 #include "util/cleanup.h"
 #include "util/map64.h"
 
@@ -134,25 +135,14 @@ static void read_functions(struct json_reader *r, const cJSON *object, struct pr
 	}
 }
 
-/* Of those with that name the one that begins last before the line. */
-static const struct profile_function *function_of(const struct profile_file *file, const char *name, uint32_t lineno)
-{
-	const struct profile_function *best = NULL;
-
-	for (size_t i = 0; name && i < file->n_functions; i++) {
-		const struct profile_function *f = &file->functions[i];
-
-		if (f->name == name && (!best || (f->firstlineno <= lineno && (best->firstlineno > lineno || best->firstlineno < f->firstlineno))))
-			best = f;
-	}
-	return best;
-}
-
 static void read_lines(struct json_reader *r, const cJSON *object, struct profile_file *file, struct cells *cells)
 {
 	const cJSON *list = read_list(r, object, "lines"), *item;
+	struct function_index functions;
 	size_t i = 0;
 
+	if (function_index_init(&functions, file->functions, file->n_functions))
+		r->err = -ENOMEM;
 	file->lines = read_array(r, list, sizeof(*file->lines), &file->n_lines);
 	cJSON_ArrayForEach(item, (file->lines ? list : NULL)) {
 		struct profile_line *line = &file->lines[i++];
@@ -162,12 +152,13 @@ static void read_lines(struct json_reader *r, const cJSON *object, struct profil
 		reader_at(r, "line %u of '%.200s'", line->lineno, file->path);
 		if (i > 1 && line->lineno <= line[-1].lineno)
 			fail(r, "is not in order");
-		line->function = function_of(file, read_optional_text(r, item, "function"), line->lineno);
+		line->function = function_index_find(&functions, read_optional_text(r, item, "function"), line->lineno);
 		note_cell(r, item, line->lineno, cells);
 		read_place(r, item, &line->m);
 		if (r->err)
-			return;
+			break;
 	}
+	function_index_release(&functions);
 }
 
 static void read_file(struct json_reader *r, const cJSON *item, struct profile_file *file)

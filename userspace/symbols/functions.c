@@ -9,8 +9,8 @@
 #include "image/elf.h"
 #include "util/cleanup.h"
 
-/* A .symtab with its names that is larger is not read for names alone: then .dynsym has to do. */
-#define STATIC_BYTES_MAX (96ULL << 20)
+/* A table with its names that is larger is not read: of .symtab, .dynsym has to do then. */
+#define TABLE_BYTES_MAX (32ULL << 20)
 /* What has no size, as some assembly, reaches to the next function, but no further than this. */
 #define UNSIZED_MAX 65536U
 
@@ -136,12 +136,12 @@ static int read_segments(struct functions *f, const struct elf_image *image)
 
 static int read_symbols(struct functions *f, struct elf_image *image)
 {
-	elf_image__each_static_symbol(image, STATIC_BYTES_MAX, take, f);
+	elf_image__each_symbol_within(image, false, TABLE_BYTES_MAX, take, f);
 	if (f->error == -EFBIG || (!f->error && !f->n)) {
 		/* without the names of static functions it may be small enough */
 		forget(f);
 		f->error = 0;
-		elf_image__each_dynamic_symbol(image, take, f);
+		elf_image__each_symbol_within(image, true, TABLE_BYTES_MAX, take, f);
 	}
 	if (f->error == -EFBIG) {
 		forget(f);

@@ -18,6 +18,7 @@
 
 #define READ_AGAIN_MIN_NS 50000000ULL
 #define READ_AGAIN_MAX_NS 10000000000ULL
+#define READ_SHARE 200 /* of the time, one part of so many at most for a process's mappings, which may be tens of thousands */
 #define STALE_NS 60000000000ULL
 #define MAPPINGS_MAX 16384
 #define IMAGES_MAX 4096
@@ -43,7 +44,8 @@ struct space {
 	bool gone;                 /* gone: its mappings cannot be read any more */
 	struct code_map *maps;     /* ascending */
 	uint32_t n, room;
-	uint64_t read_ns, wait_ns; /* when they were read; how long to wait before they are read again for a miss */
+	uint64_t read_ns, cost_ns; /* when they were read, and what that took */
+	uint64_t wait_ns;          /* how long to wait before they are read again for a miss */
 };
 
 /* Functions of one file. */
@@ -350,12 +352,14 @@ static void read_maps(struct space *space, uint32_t pid, uint64_t now)
 {
 	struct code_map *before = space->maps;
 	uint32_t n = space->n, room = space->room;
+	uint64_t begin = clock_ns(CLOCK_MONOTONIC);
 	int err;
 
 	space->maps = NULL;
 	space->n = space->room = 0;
 	space->read_ns = now;
 	err = maps__each((pid_t)pid, take_mapping, space);
+	space->cost_ns = clock_ns(CLOCK_MONOTONIC) - begin;
 	/* a process that has ended, or is about to, has no mappings: what was known of it stays right */
 	if (err < 0 || !space->n) {
 		free_maps(space->maps, space->n);
@@ -377,7 +381,7 @@ static struct code_map *map_at(const struct space *space, uint64_t address)
 static struct code_map *find_map(struct space *space, uint32_t pid, uint64_t address)
 {
 	struct code_map *map = map_at(space, address);
-	uint64_t now;
+	uint64_t now, least;
 
 	if (space->gone)
 		return map;
@@ -386,8 +390,9 @@ static struct code_map *find_map(struct space *space, uint32_t pid, uint64_t add
 		return map;
 	read_maps(space, pid, now);
 	map = map_at(space, address);
+	least = space->cost_ns * READ_SHARE > READ_AGAIN_MIN_NS ? space->cost_ns * READ_SHARE : READ_AGAIN_MIN_NS;
 	/* code that comes and goes, or a wild address, is not worth a reading each time */
-	space->wait_ns = map || !space->wait_ns ? READ_AGAIN_MIN_NS : space->wait_ns * 2 < READ_AGAIN_MAX_NS ? space->wait_ns * 2 : READ_AGAIN_MAX_NS;
+	space->wait_ns = map || !space->wait_ns ? least : space->wait_ns * 2 < READ_AGAIN_MAX_NS ? space->wait_ns * 2 : READ_AGAIN_MAX_NS;
 	return map;
 }
 

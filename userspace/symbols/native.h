@@ -2,7 +2,7 @@
 /*
  * Names for addresses in processes without Python: which image, and which function of it. For a machine full of processes and
  * a year of time: a process's mappings are read when they are first needed and again when an address is in none of them (not more often
- * than every 50 ms, and ever more seldom while that does not help) or after a minute; an image's functions are read once per
+ * than every 50 ms, nor for more than a 200th of the time, and ever more seldom while that does not help) or after a minute; an image's functions are read once per
  * file and dropped when others need the room. A lookup in what is known takes about a microsecond.
  *
  * Files are opened by what is mapped itself, so a deleted or replaced one, or one of another mount namespace, is the right one.
