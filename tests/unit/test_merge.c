@@ -315,6 +315,7 @@ static void test_calls(void **state)
 	assert_int_equal(p->calls->functions[0].callers[1].resumptions, 2);
 	assert_int_equal(p->calls->n_processes, 2);
 	assert_int_equal(p->calls->processes[1].how, 1);
+	assert_string_equal(p->notices[p->n_notices - 1], "c2: looks like a copy of another input, and counts all the same");
 	for (size_t i = 0; i < p->files[0].n_functions; i++)
 		assert_int_equal(p->files[0].functions[i].calls != NULL, !strcmp(p->files[0].functions[i].name, "serialize"));
 	merge__free(merge);

@@ -317,7 +317,10 @@ static int take_mapping(const struct mapping *m, void *arg)
 		space->room = room;
 	}
 	map = &space->maps[space->n];
-	*map = (struct code_map){ .start = m->start, .end = m->end, .offset = m->offset, .image = NONE, .inode = m->inode, .device = m->device, .deleted = m->deleted, .file = m->inode && m->path[0] == '/' };
+	*map = (struct code_map){
+		.start = m->start, .end = m->end, .offset = m->offset, .image = NONE, .inode = m->inode, .device = m->device, .deleted = m->deleted,
+		.file = m->inode && m->path[0] == '/',
+	};
 	map->path = strdup(m->path[0] ? m->path : "[anon]");
 	if (!map->path)
 		return -ENOMEM;
@@ -333,6 +336,11 @@ static int by_start(const void *key, const void *element)
 	return *address < map->start ? -1 : *address >= map->end;
 }
 
+static bool same_map(const struct code_map *a, const struct code_map *b)
+{
+	return a->start == b->start && a->end == b->end && a->offset == b->offset && a->inode == b->inode && a->device == b->device && !strcmp(a->path, b->path);
+}
+
 /* What was found out about mappings that are still the same. */
 static void keep_known(struct space *space, const struct code_map *before, uint32_t n)
 {
@@ -340,11 +348,11 @@ static void keep_known(struct space *space, const struct code_map *before, uint3
 		struct code_map *map = &space->maps[i];
 		const struct code_map *was = bsearch(&map->start, before, n, sizeof(*before), by_start);
 
-		if (was && was->start == map->start && was->end == map->end && was->offset == map->offset && was->inode == map->inode && was->device == map->device && !strcmp(was->path, map->path)) {
-			map->image = was->image;
-			map->serial = was->serial;
-			map->asked = was->asked;
-		}
+		if (!was || !same_map(was, map))
+			continue;
+		map->image = was->image;
+		map->serial = was->serial;
+		map->asked = was->asked;
 	}
 }
 
