@@ -16,6 +16,7 @@ set -l profile '__fish_seen_subcommand_from profile'
 set -l record '__fish_seen_subcommand_from record'
 set -l summarize '__fish_seen_subcommand_from summarize'
 set -l stats '__fish_seen_subcommand_from stats'
+set -l merge '__fish_seen_subcommand_from merge'
 set -l doctor '__fish_seen_subcommand_from doctor'
 
 complete -c fixingahole -f
@@ -23,11 +24,12 @@ complete -c fixingahole -n $none -a profile -d 'Run a script or notebook and rep
 complete -c fixingahole -n $none -a record -d 'Watch processes or the whole machine'
 complete -c fixingahole -n $none -a summarize -d 'Print the summary of a stored profile'
 complete -c fixingahole -n $none -a stats -d 'Mean and deviation over several runs'
+complete -c fixingahole -n $none -a merge -d 'Join the results of many runs'
 complete -c fixingahole -n $none -a doctor -d 'Say what works here, and what to change'
 complete -c fixingahole -n $none -a help -d 'Print help'
 complete -c fixingahole -n $none -s V -l version -d 'Print version and settings'
 complete -c fixingahole -s h -l help -d 'Print help'
-complete -c fixingahole -n '__fish_seen_subcommand_from help' -a 'profile record summarize stats doctor'
+complete -c fixingahole -n '__fish_seen_subcommand_from help' -a 'profile record summarize stats merge doctor'
 
 complete -c fixingahole -n $profile -a '(__fixingahole_files "\\.py|\\.ipynb")'
 complete -c fixingahole -n "$profile; and __fixingahole_has_file" -F
@@ -42,8 +44,8 @@ complete -c fixingahole -n $profile -o np -l no-plots -d 'Open no plot windows'
 complete -c fixingahole -n "$profile; and string match -qr -- '^(-np|--no-plots)\$' (commandline -opc)[-1]" -a 'matplotlib plotly'
 complete -c fixingahole -n $profile -l live -x -d 'Show where the time goes every so many seconds'
 complete -c fixingahole -n $profile -s i -l ignore -x -a '(__fish_complete_directories)' -d 'Leave this folder out'
-complete -c fixingahole -n $profile -s o -l output-directory -x -a '(__fish_complete_directories)' -d 'Where results go'
-complete -c fixingahole -n "$profile; or $summarize" -l duration -x -a 'relative absolute' -d 'Times in percent or seconds'
+complete -c fixingahole -n "$profile; or $merge" -s o -l output-directory -x -a '(__fish_complete_directories)' -d 'Where results go'
+complete -c fixingahole -n "$profile; or $summarize; or $merge" -l duration -x -a 'relative absolute' -d 'Times in percent or seconds'
 complete -c fixingahole -n $profile -s r -l repeat -x -d 'Profile several runs'
 complete -c fixingahole -n $profile -l output-file -x -d 'Base name of the result files'
 complete -c fixingahole -n "$profile; or $stats" -l metadata -d 'Add git and time to function_stats.json'
@@ -63,7 +65,7 @@ complete -c fixingahole -n $profile -l calls -d 'Count calls exactly (=PATTERN: 
 complete -c fixingahole -n $profile -l heap-source -x -a 'preload probes' -d 'How --memory sees the heap'
 complete -c fixingahole -n $profile -l heap-budget -x -d 'Percent of the time that heap probes may cost'
 complete -c fixingahole -n "$profile; or $record" -s q -l quiet -d 'Print no summary'
-complete -c fixingahole -n "$profile; or $record; or $summarize; or $stats; or $doctor" -s v -l verbose -d 'Say more on stderr'
+complete -c fixingahole -n "$profile; or $record; or $summarize; or $stats; or $merge; or $doctor" -s v -l verbose -d 'Say more on stderr'
 
 complete -c fixingahole -n $record -s a -l all -d 'All processes of the machine'
 complete -c fixingahole -n $record -l interval -x -d 'A profile every so many seconds'
@@ -81,8 +83,10 @@ complete -c fixingahole -n $record -l spool-bytes -x -d 'What may wait for each 
 complete -c fixingahole -n $record -l options -r -F -d 'A file of options'
 
 complete -c fixingahole -n $summarize -a '(__fixingahole_files "\\.json")'
-complete -c fixingahole -n $summarize -s n -l top -x -d 'List so many functions at most'
-complete -c fixingahole -n $summarize -s t -l threshold -x -d 'Leave out functions below this share'
+complete -c fixingahole -n "$summarize; or $merge" -s n -l top -x -d 'List so many functions at most'
+complete -c fixingahole -n "$summarize; or $merge" -s t -l threshold -x -d 'Leave out functions below this share'
+
+complete -c fixingahole -n $merge -a '(__fish_complete_directories)'
 
 complete -c fixingahole -n $stats -a '(__fish_complete_directories)'
 complete -c fixingahole -n $stats -s o -l output-file -x -d 'Name of the file to write'

@@ -8,8 +8,9 @@
 
 #include "cli/config.h"
 #include "cli/help.h"
-#include "record.h"
 #include "doctor/doctor.h"
+#include "merge_run.h"
+#include "record.h"
 #include "report/report.h"
 #include "session.h"
 #include "target/attached.h"
@@ -118,8 +119,9 @@ static int run(const struct config *config, const struct identity *identity)
 	case COMMAND_RECORD:
 		return record_run(config, identity);
 	case COMMAND_TOP:
-	case COMMAND_MERGE:
 		break;
+	case COMMAND_MERGE:
+		return merge_run(config, identity);
 	case COMMAND_DOCTOR:
 		return doctor__run(config, identity);
 	case COMMAND_SUMMARIZE:

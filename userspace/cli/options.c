@@ -68,7 +68,7 @@ const struct option options[] = {
 	  .help = "show who calls the most expensive functions; the default" },
 	{ "no-trace", "nt", ON_PROFILE, GROUP_REPORT, OPTION_CLEAR, NULL, CONFIG(trace),
 	  .help = "leave the callers out" },
-	{ "duration", NULL, ON_PROFILE | ON_SUMMARIZE, GROUP_REPORT, OPTION_CHOICE, "relative|absolute", .choices = duration_choices, FIELD(duration),
+	{ "duration", NULL, ON_PROFILE | ON_SUMMARIZE | ON_MERGE, GROUP_REPORT, OPTION_CHOICE, "relative|absolute", .choices = duration_choices, FIELD(duration),
 	  .help = "times in percent or in seconds (default relative)" },
 	{ "live", NULL, ON_PROFILE, GROUP_REPORT, OPTION_NUMBER, "SECONDS", CONFIG(live_s), .min = 1,
 	  .help = "show where the time goes every so many seconds, at least 1" },
@@ -82,9 +82,9 @@ const struct option options[] = {
 	  .help = "sort function_stats.json by mean user time; the default" },
 	{ "no-sort", NULL, ON_PROFILE | ON_STATS, GROUP_REPORT, OPTION_CLEAR, NULL, CONFIG(sort),
 	  .help = "leave it in the order in which functions were first seen" },
-	{ "top", "n", ON_SUMMARIZE, GROUP_REPORT, OPTION_INTEGER, "N", CONFIG(top_n), .min = 1,
+	{ "top", "n", ON_SUMMARIZE | ON_MERGE, GROUP_REPORT, OPTION_INTEGER, "N", CONFIG(top_n), .min = 1,
 	  .help = "list N functions at most (default 10)" },
-	{ "threshold", "t", ON_SUMMARIZE, GROUP_REPORT, OPTION_NUMBER, "PERCENT", CONFIG(threshold_percent), .min = 0, .max = 100,
+	{ "threshold", "t", ON_SUMMARIZE | ON_MERGE, GROUP_REPORT, OPTION_NUMBER, "PERCENT", CONFIG(threshold_percent), .min = 0, .max = 100,
 	  .help = "leave out functions below this share of the time (default 0.1)" },
 
 	{ "log-level", "l", ON_PROFILE, GROUP_SCRIPT, OPTION_LEVEL, "LEVEL", .choices = level_choices, CONFIG(log_level),
@@ -92,7 +92,7 @@ const struct option options[] = {
 	{ "no-plots", "np", ON_PROFILE, GROUP_SCRIPT, OPTION_PLOTS, "matplotlib|plotly", true, plot_choices,
 	  .help = "open no plot windows, of this library or of both; repeatable" },
 
-	{ "output-directory", "o", ON_PROFILE, GROUP_OUTPUT, OPTION_TEXT, "DIR", FIELD(output),
+	{ "output-directory", "o", ON_PROFILE | ON_MERGE, GROUP_OUTPUT, OPTION_TEXT, "DIR", FIELD(output),
 	  .help = "where results go (default performance/ in root)" },
 	{ "output", "o", ON_RECORD, GROUP_OUTPUT, OPTION_OUTPUTS, "DIR|URL",
 	  .help = "where profiles go: a folder, or a server as pyroscope+https://HOST, parca+, otlp+ or pprof+; repeatable" },
@@ -147,6 +147,10 @@ const struct command_spec commands[] = {
 	{ "stats", COMMAND_STATS, OPERAND_ONE, "[options] DIR",
 	  "mean and standard deviation of every function over several runs",
 	  "Reads every profile_results*.json below DIR and writes function_stats.json there." },
+	{ "merge", COMMAND_MERGE, OPERAND_MANY, "[options] DIR...",
+	  "join the results of ranks, workers or machines into one report",
+	  "Reads every run in and below each DIR, adds them up, and says how even the processes were. The reports go to "
+	  "merged/TIME below the output directory." },
 	{ "doctor", COMMAND_DOCTOR, OPERAND_NONE, "[options]",
 	  "say what works on this machine, and what to change",
 	  "Tries everything that profiling needs, here and with the rights that it has, and says for each what to do if it fails. Exits "
