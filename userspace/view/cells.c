@@ -321,8 +321,7 @@ void cells_row(FILE *out, const struct cells *cells, const struct view *view, co
 	const struct times *t = &row->times;
 
 	for (unsigned int i = 0; i < cells->n; i++) {
-		const struct cell_kind *kind = &kinds[cells->cells[i]];
-		const char *foreign = NULL;
+		const char *foreign = NULL; /* a text: it stands to the left */
 		char text[16] = "-";
 
 		switch (cells->cells[i]) {
@@ -365,6 +364,6 @@ void cells_row(FILE *out, const struct cells *cells, const struct view *view, co
 			print_name(out, cells, view, row, cells->widths[i]);
 			continue;
 		}
-		print_cell(out, foreign ? foreign : text, cells->widths[i], kind->left, false);
+		print_cell(out, foreign ? foreign : text, cells->widths[i], foreign, false);
 	}
 }
