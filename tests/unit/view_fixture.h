@@ -114,7 +114,7 @@ static struct view *fixture_view(unsigned int windows)
 	return view;
 }
 
-static const struct view_table *table_of(struct view *view)
+__attribute__((unused)) static const struct view_table *table_of(struct view *view)
 {
 	const struct view_table *table = view__table(view);
 

@@ -6,7 +6,8 @@
 
 #include "report/text.h"
 
-#define NAME_MIN 12 /* columns */
+/* Columns that the last one gets before others than the most needed ones. */
+static const int name_min[VIEW_LEVELS] = { 14, 28, 24, 28, 0 };
 
 struct cell_kind {
 	const char *title;
@@ -15,28 +16,28 @@ struct cell_kind {
 	bool sorts;
 	enum view_sort sort;
 	unsigned int levels;   /* bits: where it is shown */
-	int rank;              /* those of a lower rank are given room first */
+	int rank;              /* those of a lower rank are given room first; those of one rank together or not at all */
 };
 
 #define ON(level) (1u << (level))
 #define ON_PLACES (ON(VIEW_FUNCTIONS) | ON(VIEW_LINES) | ON(VIEW_STACKS))
+#define RANKS 8
 #define ON_MEASURED (ON(VIEW_PROCESSES) | ON_PLACES)
 
 static const struct cell_kind kinds[] = {
 	[CELL_PID] = { "PID", 7, .sorts = true, .sort = VIEW_ID, .levels = ON(VIEW_PROCESSES), .rank = 1 },
 	[CELL_USER] = { "USER", 8, .left = true, .levels = ON(VIEW_PROCESSES), .rank = 5 },
-	[CELL_CONTAINER] = { "CONTAINER", 14, .left = true, .levels = ON(VIEW_PROCESSES), .rank = 9 },
+	[CELL_CONTAINER] = { "CONTAINER", 14, .left = true, .levels = ON(VIEW_PROCESSES), .rank = 7 },
 	[CELL_CPU] = { "CPU%", 5, .sorts = true, .sort = VIEW_CPU, .levels = ON_MEASURED, .rank = 0 },
 	[CELL_PYTHON] = { "PY", 4, .levels = ON_MEASURED, .rank = 6 },
-	[CELL_NATIVE] = { "NAT", 4, .levels = ON_MEASURED, .rank = 7 },
-	[CELL_SYSTEM] = { "SYS", 4, .levels = ON_MEASURED, .rank = 8 },
+	[CELL_NATIVE] = { "NAT", 4, .levels = ON_MEASURED, .rank = 6 },
+	[CELL_SYSTEM] = { "SYS", 4, .levels = ON_MEASURED, .rank = 6 },
 	[CELL_WAIT] = { "WAIT", 5, .sorts = true, .sort = VIEW_WAIT, .levels = ON_MEASURED, .rank = 2 },
 	[CELL_RSS] = { "RSS", 5, .sorts = true, .sort = VIEW_RSS, .levels = ON(VIEW_PROCESSES), .rank = 3 },
 	[CELL_GROWTH] = { "GROWTH", 7, .sorts = true, .sort = VIEW_GROWTH, .levels = ON_MEASURED, .rank = 4 },
 	[CELL_NUMBER] = { "#", 4, .levels = ON(VIEW_FRAMES), .rank = 1 },
-	[CELL_NAME] = { "", 0, .left = true, .sorts = true, .sort = VIEW_NAME, .levels = ON_MEASURED | ON(VIEW_FRAMES), .rank = 10 },
+	[CELL_NAME] = { "", 0, .left = true, .sorts = true, .sort = VIEW_NAME, .levels = ON_MEASURED | ON(VIEW_FRAMES), .rank = RANKS },
 };
-#define RANKS 10
 
 static const char *const name_titles[VIEW_LEVELS][2] = {
 	[VIEW_PROCESSES] = { "NAME", "COMMAND" }, [VIEW_FUNCTIONS] = { "FUNCTION", "FUNCTION" }, [VIEW_LINES] = { "LINE", "LINE" },
@@ -51,18 +52,20 @@ static bool is_wanted(const struct view_table *table, enum table_cell cell)
 
 void cells_fit(struct cells *cells, const struct view_table *table, int columns)
 {
-	bool taken[CELLS_MAX] = {}, full = false;
-	int left = columns - NAME_MIN;
+	bool taken[CELLS_MAX] = {};
+	int left = columns - name_min[table->level];
 
-	for (int rank = 0; rank < RANKS && !full; rank++) {
-		for (int cell = 0; cell < CELL_NAME && !full; cell++) {
-			if (kinds[cell].rank != rank || !is_wanted(table, cell))
-				continue;
-			/* CPU and the number are there even on the narrowest screen */
-			full = kinds[cell].width + 1 > left && rank > 1;
-			taken[cell] = !full;
-			left -= kinds[cell].width + 1;
-		}
+	for (int rank = 0; rank < RANKS; rank++) {
+		int width = 0;
+
+		for (int cell = 0; cell < CELL_NAME; cell++)
+			width += kinds[cell].rank == rank && is_wanted(table, cell) ? kinds[cell].width + 1 : 0;
+		/* CPU and the number are there even on the narrowest screen */
+		if (width > left && rank > 1)
+			break;
+		left -= width;
+		for (int cell = 0; cell < CELL_NAME; cell++)
+			taken[cell] |= kinds[cell].rank == rank && is_wanted(table, cell);
 	}
 	cells->n = 0;
 	left = columns;

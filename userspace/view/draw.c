@@ -64,9 +64,9 @@ static int draw_title(struct draw_screen *screen, const struct view_table *table
 		return -ENOMEM;
 	if (table->span_ns && localtime_r(&now, &tm))
 		strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
-	fprintf(line.out, "fixingahole top  %s", clock);
+	fprintf(line.out, "top  %s", clock);
 	if (table->span_ns)
-		fprintf(line.out, "  CPU %.2f of %u  %u processes (%u Python), %u threads", (double)times_cpu(&table->whole) / (double)table->span_ns, o->cpus,
+		fprintf(line.out, "  CPU %.2f of %u cores  %u processes (%u Python), %u threads", (double)times_cpu(&table->whole) / (double)table->span_ns, o->cpus,
 			table->processes, table->pythons, table->threads);
 	return line_end(&line, screen, o->columns, DRAW_TITLE);
 }

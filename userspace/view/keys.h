@@ -26,7 +26,7 @@ struct keys {
 
 enum keys_result keys_take(struct keys *keys, struct view *view, uint32_t key);
 
-/* The help's lines, NULL-terminated; ASCII, at most 78 columns. */
+/* The help's lines, NULL-terminated; ASCII, at most 79 columns. */
 extern const char *const keys_help[];
 
 #endif
