@@ -14,11 +14,12 @@ BPFTOOL ?= $(shell command -v bpftool 2>/dev/null || echo /usr/sbin/bpftool)
 PKG_CONFIG ?= pkg-config
 # Debian's, for which tools/deps.sh installs pytest; another python3 may come first on PATH
 PYTHON3 ?= /usr/bin/python3
+PROTOC_C ?= protoc-c
 BUILD ?= build$(if $(SAN),-san)
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 
-PACKAGES := libbpf libelf libdw libcjson zlib ncursesw
+PACKAGES := libbpf libelf libdw libcjson zlib libprotobuf-c ncursesw
 CFLAGS ?= -O2 -g
 override CFLAGS += -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -fno-strict-aliasing
 override CPPFLAGS += -I. -Iuserspace -I$(BUILD) -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -MMD -MP $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
@@ -29,7 +30,9 @@ override LDFLAGS += -fsanitize=address,undefined
 endif
 
 SOURCES := $(sort $(shell find userspace -name '*.c' -o -name '*.S'))
-OBJECTS := $(patsubst %,$(BUILD)/%.o,$(SOURCES))
+# from userspace/export/*.proto
+PROTOS := $(patsubst userspace/%.proto,$(BUILD)/%.pb-c,$(sort $(wildcard userspace/export/*.proto)))
+OBJECTS := $(patsubst %,$(BUILD)/%.o,$(SOURCES)) $(PROTOS:%=%.c.o)
 LIBRARY := $(filter-out $(BUILD)/userspace/main.c.o,$(OBJECTS))
 BPF_SOURCES := $(sort $(wildcard bpf/*.bpf.c))
 BPF_OBJECTS := $(BPF_SOURCES:%.bpf.c=$(BUILD)/%.bpf.o)
@@ -54,6 +57,16 @@ $(BUILD)/%.S.o: %.S
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) -c -o $@ $<
 $(BUILD)/userspace/target/hook_data.S.o: $(wildcard userspace/target/hook/*.py)
+
+# formats of others: C from their schemas, in which warnings are nobody's fault here
+$(PROTOS:%=%.c.o): %.c.o: %.c
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -w -c -o $@ $<
+$(BUILD)/export/%.pb-c.c $(BUILD)/export/%.pb-c.h &: userspace/export/%.proto
+	$(call say,PROTO,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(PROTOC_C) --proto_path=$(<D) --c_out=$(@D) $<
+$(filter $(BUILD)/userspace/export/%,$(OBJECTS)): $(PROTOS:%=%.h)
 
 # preload/: what a launched target loads before libc. A second build of it, for tests, records in place of the probes.
 PRELOAD_SOURCES := $(sort $(wildcard preload/*.c))
@@ -141,13 +154,24 @@ unit: $(UNIT)
 
 # parsers of foreign data under libFuzzer: make fuzz FUZZ_SECONDS=60
 FUZZ_SECONDS ?= 10
-FUZZ_CFLAGS := -O1 -g -std=gnu11 -fno-strict-aliasing -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
-FUZZ_SOURCES := $(filter-out userspace/main.c userspace/session.c userspace/run.c userspace/pacing.c userspace/interps.c userspace/prepare.c userspace/attach.c userspace/prepare_attach.c userspace/capture/capture.c userspace/capture/adopt.c,$(SOURCES))
+FUZZ_CFLAGS := -O1 -g -std=gnu11 -fno-strict-aliasing -fno-sanitize-recover=undefined
+# all but what needs the kernel side
+FUZZ_OBJECTS := $(patsubst %,$(BUILD)/fuzzed/%.o,$(filter-out $(wildcard userspace/*.c) userspace/capture/capture.c userspace/capture/adopt.c,$(SOURCES)) userspace/heap_types.c) $(PROTOS:$(BUILD)/%=$(BUILD)/fuzzed/%.c.o)
+$(filter $(BUILD)/fuzzed/userspace/export/%,$(FUZZ_OBJECTS)): $(PROTOS:%=%.h)
 
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c $(SOURCES)
+$(filter-out %.pb-c.c.o,$(FUZZ_OBJECTS)): $(BUILD)/fuzzed/%.o: %
+	$(call say,FUZZED,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined -c -o $@ $<
+
+$(filter %.pb-c.c.o,$(FUZZ_OBJECTS)): $(BUILD)/fuzzed/%.o: $(BUILD)/%
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined -c -o $@ $<
+
+$(FUZZ): $(BUILD)/%: %.c $(FUZZ_OBJECTS)
 	$(call say,FUZZ,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(filter-out -MMD -MP,$(CPPFLAGS)) $(FUZZ_CFLAGS) -o $@ $< $(FUZZ_SOURCES) $(LDLIBS)
+	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< $(FUZZ_OBJECTS) $(LDLIBS)
 
 .PHONY: fuzz
 fuzz: $(FUZZ)

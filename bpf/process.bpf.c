@@ -6,6 +6,8 @@
  */
 #include "maps.h"
 
+#define PF_KTHREAD 0x00200000
+
 /* Address spaces used so far. */
 __u32 last_space = 0;
 
@@ -14,6 +16,9 @@ __u64 rss_epoch = 0;
 
 extern __u64 all_cpus_period_ns; /* of the CPU timers */
 extern __u32 attach_step;        /* see attach.bpf.c */
+
+/* Every new process is a target, but those that this one forks, which is the profiler; 0: only those of targets are. Set by userspace. */
+__s32 follow_all = 0;
 
 /* Descendants are no targets. Set by userspace. */
 __u32 ignore_children = 0;
@@ -37,18 +42,25 @@ static __always_inline struct thread_state *thread_new(struct task_struct *task)
 	return t;
 }
 
+/* Whose parent is no target. */
+static __always_inline bool born_target(struct task_struct *parent, struct task_struct *child)
+{
+	struct proc_state *from = attach_step ? proc_of(parent) : 0;
+
+	/* a process that is being attached to may have threads that were not come by yet */
+	if (from && from->attach_space)
+		return true;
+	return follow_all && child->pid == child->tgid && parent->tgid != follow_all && !(child->flags & PF_KTHREAD);
+}
+
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
 	struct proc_state *from, *to;
 	struct event_fork event = {};
 
-	if (!bpf_task_storage_get(&threads, parent, 0, 0)) {
-		/* a process that is being attached to may have threads that were not come by yet */
-		from = attach_step ? proc_of(parent) : 0;
-		if (!from || !from->attach_space)
-			return 0;
-	}
+	if (!bpf_task_storage_get(&threads, parent, 0, 0) && !born_target(parent, child))
+		return 0;
 	if (child->pid == child->tgid) {
 		from = proc_of(parent);
 		/* before all begins userspace finds the children itself */

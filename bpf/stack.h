@@ -27,13 +27,13 @@ static __always_inline void scratch_return(struct walk *w)
 	w->busy = 0;
 }
 
-/* Userspace's answer about the interpreter, once it is there. */
-static __always_inline void proc_learn(struct proc_state *p, u32 pid)
+/* Userspace's answer about the interpreter, once it is there. -1: it is not. */
+static __always_inline int proc_learn(struct proc_state *p, u32 pid)
 {
 	struct interp_entry *entry;
 
 	if (p->python.layout)
-		return;
+		return 0;
 	entry = bpf_map_lookup_elem(&interps, &pid);
 	if (entry && entry->space == p->space) {
 		p->python.runtime = entry->runtime;
@@ -42,6 +42,7 @@ static __always_inline void proc_learn(struct proc_state *p, u32 pid)
 		p->python.tss_known = 0;
 		p->python.layout = entry->layout;
 	}
+	return p->python.layout ? 0 : -1;
 }
 
 /* Finds the innermost frame of `task`, which must be current, after stack_head(). 0, or why there is none. */

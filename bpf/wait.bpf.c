@@ -30,10 +30,12 @@
 
 #define TASK_DEAD 0x80
 
-/* Budgets grow by the unit of time, per CPU; this much of it can count at once. */
-#define BUDGET_UNIT_NS 4000000ULL
+/* Budgets grow by the unit of time, per CPU; so many of it can count at once. Userspace makes it longer where samples are few. */
+__u64 budget_unit_ns = 4000000;
 #define BUDGET_UNITS_MAX 50
 #define BUDGET_WALK_SAVED 50
+extern __s32 follow_all; /* process.bpf.c */
+
 enum budget { BUDGET_WALK, BUDGET_NEW, BUDGET_MARK };
 
 /* About a thread that stops: it was known to run; it was preempted; its stack is walked, or a mark taken. */
@@ -73,7 +75,7 @@ static __always_inline void budget_fill(struct cpu_state *c, enum budget which, 
 /* Fills the CPU's budgets up to now. */
 static __always_inline void budgets_fill(struct cpu_state *c, u64 now)
 {
-	u64 units = (now - c->filled_ns) / BUDGET_UNIT_NS;
+	u64 unit = budget_unit_ns, units = unit ? (now - c->filled_ns) / unit : 0;
 
 	if (!units)
 		return;
@@ -156,13 +158,16 @@ static __always_inline void block_note(struct thread_state *t, struct task_struc
 	u32 slot = MARK_SLOTS;
 
 	note_poll(t, task);
+	t->noted = 1;
+	t->block_id = 0;
+	/* on a whole machine most processes are no Python: they have no stack to be read */
+	if (follow_all && !p->python.layout && proc_learn(p, task->tgid))
+		return;
 	mark = place_mark(t, p, place);
 	for (u32 i = 0; i < MARK_SLOTS; i++) {
 		if (t->mark[i] == mark)
 			slot = i;
 	}
-	t->noted = 1;
-	t->block_id = 0;
 	if (walk || (slot == MARK_SLOTS && budget_take(c, BUDGET_NEW))) {
 		if (slot == MARK_SLOTS)
 			slot = t->mark_next++;

@@ -81,7 +81,7 @@ static void record(struct attach *a, const struct event_header *event)
 {
 	if (a->tools.recording)
 		recording__append(a->tools.recording, event);
-	builder__record(a->tools.builder, event);
+	a->tools.sink(a->tools.context, event);
 }
 
 static struct attachee *find(struct attach *a, pid_t pid)
@@ -159,9 +159,11 @@ static int mark_all(struct attach *a)
 	int err = 0;
 
 	a->first_new = a->n;
+	if (a->tools.all)
+		err = processes_all(&all);
 	for (size_t i = 0; i < named->n && err >= 0; i++)
 		err = pid_list_add(&all, named->pids[i]);
-	if (err >= 0 && a->tools.children)
+	if (err >= 0 && a->tools.children && !a->tools.all)
 		err = processes_add_descendants(&all);
 	for (size_t i = 0; i < all.n && err >= 0; i++) {
 		if (all.pids[i] == getpid() || find(a, all.pids[i]))
@@ -246,7 +248,7 @@ static int attach_round(struct attach *a, const char **step)
 		return err;
 	look_at_interpreters(a);
 	*step = "put timers on their threads";
-	for (size_t i = a->first_new; i < a->n; i++) {
+	for (size_t i = a->first_new; i < a->n && !a->tools.all; i++) {
 		err = add_timers(a, a->list[i].event.head.pid);
 		if (err)
 			return err;
@@ -288,6 +290,8 @@ static void tell(struct attach *a)
 	size_t named = 0, threads = 0;
 	char text[512];
 
+	if (a->tools.all)
+		return;
 	for (size_t i = 0; i < a->n; i++) {
 		const struct attachee *e = &a->list[i];
 		pid_t pid = e->event.head.pid;
@@ -300,11 +304,11 @@ static void tell(struct attach *a)
 		if (!e->named || ++named > TOLD_MAX || process_stat(pid, &stat))
 			continue;
 		snprintf(text, sizeof(text), "attached to process %d, '%s': its RSS was %.1f MB then, what is reported is its growth", pid, stat.name, process_status_bytes(pid, "VmRSS") / 1048576.0);
-		builder__notice(a->tools.builder, text);
+		a->tools.notice(a->tools.context, text);
 	}
 	if (a->n > 1) {
 		snprintf(text, sizeof(text), "attached to %zu processes, %zu of them as descendants", a->n, a->n - a->named);
-		builder__notice(a->tools.builder, text);
+		a->tools.notice(a->tools.context, text);
 	}
 	log_debug("attached to %zu processes with %zu threads", a->n, threads);
 }
@@ -357,6 +361,11 @@ bool attach__ended(struct attach *a)
 int attach__fd(const struct attach *a)
 {
 	return a->epoll;
+}
+
+size_t attach__count(const struct attach *a)
+{
+	return a->n;
 }
 
 void attach__flush(struct attach *a)

@@ -14,10 +14,13 @@ struct attach;
 
 struct attach_tools {
 	struct capture *capture;
-	struct builder *builder;
 	struct interps *interps;
 	FILE *recording; /* NULL: none */
 	bool children;   /* their descendants, too */
+	bool all;        /* every process of the machine, of which none is waited for */
+	record_sink sink; /* the model */
+	void (*notice)(void *context, const char *text);
+	void *context;   /* of both */
 };
 
 /* NULL: no memory. attached and tools must live as long. */
@@ -25,6 +28,8 @@ struct attach *attach__new(const struct attached *attached, const struct attach_
 void attach__free(struct attach *attach);
 /* All of them, and their threads. From its return on everything counts. 0, or -errno and one line in problem. */
 int attach__begin(struct attach *attach, char problem[512]);
+/* How many there were when it began. */
+size_t attach__count(const struct attach *attach);
 /* All that the user named have ended. */
 bool attach__ended(struct attach *attach);
 /* Becomes readable when one of them ends. */

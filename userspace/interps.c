@@ -9,17 +9,24 @@
 #include "python/interp.h"
 #include "python/runtime.h"
 #include "util/log.h"
+#include "util/map64.h"
+#include "util/strings.h"
 
 /* Asked again every millisecond at first, then less and less often, then no more. */
 #define FIRST_PAUSE_NS 1000000ULL
 #define GIVE_UP_NS 3000000000ULL
 /* The C runtime is mapped by then, however slow the start. */
 #define RUNTIME_NS 200000000ULL
+/* What does not look like a Python is asked after so long, and each time this many times later. */
+#define SPARING_NS 4000000ULL
+#define SPARING_GROWTH 8
+#define PYTHONS_MAX 4096
 
 struct pending {
 	uint32_t pid, space;
 	uint64_t exec_ns, next_ns;
 	bool named;                /* the script itself, or a process that the user named */
+	bool eager;                /* it may well become a Python */
 	bool known;                /* what is still missing is the C runtime */
 	struct event_interp event; /* if known: as it was told */
 	char reason[160];
@@ -29,15 +36,16 @@ struct pending {
 struct interps {
 	struct capture *capture;
 	struct symbols *symbols;
-	struct builder *builder;
+	struct interps_listener listener;
 	FILE *recording;
 	uint32_t first_pid; /* the script's */
 	struct interp_cache *cache;
+	struct map64 pythons;      /* hashes of programs' paths that turned out to be one */
 	struct pending *pending;
 	size_t n, capacity;
 };
 
-struct interps *interps__new(struct capture *capture, struct symbols *symbols, struct builder *builder, FILE *recording)
+struct interps *interps__new(struct capture *capture, struct symbols *symbols, const struct interps_listener *listener, FILE *recording)
 {
 	struct interps *i = calloc(1, sizeof(*i));
 
@@ -45,7 +53,7 @@ struct interps *interps__new(struct capture *capture, struct symbols *symbols, s
 		return NULL;
 	i->capture = capture;
 	i->symbols = symbols;
-	i->builder = builder;
+	i->listener = *listener;
 	i->recording = recording;
 	i->cache = interp_cache__new();
 	if (!i->cache) {
@@ -60,6 +68,7 @@ void interps__free(struct interps *i)
 	if (!i)
 		return;
 	interp_cache__free(i->cache);
+	map64_release(&i->pythons);
 	free(i->pending);
 	free(i);
 }
@@ -132,11 +141,17 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 		else
 			log_debug("process %u: %s, CPython %s", p->pid, found.path, found.binary->version_text);
 		p->reason[0] = 0;
+		if (i->listener.sparing && i->pythons.count < PYTHONS_MAX)
+			map64_put(&i->pythons, hash_bytes(p->path, strlen(p->path)), 1);
+		if (i->listener.found)
+			i->listener.found(i->listener.context, p->pid);
 		return false;
 	}
-	builder__no_interpreter(i->builder, p->pid, found.reason);
+	i->listener.no_interpreter(i->listener.context, p->pid, found.reason);
+	if (i->listener.sparing)
+		return true;
 	snprintf(notice, sizeof(notice), "process %u, %s: %s; its time is reported without Python lines", p->pid, p->path, found.reason);
-	builder__notice(i->builder, notice);
+	i->listener.notice(i->listener.context, notice);
 	log_warning("%s", notice);
 	return true;
 }
@@ -146,15 +161,32 @@ static void give_up(struct interps *i, const struct pending *p)
 {
 	char notice[512];
 
-	if (!p->reason[0])
+	/* among many processes that nobody named, most are no Python, and that is all right */
+	if (!p->reason[0] || i->listener.sparing)
 		return;
-	builder__no_interpreter(i->builder, p->pid, p->reason);
+	i->listener.no_interpreter(i->listener.context, p->pid, p->reason);
 	if (!p->named)
 		return;
 	/* the script itself: its user must know why there are no lines */
 	snprintf(notice, sizeof(notice), "no known Python interpreter in '%s': %s; its time is reported without lines", p->path, p->reason);
-	builder__notice(i->builder, notice);
+	i->listener.notice(i->listener.context, notice);
 	log_warning("%s", notice);
+}
+
+/* A millisecond for the first 30, then a tenth of its age; less often where only details are missing. */
+static uint64_t next_pause_ns(const struct pending *p, uint64_t age)
+{
+	if (!p->eager && !p->known)
+		return age < SPARING_NS ? SPARING_NS : age * (SPARING_GROWTH - 1);
+	return (age < 30 * FIRST_PAUSE_NS ? FIRST_PAUSE_NS : age / 10) * (p->known ? 10 : 1);
+}
+
+static bool is_eager(const struct interps *i, const struct pending *p)
+{
+	const char *slash = strrchr(p->path, '/');
+	uint32_t one;
+
+	return !i->listener.sparing || strstr(slash ? slash + 1 : p->path, "python") || map64_get(&i->pythons, hash_bytes(p->path, strlen(p->path)), &one);
 }
 
 static void drop(struct interps *i, size_t at)
@@ -194,7 +226,8 @@ static bool begin(struct interps *i, struct pending *p, struct interp_process *f
 		i->pending = pending;
 		i->capacity = capacity;
 	}
-	p->next_ns += FIRST_PAUSE_NS;
+	p->eager = is_eager(i, p);
+	p->next_ns += p->eager || p->known ? FIRST_PAUSE_NS : SPARING_NS;
 	i->pending[i->n++] = *p;
 	return p->known;
 }
@@ -248,8 +281,7 @@ int interps__poll(struct interps *i, uint64_t now_ns)
 				drop(i, k);
 				continue;
 			}
-			/* a millisecond for the first 30, then a tenth of its age; less often where only details are missing */
-			p->next_ns = now_ns + (age < 30 * FIRST_PAUSE_NS ? FIRST_PAUSE_NS : age / 10) * (p->known ? 10 : 1);
+			p->next_ns = now_ns + next_pause_ns(p, age);
 		}
 		if (p->next_ns < next)
 			next = p->next_ns;

@@ -7,12 +7,21 @@
 #define FIXINGAHOLE_INTERPS_H
 
 #include "capture/capture.h"
-#include "profile/builder.h"
 #include "python/interp.h"
 #include "symbols/symbols.h"
 
+/* Who hears of what is found. */
+struct interps_listener {
+	void (*no_interpreter)(void *context, uint32_t pid, const char *reason);
+	void (*notice)(void *context, const char *text);
+	void (*found)(void *context, uint32_t pid); /* NULL: nobody asks */
+	bool sparing; /* many processes, most of them no Python: look less often at what does not seem to become one */
+	void *context;
+};
+
 struct interps;
-struct interps *interps__new(struct capture *capture, struct symbols *symbols, struct builder *builder, FILE *recording);
+/* recording: NULL: none. */
+struct interps *interps__new(struct capture *capture, struct symbols *symbols, const struct interps_listener *listener, FILE *recording);
 void interps__free(struct interps *interps);
 void interps__exec(struct interps *interps, const struct event_exec *event);
 /*

@@ -8,6 +8,7 @@
 
 #include "cli/config.h"
 #include "cli/help.h"
+#include "record.h"
 #include "report/report.h"
 #include "session.h"
 #include "target/attached.h"
@@ -114,6 +115,7 @@ static int run(const struct config *config, const struct identity *identity)
 	case COMMAND_PROFILE:
 		return profile(config, identity);
 	case COMMAND_RECORD:
+		return record_run(config, identity);
 	case COMMAND_TOP:
 	case COMMAND_MERGE:
 	case COMMAND_DOCTOR:

@@ -81,18 +81,6 @@ static void fill_builder_options(struct preparation *prep, const struct config *
 	o->script_size = prep->source_size;
 }
 
-/* The kernel's programs see PIDs as the initial namespace numbers them; it is always the same inode. */
-static bool in_own_pid_namespace(void)
-{
-	char target[64];
-	ssize_t n = readlink("/proc/self/ns/pid", target, sizeof(target) - 1);
-
-	if (n <= 0)
-		return false;
-	target[n] = 0;
-	return strcmp(target, "pid:[4026531836]");
-}
-
 int prepare_attach(struct preparation *prep, const struct config *c, const struct identity *id)
 {
 	struct attached *a = &prep->attached;
@@ -104,9 +92,10 @@ int prepare_attach(struct preparation *prep, const struct config *c, const struc
 		log_error("%s", problem);
 		return err;
 	}
-	if (in_own_pid_namespace()) {
-		log_error("cannot attach from within a PID namespace of our own: run this on the host, or in a container with the host's PIDs (--pid=host)");
-		return -EINVAL;
+	err = processes_check_namespace(problem);
+	if (err) {
+		log_error("%s", problem);
+		return err;
 	}
 	if (bench && !strcmp(bench, "1")) {
 		log_error("FIXINGAHOLE_BENCH_EMPTY is for scripts that are started");

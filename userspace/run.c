@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "heap_types.h"
+#include "intake.h"
 #include "interps.h"
 #include "pacing.h"
 #include "spinner.h"
@@ -64,14 +64,9 @@ struct run {
 	const struct run_options *options;
 	struct run_result *result;
 	struct interps *interps;
-	struct heap_types *heap_types;
+	struct intake *intake;
 	struct heap_probes *heap_probes; /* NULL: none */
 	struct pacing pacing;
-	/* records of this drain that wait until all names in it are known */
-	char *queue;
-	size_t used, capacity;
-	uint64_t drain_ns;  /* the last drain's beginning */
-	uint64_t lost;      /* records for which there was no memory */
 	uint64_t start_ns;
 	uint64_t deadline_ns; /* attached: until then; 0: for ever */
 	uint64_t stop_ns;   /* told to stop at; 0: not */
@@ -79,97 +74,22 @@ struct run {
 	bool idle;          /* the last drain found nothing */
 };
 
-static void enqueue(struct run *run, const struct event_header *record)
-{
-	size_t size = (record->size + 7) & ~(size_t)7;
-
-	if (run->used + size > run->capacity) {
-		size_t capacity = (run->capacity ? run->capacity * 2 : 1 << 16) + size;
-		char *queue = realloc(run->queue, capacity);
-
-		if (!queue) {
-			run->lost++;
-			return;
-		}
-		run->queue = queue;
-		run->capacity = capacity;
-	}
-	memcpy(run->queue + run->used, record, record->size);
-	run->used += size;
-}
-
-/* A record of our own. */
-static void on_type(void *context, const struct event_header *record)
-{
-	struct run *run = context;
-
-	if (run->options->recording)
-		recording__append(run->options->recording, record);
-	enqueue(run, record);
-}
-
 static void on_record(void *context, const struct event_header *record)
 {
-	struct run *run = context;
-	int err = 0;
+	builder__record(((struct run *)context)->options->builder, record);
+}
 
-	heap_types__record(run->heap_types, record, run->drain_ns);
-	if (run->options->recording)
-		recording__append(run->options->recording, record);
-	switch (record->kind) {
-	case EVENT_CODE:
-		err = symbols__code(run->options->symbols, (const void *)record);
-		break;
-	case EVENT_BLOB:
-		err = symbols__blob(run->options->symbols, (const void *)record);
-		break;
-	case EVENT_FORK:
-		if (run->heap_probes)
-			heap_probes__forked(run->heap_probes, ((const struct event_fork *)record)->parent_pid, record->pid, clock_ns(CLOCK_MONOTONIC));
-		err = symbols__fork(run->options->symbols, (const void *)record);
-		enqueue(run, record);
-		break;
-	case EVENT_EXEC:
-		if (run->heap_probes)
-			heap_probes__executed(run->heap_probes, record->pid, ((const struct event_exec *)record)->old_space, clock_ns(CLOCK_MONOTONIC));
-		interps__exec(run->interps, (const void *)record);
-		enqueue(run, record);
-		break;
-	case EVENT_EXIT:
-		if (run->heap_probes)
-			heap_probes__ended(run->heap_probes, record->pid, record->space);
-		interps__exit(run->interps, record->pid);
-		enqueue(run, record);
-		break;
-	case EVENT_THREAD_EXIT:
+static void on_record_at_once(void *context, const struct event_header *record)
+{
+	struct run *run = context;
+
+	if (record->kind == EVENT_THREAD_EXIT)
 		pacing_thread_exit(&run->pacing, ((const struct event_thread_exit *)record)->run_ns);
-		enqueue(run, record);
-		break;
-	default:
-		if (record->kind == EVENT_CPU && run->heap_probes)
-			heap_probes__sample(run->heap_probes, record->pid, record->time_ns, record->flags & STACK_KERNEL);
-		enqueue(run, record);
-	}
-	run->lost += err != 0;
 }
 
 static void drain(struct run *run)
 {
-	run->drain_ns = clock_ns(CLOCK_MONOTONIC);
-	run->idle = capture__drain(run->options->capture, on_record, run) == 0;
-	heap_types__poll(run->heap_types, clock_ns(CLOCK_MONOTONIC));
-	for (size_t at = 0; at < run->used;) {
-		const struct event_header *record = (const void *)(run->queue + at);
-
-		builder__record(run->options->builder, record);
-		at += (record->size + 7) & ~(size_t)7;
-	}
-	run->used = 0;
-	/* one large burst must not stay in memory */
-	if (run->capacity > 4 << 20) {
-		free(steal_ptr(run->queue));
-		run->capacity = 0;
-	}
+	run->idle = !intake__drain(run->intake);
 }
 
 /* True: do not wait for the target any longer. */
@@ -287,10 +207,25 @@ static void follow(struct run *run)
 		interps__end(run->interps);
 }
 
+static void on_no_interpreter(void *context, uint32_t pid, const char *reason)
+{
+	builder__no_interpreter(context, pid, reason);
+}
+
+static void on_attach_notice(void *context, const char *text)
+{
+	builder__notice(((struct run *)context)->options->builder, text);
+}
+
+static void on_notice(void *context, const char *text)
+{
+	builder__notice(context, text);
+}
+
 static int attach(struct run *run, char problem[512])
 {
 	const struct run_options *o = run->options;
-	const struct attach_tools tools = { o->capture, o->builder, run->interps, o->recording, o->config->children };
+	const struct attach_tools tools = { .capture = o->capture, .interps = run->interps, .recording = o->recording, .children = o->config->children, .sink = on_record, .notice = on_attach_notice, .context = run };
 	int err;
 
 	run->result->attach = attach__new(o->attached, &tools);
@@ -329,16 +264,18 @@ static void set_start(struct run *run)
 int run_target(const struct run_options *options, struct run_result *result, char problem[512])
 {
 	struct run run = { .options = options, .result = result };
+	const struct interps_listener listener = { .no_interpreter = on_no_interpreter, .notice = on_notice, .context = options->builder };
+	struct intake_options intake = { .capture = options->capture, .symbols = options->symbols, .recording = options->recording, .heap = options->config->memory, .sink = on_record, .at_once = on_record_at_once, .context = &run };
 	struct memory_limits *limits;
 	int err;
 
 	memset(result, 0, sizeof(*result));
 	run.heap_probes = capture__heap_probes(options->capture);
-	run.interps = interps__new(options->capture, options->symbols, options->builder, options->recording);
-	run.heap_types = heap_types__new(options->symbols, on_type, &run);
-	if (!run.interps || !run.heap_types) {
+	run.interps = interps__new(options->capture, options->symbols, &listener, options->recording);
+	intake.interps = run.interps;
+	run.intake = run.interps ? intake__new(&intake) : NULL;
+	if (!run.intake) {
 		interps__free(run.interps);
-		heap_types__free(run.heap_types);
 		snprintf(problem, 512, "out of memory");
 		return -ENOMEM;
 	}
@@ -352,9 +289,8 @@ int run_target(const struct run_options *options, struct run_result *result, cha
 	result->memory_limit = memory_limits__reached(limits);
 	memory_limits__free(limits);
 	interps__free(run.interps);
-	heap_types__free(run.heap_types);
-	free(run.queue);
-	builder__lose(options->builder, LOSS_DROPPED_RECORDS, run.lost);
+	builder__lose(options->builder, LOSS_DROPPED_RECORDS, intake__lost(run.intake));
+	intake__free(run.intake);
 	capture__losses(options->capture, &result->losses);
 	return err;
 }

@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 import textwrap
@@ -33,7 +34,11 @@ def python(request):
 
 @pytest.fixture
 def box(tmp_path):
-    return Box(tmp_path)
+    box = Box(tmp_path)
+    yield box
+    # a hook removes itself, but not if its interpreter never came to it
+    for directory in box.hooks:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 class Box:
@@ -42,6 +47,7 @@ class Box:
     def __init__(self, folder):
         self.folder = folder
         self.logs = folder / "out.log"
+        self.hooks = []
 
     def put(self, name, text):
         path = self.folder / name
@@ -57,6 +63,7 @@ class Box:
     def hook(self, pythonpath=None, level=20, matplotlib=False, plotly=False, notebook=None, logs=None):
         """As hook.c writes it; tests/unit/test_script.c checks that."""
         directory = pathlib.Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))
+        self.hooks.append(directory)
         texts = {}
         for name in ("sitecustomize", "watch", "logs", "plots", "notebook"):
             with open(os.path.join(HOOK, name + ".py"), "rb") as file:

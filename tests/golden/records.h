@@ -29,6 +29,8 @@
 struct maker {
 	struct replay *replay;
 	FILE *file; /* if set, records go there and are not played */
+	record_sink sink; /* if set, they go there, with the context */
+	void *context;
 	uint64_t now_ns;
 	uint32_t pid, tid, space;
 	uint32_t version;
@@ -52,6 +54,8 @@ static inline void maker_play(struct maker *m, const void *record)
 	assert_true(record_valid(head, head->size));
 	if (m->file)
 		assert_int_equal(recording__append(m->file, head), 0);
+	else if (m->sink)
+		m->sink(m->context, head);
 	else
 		replay_record(m->replay, head);
 }

@@ -26,6 +26,9 @@
 /* From this rate on the buffer must hold more between two drains. */
 #define RING_FAST_HZ 2000
 #define RING_FAST_BYTES (16U << 20)
+/* At 1000 Hz a CPU may walk 250 stacks a second that stop; at lower rates fewer, down to a part. */
+#define BUDGET_HZ 1000
+#define BUDGET_PART_MIN 10
 
 struct capture {
 	struct fixingahole_bpf *skeleton;
@@ -176,6 +179,18 @@ static void choose_heap_probes(struct capture *c)
 		bpf_map__set_max_entries(maps[i], 1);
 }
 
+/* A look at a whole machine costs it less. */
+static void choose_all(struct capture *c)
+{
+	struct fixingahole_bpf *s = c->skeleton;
+	int part = BUDGET_HZ / c->options.rate_hz;
+
+	if (!c->options.all)
+		return;
+	s->bss->follow_all = getpid();
+	s->data->budget_unit_ns *= part < 1 ? 1 : part > BUDGET_PART_MIN ? BUDGET_PART_MIN : part;
+}
+
 static int load(struct capture *c, char problem[512])
 {
 	int err;
@@ -206,6 +221,7 @@ static int load(struct capture *c, char problem[512])
 	if (!c->options.attach)
 		bpf_map__set_max_entries(c->skeleton->maps.places, 1);
 	choose_heap_probes(c);
+	choose_all(c);
 	err = fixingahole_bpf__load(c->skeleton);
 	if (err)
 		return describe(problem, err, "load the BPF programs");
@@ -217,6 +233,8 @@ static int load(struct capture *c, char problem[512])
 	err = c->options.heap_probes ? open_heap_probes(c) : 0;
 	if (err)
 		return describe(problem, err, "put a probe on a function");
+	if (c->options.all)
+		timers__only_cpus(&c->timers, c->options.rate_hz, bpf_program__fd(c->skeleton->progs.cpu_sample));
 	c->ring = ring_buffer__new(bpf_map__fd(c->skeleton->maps.events), on_record, c, NULL);
 	return c->ring ? 0 : describe(problem, -errno, "map the ring buffer");
 }

@@ -21,6 +21,7 @@ struct capture_options {
 	bool empty; /* benchmark: the same timer with an empty program, nothing else */
 	bool attach;  /* to processes that run already */
 	bool no_children; /* with attach: what they fork is not followed */
+	bool all;     /* with attach: to every process of the machine, and to those to come; CPU samples are per CPU */
 	const char *heap_library; /* path of the preload library that tells of the heap; NULL: it does not */
 	const struct heap_probes_options *heap_probes; /* the heap is seen by probes on the allocator; NULL: it is not */
 };

@@ -146,6 +146,13 @@ int timers__attach(struct timers *t, pid_t tid, int rate_hz, int program)
 	return 0;
 }
 
+void timers__only_cpus(struct timers *t, int rate_hz, int program)
+{
+	t->rate_hz = rate_hz;
+	t->program = program;
+	t->only_cpus = true;
+}
+
 static void switch_attached(struct timers *t, bool on)
 {
 	for (size_t i = 0; i < t->n_attached; i++)

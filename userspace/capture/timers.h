@@ -58,6 +58,8 @@ int timers__open(struct timers *timers, pid_t pid, int rate_hz, int program, boo
  * has ended.
  */
 int timers__attach(struct timers *timers, pid_t tid, int rate_hz, int program);
+/* Only timers on CPUs, from the first timers__enable() on. */
+void timers__only_cpus(struct timers *timers, int rate_hz, int program);
 /* All that were attached since the last call. */
 int timers__enable(struct timers *timers);
 /*

@@ -20,6 +20,7 @@ struct process_facts {
 	const char *command;   /* the command line, quoted for a shell, shortened */
 	const char *cgroup;    /* path below the cgroup file system's top, "/" if none */
 	const char *container; /* name of the container, pod or service that the cgroup stands for; NULL: none */
+	uint64_t rss_bytes;    /* when that was asked; 0: not known */
 };
 
 enum window_frame_kind { WINDOW_PYTHON, WINDOW_NATIVE, WINDOW_KERNEL };
@@ -43,7 +44,7 @@ struct window_stack {
 struct window_process {
 	uint32_t pid, parent_pid; /* parent 0: not known */
 	struct process_facts facts;
-	const char *program;      /* its executable's path, as far as known */
+	const char *program;      /* its executable's path, as far as known; of a fork: its parent's */
 	const char *interpreter;  /* "CPython 3.11"; NULL: none, or see .no_interpreter */
 	const char *no_interpreter; /* why there are no Python lines, if it is a Python */
 	bool python;              /* it has an interpreter */
@@ -56,13 +57,14 @@ struct window_process {
 	struct times times;       /* of its rows */
 	uint64_t samples, rss_grown_bytes;
 	uint64_t unseen_samples;  /* taken while its interpreter was not known yet */
+	uint64_t unsampled_ns;    /* CPU time of threads that ended in the window which no sample stands for; not in .times */
 };
 
 /* One thread, one stack, one reason. */
 struct window_row {
 	uint32_t process;      /* index into processes */
 	uint32_t stack;        /* index into stacks */
-	uint32_t tid;
+	uint32_t tid;          /* 0: of several threads, for which there was no room */
 	const char *reason;    /* what was waited for, "recvfrom, 10.0.0.5:5432"; NULL: on CPU, or memory */
 	struct times times;
 	uint64_t samples;      /* CPU */
@@ -87,6 +89,8 @@ struct window {
 	uint64_t cpu_samples, waits;
 	uint64_t losses[LOSS_COUNT]; /* in this window */
 	uint64_t python_samples, named_samples; /* CPU samples of Python processes, and those of them whose innermost frame has a name */
+	uint64_t frameless_samples; /* of .python_samples: of threads that ran no Python code (start-up, a library's own threads), where there was nothing to name */
+	uint64_t unsampled_ns;       /* as in window_process */
 	const char *const *notices;  /* new in this window */
 	size_t n_notices;
 };
@@ -99,6 +103,10 @@ struct window_options {
 	/* Names a native address of a process; NULL: nobody can. *function may be NULL; texts stay valid as long as the model. */
 	bool (*native)(void *context, uint32_t pid, uint32_t space, uint64_t address, const char **image, const char **function);
 	void *native_context;
+	/* Does a process still run? Asked now and then in a cut, of processes that have been silent for a while: the record of an end may have been
+	 * lost. NULL: nobody can say. */
+	bool (*alive)(void *context, uint32_t pid);
+	void *alive_context;
 };
 
 /* The model that windows are cut from. strings and symbols must outlive it. */

@@ -27,6 +27,7 @@ struct code_entry {
 	struct code_part parts[BLOB_PARTS]; /* strings are freed once named */
 	const struct symbol *symbol; /* named */
 	bool failed;                 /* cannot be named */
+	bool met;                    /* since the last codes__sweep() */
 	uint32_t *lines;             /* by code unit, value + 1; 0: not looked up yet */
 	uint32_t n_lines;
 };
@@ -42,6 +43,8 @@ struct code_entry *codes__get(struct codes *codes, uint64_t code, uint32_t finge
 int code_entry__add(struct code_entry *entry, const struct event_blob *blob);
 /* All parts are there, whole. */
 bool code_entry__complete(const struct code_entry *entry);
+/* Forgets those that were not met since the last time, if there are more than `most`. */
+void codes__sweep(struct codes *codes, size_t most);
 void codes__release(struct codes *codes);
 
 #endif

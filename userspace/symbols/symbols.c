@@ -13,8 +13,12 @@
 /* Lines are remembered for so many code units, at most so many per byte of the line table; what lies beyond is looked up each time. */
 #define LINES_MAX (1U << 20)
 #define LINES_PER_BYTE 8
+/* A space with more code objects than these makes and drops them all the time. */
+#define CODES_OF_SPACE 4096
 /* How far back names are looked for in the processes that one was forked from. */
 #define GENERATIONS_MAX 4
+/* Ended spaces that are remembered: records of several processors may overtake each other, by far less. */
+#define ENDED_SPACES 256
 
 struct space {
 	uint32_t id;
@@ -29,10 +33,13 @@ struct symbols {
 	struct strings *strings;
 	code_reader reader;
 	struct map64 space_index; /* id -> spaces */
-	struct space **spaces;    /* NULL: ended */
+	struct space **spaces;
 	size_t n_spaces, cap_spaces;
+	uint32_t ended[ENDED_SPACES]; /* a ring; 0: none */
+	size_t n_ended;
 	struct symbol **slots; /* open addressing */
 	size_t capacity, count;
+	uint32_t next_index;
 };
 
 struct symbols *symbols__new(struct strings *strings, code_reader reader)
@@ -80,11 +87,27 @@ static struct space *space_find(const struct symbols *s, uint32_t id)
 	return map64_get(&s->space_index, id, &index) ? s->spaces[index] : NULL;
 }
 
+static bool space_ended(const struct symbols *s, uint32_t id)
+{
+	for (size_t i = 0; i < ENDED_SPACES; i++) {
+		if (id && s->ended[i] == id)
+			return true;
+	}
+	return false;
+}
+
+/* What a record is told that is of no space: it is late, or there is no memory. */
+static int no_space(const struct symbols *s, uint32_t id)
+{
+	return space_ended(s, id) ? 0 : -ENOMEM;
+}
+
+/* NULL: out of memory, or ended. */
 static struct space *space_get(struct symbols *s, uint32_t id)
 {
 	struct space *space = space_find(s, id);
 
-	if (space)
+	if (space || space_ended(s, id))
 		return space;
 	if (s->n_spaces == s->cap_spaces) {
 		size_t capacity = s->cap_spaces ? s->cap_spaces * 2 : 64;
@@ -105,14 +128,21 @@ static struct space *space_get(struct symbols *s, uint32_t id)
 	return space;
 }
 
+/* The last one takes its place. */
 void symbols__end(struct symbols *s, uint32_t id)
 {
+	struct space *last;
 	uint32_t index;
 
-	if (!map64_get(&s->space_index, id, &index))
+	s->ended[s->n_ended++ % ENDED_SPACES] = id;
+	if (!map64_remove(&s->space_index, id, &index))
 		return;
 	space_free(s->spaces[index]);
-	s->spaces[index] = NULL;
+	last = s->spaces[--s->n_spaces];
+	if (index == s->n_spaces)
+		return;
+	s->spaces[index] = last;
+	map64_put(&s->space_index, last->id, index);
 }
 
 int symbols__interp(struct symbols *s, const struct event_interp *event)
@@ -121,7 +151,7 @@ int symbols__interp(struct symbols *s, const struct event_interp *event)
 	char text[32];
 
 	if (!space)
-		return -ENOMEM;
+		return no_space(s, event->head.space);
 	space->interp = *event;
 	space->has_interp = event->version != 0;
 	if (!space->has_interp)
@@ -137,7 +167,7 @@ int symbols__fork(struct symbols *s, const struct event_fork *event)
 	const struct space *parent = space_find(s, event->parent_space);
 
 	if (!child)
-		return -ENOMEM;
+		return no_space(s, event->head.space);
 	child->parent = event->parent_space;
 	child->parent_pid = event->parent_pid;
 	if (parent && parent->has_interp) {
@@ -154,7 +184,7 @@ int symbols__code(struct symbols *s, const struct event_code *event)
 	struct code_entry *entry = space ? codes__get(&space->codes, event->code, event->fingerprint) : NULL;
 
 	if (!entry)
-		return -ENOMEM;
+		return no_space(s, event->head.space);
 	entry->firstlineno = event->firstlineno;
 	return 0;
 }
@@ -164,7 +194,7 @@ int symbols__blob(struct symbols *s, const struct event_blob *event)
 	struct space *space = space_get(s, event->head.space);
 	struct code_entry *entry = space ? codes__get(&space->codes, event->code, event->fingerprint) : NULL;
 
-	return entry ? code_entry__add(entry, event) : -ENOMEM;
+	return entry ? code_entry__add(entry, event) : no_space(s, event->head.space);
 }
 
 static size_t symbol_hash(const char *file, const char *function, uint32_t firstlineno)
@@ -172,19 +202,25 @@ static size_t symbol_hash(const char *file, const char *function, uint32_t first
 	return py_mix64(py_mix64(py_mix64(0, (uintptr_t)file), (uintptr_t)function), firstlineno);
 }
 
-static int symbols_grow(struct symbols *s)
+/* The same symbols in a table of another capacity; with `wanted` only those in it. */
+static int symbols_rehash(struct symbols *s, size_t capacity, const struct map64 *wanted)
 {
-	size_t capacity = s->capacity ? s->capacity * 2 : 256;
 	struct symbol **slots = calloc(capacity, sizeof(*slots));
 
 	if (!slots)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->capacity; i++) {
 		struct symbol *symbol = s->slots[i];
+		uint32_t there;
 		size_t at;
 
 		if (!symbol)
 			continue;
+		if (wanted && !map64_get(wanted, (uintptr_t)symbol, &there)) {
+			free(symbol);
+			s->count--;
+			continue;
+		}
 		at = symbol_hash(symbol->file, symbol->function, symbol->firstlineno) & (capacity - 1);
 		while (slots[at])
 			at = (at + 1) & (capacity - 1);
@@ -207,7 +243,7 @@ const struct symbol *symbols__named(struct symbols *s, const char *file, const c
 	struct symbol *symbol;
 	size_t at;
 
-	if (s->count * 2 >= s->capacity && symbols_grow(s))
+	if (s->count * 2 >= s->capacity && symbols_rehash(s, s->capacity ? s->capacity * 2 : 256, NULL))
 		return NULL;
 	at = symbol_hash(file, function, firstlineno) & (s->capacity - 1);
 	for (; s->slots[at]; at = (at + 1) & (s->capacity - 1)) {
@@ -218,7 +254,7 @@ const struct symbol *symbols__named(struct symbols *s, const char *file, const c
 	symbol = calloc(1, sizeof(*symbol));
 	if (!symbol)
 		return NULL;
-	*symbol = (struct symbol){ .file = file, .function = function, .firstlineno = firstlineno, .index = s->count, .internal = is_internal(file, function) };
+	*symbol = (struct symbol){ .file = file, .function = function, .firstlineno = firstlineno, .index = s->next_index++, .internal = is_internal(file, function) };
 	s->slots[at] = symbol;
 	s->count++;
 	return symbol;
@@ -226,7 +262,7 @@ const struct symbol *symbols__named(struct symbols *s, const char *file, const c
 
 static void entry_set_symbol(struct symbols *s, struct code_entry *entry, const char *filename, const char *name)
 {
-	const char *file = strings__intern(s->strings, filename), *function = strings__intern(s->strings, name);
+	const char *file = strings__intern_weak(s->strings, filename), *function = strings__intern_weak(s->strings, name);
 
 	if (file && function)
 		entry->symbol = symbols__named(s, file, function, entry->firstlineno);
@@ -374,4 +410,62 @@ uint32_t symbols__version(const struct symbols *s, uint32_t id)
 	const struct space *space = space_find(s, id);
 
 	return space && space->has_interp ? space->interp.version : 0;
+}
+
+/* What a sweep leaves. */
+struct wanted {
+	struct map64 symbols; /* their addresses */
+	struct map64 names;   /* likewise */
+	bool failed;
+};
+
+static void want(struct map64 *map, const void *what, bool *failed)
+{
+	*failed |= map64_put(map, (uintptr_t)what, 1) != 0;
+}
+
+static bool name_wanted(void *context, const char *text)
+{
+	const struct wanted *wanted = context;
+	uint32_t there;
+
+	return map64_get(&wanted->names, (uintptr_t)text, &there);
+}
+
+void symbols__sweep(struct symbols *s, bool (*keep)(void *context, const struct symbol *symbol), void *context)
+{
+	struct wanted wanted = {};
+
+	for (size_t i = 0; i < s->n_spaces; i++) {
+		struct codes *codes = &s->spaces[i]->codes;
+
+		codes__sweep(codes, CODES_OF_SPACE);
+		for (size_t k = 0; k < codes->capacity; k++) {
+			if (codes->slots[k] && codes->slots[k]->symbol)
+				want(&wanted.symbols, codes->slots[k]->symbol, &wanted.failed);
+		}
+	}
+	for (size_t i = 0; i < s->capacity; i++) {
+		struct symbol *symbol = s->slots[i];
+		uint32_t there;
+
+		if (!symbol || (!map64_get(&wanted.symbols, (uintptr_t)symbol, &there) && !keep(context, symbol)))
+			continue;
+		want(&wanted.symbols, symbol, &wanted.failed);
+		want(&wanted.names, symbol->file, &wanted.failed);
+		want(&wanted.names, symbol->function, &wanted.failed);
+	}
+	if (!wanted.failed && s->capacity && !symbols_rehash(s, s->capacity, &wanted.symbols))
+		strings__sweep(s->strings, name_wanted, &wanted);
+	map64_release(&wanted.symbols);
+	map64_release(&wanted.names);
+}
+
+size_t symbols__codes(const struct symbols *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_spaces; i++)
+		n += s->spaces[i]->codes.count;
+	return n;
 }

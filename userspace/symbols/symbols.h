@@ -36,8 +36,17 @@ int symbols__interp(struct symbols *symbols, const struct event_interp *event);
 int symbols__fork(struct symbols *symbols, const struct event_fork *event);
 int symbols__code(struct symbols *symbols, const struct event_code *event);
 int symbols__blob(struct symbols *symbols, const struct event_blob *event);
-/* The space has ended: its code objects are forgotten, its symbols stay. */
+/* The space has ended: its code objects are forgotten, its symbols stay. Records of it that come late are passed over. */
 void symbols__end(struct symbols *symbols, uint32_t space);
+
+/*
+ * For those that watch for years. Frees symbols that no space has and that keep() does not want, with their names (unless somebody else
+ * interned those, too), and code objects of large spaces that were not met since the last time: those of a running process are read anew
+ * if need be. Pointers to other symbols stay valid; an index is never given out twice.
+ */
+void symbols__sweep(struct symbols *symbols, bool (*keep)(void *context, const struct symbol *symbol), void *context);
+/* Code objects of all spaces. */
+size_t symbols__codes(const struct symbols *symbols);
 
 /*
  * Names one frame. NULL: unknown (it could not be read). *lineno 0: the line

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -137,6 +138,35 @@ int process_threads(pid_t pid, struct pid_list *list)
 	return add_numbers(path, list);
 }
 
+int processes_check_namespace(char problem[512])
+{
+	char name[64];
+	ssize_t n = readlink("/proc/self/ns/pid", name, sizeof(name) - 1);
+
+	if (n <= 0)
+		return 0;
+	name[n] = 0;
+	/* the initial one is always the same inode */
+	if (!strcmp(name, "pid:[4026531836]"))
+		return 0;
+	snprintf(problem, 512, "cannot attach from within a PID namespace of our own: run this on the host, or in a container with the host's PIDs (--pid=host)");
+	return -EINVAL;
+}
+
+int processes_all(struct pid_list *list)
+{
+	struct pid_list all = {};
+	struct process_stat stat;
+	int err = add_numbers("/proc", &all);
+
+	for (size_t i = 0; err >= 0 && i < all.n; i++) {
+		if (all.pids[i] != getpid() && !process_stat(all.pids[i], &stat) && !stat.kernel)
+			err = pid_list_add(list, all.pids[i]);
+	}
+	pid_list_release(&all);
+	return err < 0 ? err : 0;
+}
+
 int processes_add_descendants(struct pid_list *list)
 {
 	struct pid_list all = {};
@@ -161,7 +191,11 @@ int processes_add_descendants(struct pid_list *list)
 	return err;
 }
 
-/* Whoever runs us without being root may look at his own processes only, whatever capabilities the program was given. */
+bool process_all_allowed(void)
+{
+	return !getuid() || !getauxval(AT_SECURE);
+}
+
 static int check_owner(pid_t pid, char problem[512])
 {
 	const struct passwd *owner;
@@ -171,7 +205,7 @@ static int check_owner(pid_t pid, char problem[512])
 	snprintf(path, sizeof(path), "/proc/%d", pid);
 	if (stat(path, &st))
 		return -ESRCH;
-	if (!getuid() || st.st_uid == getuid())
+	if (process_all_allowed() || st.st_uid == getuid())
 		return 0;
 	owner = getpwuid(st.st_uid);
 	snprintf(problem, 512, "process %d belongs to %s%.200s%s: attach to it with sudo", pid, owner ? "'" : "another user", owner ? owner->pw_name : "", owner ? "'" : "");

@@ -31,6 +31,15 @@ void pid_list_release(struct pid_list *list);
 
 /* Appends the ids of a process's threads. -ESRCH: it is gone. */
 int process_threads(pid_t pid, struct pid_list *list);
+/*
+ * May all users' processes be looked at? A program that was given capabilities by its file (setcap) has them whoever runs it, so it looks at its
+ * caller's own only; root, and who was given them himself (a service manager's ambient ones), may look at all.
+ */
+bool process_all_allowed(void);
+/* Are we where the kernel's own numbers of processes are ours? 0, or -EINVAL and one line in problem. */
+int processes_check_namespace(char problem[512]);
+/* Appends every process that is no thread of the kernel's, but us. */
+int processes_all(struct pid_list *list);
 /* Appends all children, their children and so on, of the processes of the list. */
 int processes_add_descendants(struct pid_list *list);
 

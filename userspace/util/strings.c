@@ -7,6 +7,7 @@
 struct strings {
 	char **slots; /* open addressing; NULL is free */
 	uint64_t *hashes;
+	bool *weak;
 	size_t capacity; /* power of two */
 	size_t count;
 };
@@ -49,18 +50,21 @@ void strings__free(struct strings *s)
 		free(s->slots[i]);
 	free(s->slots);
 	free(s->hashes);
+	free(s->weak);
 	free(s);
 }
 
-static int strings_grow(struct strings *s)
+/* The strings in tables of another capacity, without those that are weak and that keep() does not want. */
+static int strings_rehash(struct strings *s, size_t capacity, bool (*keep)(void *context, const char *text), void *context)
 {
-	size_t capacity = s->capacity ? s->capacity * 2 : 256;
 	char **slots = calloc(capacity, sizeof(*slots));
 	uint64_t *hashes = calloc(capacity, sizeof(*hashes));
+	bool *weak = calloc(capacity, sizeof(*weak));
 
-	if (!slots || !hashes) {
+	if (!slots || !hashes || !weak) {
 		free(slots);
 		free(hashes);
+		free(weak);
 		return -1;
 	}
 	for (size_t i = 0; i < s->capacity; i++) {
@@ -68,42 +72,73 @@ static int strings_grow(struct strings *s)
 
 		if (!s->slots[i])
 			continue;
+		if (keep && s->weak[i] && !keep(context, s->slots[i])) {
+			free(s->slots[i]);
+			s->count--;
+			continue;
+		}
 		at = s->hashes[i] & (capacity - 1);
 		while (slots[at])
 			at = (at + 1) & (capacity - 1);
 		slots[at] = s->slots[i];
 		hashes[at] = s->hashes[i];
+		weak[at] = s->weak[i];
 	}
 	free(s->slots);
 	free(s->hashes);
+	free(s->weak);
 	s->slots = slots;
 	s->hashes = hashes;
+	s->weak = weak;
 	s->capacity = capacity;
 	return 0;
 }
 
-const char *strings__intern_n(struct strings *s, const char *text, size_t length)
+static const char *intern(struct strings *s, const char *text, size_t length, bool weak)
 {
 	uint64_t hash;
 	size_t at;
 	char *copy;
 
-	if (!text)
-		return NULL;
-	if (s->count * 2 >= s->capacity && strings_grow(s) < 0)
+	if (s->count * 2 >= s->capacity && strings_rehash(s, s->capacity ? s->capacity * 2 : 256, NULL, NULL) < 0)
 		return NULL;
 	hash = hash_bytes(text, length);
 	for (at = hash & (s->capacity - 1); s->slots[at]; at = (at + 1) & (s->capacity - 1)) {
-		if (s->hashes[at] == hash && !strncmp(s->slots[at], text, length) && !s->slots[at][length])
+		if (s->hashes[at] == hash && !strncmp(s->slots[at], text, length) && !s->slots[at][length]) {
+			s->weak[at] &= weak;
 			return s->slots[at];
+		}
 	}
 	copy = strndup(text, length);
 	if (!copy)
 		return NULL;
 	s->slots[at] = copy;
 	s->hashes[at] = hash;
+	s->weak[at] = weak;
 	s->count++;
 	return copy;
+}
+
+const char *strings__intern_n(struct strings *s, const char *text, size_t length)
+{
+	return text ? intern(s, text, length, false) : NULL;
+}
+
+const char *strings__intern_weak(struct strings *s, const char *text)
+{
+	return text ? intern(s, text, strlen(text), true) : NULL;
+}
+
+void strings__sweep(struct strings *s, bool (*keep)(void *context, const char *text), void *context)
+{
+	size_t capacity = s->capacity;
+
+	if (!capacity || strings_rehash(s, capacity, keep, context) < 0)
+		return;
+	while (capacity > 256 && s->count * 8 <= capacity)
+		capacity /= 2;
+	if (capacity < s->capacity)
+		strings_rehash(s, capacity, NULL, NULL);
 }
 
 const char *strings__intern(struct strings *s, const char *text)
@@ -114,6 +149,32 @@ const char *strings__intern(struct strings *s, const char *text)
 size_t strings__count(const struct strings *s)
 {
 	return s->count;
+}
+
+/* Bytes of the character at p, 0: there is none. text ends with a NUL. */
+static size_t utf8_length(const char *text)
+{
+	size_t n = *(const unsigned char *)text < 0xc0 ? 1 : *(const unsigned char *)text < 0xe0 ? 2 : *(const unsigned char *)text < 0xf0 ? 3 : 4;
+
+	return strnlen(text, n) == n && utf8_valid(text, n) ? n : 0;
+}
+
+size_t utf8_repair(char *out, size_t size, const char *text)
+{
+	size_t used = 0;
+
+	while (*text && size) {
+		size_t n = utf8_length(text), room = n ? n : 3;
+
+		if (used + room >= size)
+			break;
+		memcpy(out + used, n ? text : "\xef\xbf\xbd", room);
+		used += room;
+		text += n ? n : 1;
+	}
+	if (size)
+		out[used] = 0;
+	return used;
 }
 
 bool utf8_valid(const char *text, size_t size)
