@@ -14,6 +14,7 @@
 #include "target/attached.h"
 #include "target/identity.h"
 #include "target/launch.h"
+#include "top.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -117,6 +118,7 @@ static int run(const struct config *config, const struct identity *identity)
 	case COMMAND_RECORD:
 		return record_run(config, identity);
 	case COMMAND_TOP:
+		return top_run(config, identity);
 	case COMMAND_MERGE:
 	case COMMAND_DOCTOR:
 		break;
