@@ -15,25 +15,9 @@
 #include "target/strv.h"
 #include "util/cleanup.h"
 #include "util/log.h"
+#include "util/shell.h"
 
 #define SCRIPT_MAX (256 << 20)
-
-/* One word as a shell would need it. */
-static void quote(FILE *out, const char *word)
-{
-	if (*word && !word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%")]) {
-		fputs(word, out);
-		return;
-	}
-	putc('\'', out);
-	for (; *word; word++) {
-		if (*word == '\'')
-			fputs("'\\''", out);
-		else
-			putc(*word, out);
-	}
-	putc('\'', out);
-}
 
 char *prepare_quoted(int argc, char **argv)
 {
@@ -44,10 +28,10 @@ char *prepare_quoted(int argc, char **argv)
 	if (!out)
 		return NULL;
 	/* "fixingahole", however long the path it was found by */
-	quote(out, strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0]);
+	shell_quote(out, strrchr(argv[0], '/') ? strrchr(argv[0], '/') + 1 : argv[0]);
 	for (int i = 1; i < argc; i++) {
 		putc(' ', out);
-		quote(out, argv[i]);
+		shell_quote(out, argv[i]);
 	}
 	if (fclose(out)) {
 		free(text);

@@ -226,6 +226,38 @@ static int add_output(struct parser *p, const struct match *m)
 	return err ? err : add_word(&c->outputs, &c->n_outputs, value);
 }
 
+static int add_header(struct parser *p, const struct match *m)
+{
+	struct config *c = &p->invocation->config;
+	const char *value = NULL;
+	int err = set_text(p, m, &value);
+
+	return err ? err : add_word(&c->headers, &c->n_headers, value);
+}
+
+static int set_size(const struct match *m, uint64_t *field)
+{
+	static const char units[] = "KMGT";
+	uint64_t bytes = 0;
+	const char *c = m->value, *unit;
+	unsigned int shift = 0;
+	bool fits = isdigit((unsigned char)*c);
+
+	for (; fits && isdigit((unsigned char)*c); c++)
+		fits = !__builtin_mul_overflow(bytes, 10, &bytes) && !__builtin_add_overflow(bytes, (uint64_t)(*c - '0'), &bytes);
+	unit = *c ? strchr(units, toupper((unsigned char)*c)) : NULL;
+	if (unit) {
+		shift = 10 * (unsigned int)(unit - units + 1);
+		c++;
+	}
+	if (!fits || *c || bytes > UINT64_MAX >> 1 >> shift) {
+		log_error("'%s' must be a number of bytes, with K, M, G or T if you like, not '%s'", m->shown, m->value);
+		return -EINVAL;
+	}
+	*field = bytes << shift;
+	return 0;
+}
+
 static int add_pid(struct parser *p, const struct match *m)
 {
 	struct config *c = &p->invocation->config;
@@ -297,6 +329,10 @@ static int apply(struct parser *p, const struct match *m)
 		return add_pid(p, m);
 	case OPTION_OUTPUTS:
 		return add_output(p, m);
+	case OPTION_HEADERS:
+		return add_header(p, m);
+	case OPTION_SIZE:
+		return set_size(m, field);
 	case OPTION_PATTERN:
 		return set_pattern(p, m, field);
 	case OPTION_PLOTS:
@@ -552,6 +588,7 @@ int args_parse(struct invocation *invocation, int argc, char **argv)
 		.config = {
 			.argc = argc, .argv = argv, .trace = true, .metadata = true, .sort = true, .repeat = 1, .children = true,
 			.log_level = LOG_LEVEL_WARNING, .heap_budget_percent = 3, .top_n = 10, .threshold_percent = 0.1,
+			.keep_files = 1440, .keep_bytes = 1ULL << 30, .timeout_s = 30, .spool_bytes = 256ULL << 20,
 		},
 	};
 	struct parser p = { .invocation = &read, .argc = argc, .argv = argv, .at = 2 };
@@ -575,6 +612,7 @@ int args_parse(struct invocation *invocation, int argc, char **argv)
 		free(read.ignore);
 		free(read.config.pids);
 		free(read.config.outputs);
+		free(read.config.headers);
 		free(read.config.inputs);
 		return err;
 	}

@@ -9,6 +9,7 @@
 #include "cli/args.h"
 #include "cli/find.h"
 #include "cli/options.h"
+#include "cli/options_file.h"
 #include "cli/paths.h"
 #include "cli/settings.h"
 #include "util/cleanup.h"
@@ -90,11 +91,18 @@ static int resolve(struct invocation *v, char *const *environment)
 
 int config__load_with(struct config *config, int argc, char **argv, char *const *environment)
 {
+	struct options_words *words = NULL;
 	struct invocation read;
-	int err = args_parse(&read, argc, argv);
+	int err = options_words__read(&words, argc, argv);
 
-	if (err)
+	err = err ? err : args_parse(&read, options_words__count(words, argc), options_words__vector(words, argv));
+	if (err) {
+		options_words__free(words);
 		return err;
+	}
+	read.config.argc = argc;
+	read.config.argv = argv;
+	read.config.options_words = words;
 	err = resolve(&read, environment);
 	free(read.ignore);
 	if (err) {
@@ -117,6 +125,8 @@ void config__release(struct config *config)
 	free(config->ignore);
 	free(config->pids);
 	free(config->outputs);
+	free(config->headers);
+	options_words__free(config->options_words);
 	free(config->inputs);
 	free(config->root);
 	free(config->output_dir);

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum command { COMMAND_PROFILE, COMMAND_RECORD, COMMAND_TOP, COMMAND_SUMMARIZE, COMMAND_STATS, COMMAND_MERGE, COMMAND_DOCTOR, COMMAND_VERSION, COMMAND_HELP };
 
@@ -71,6 +72,19 @@ struct config {
 	const char **outputs;   /* record: folders and URLs as typed; the array is owned */
 	size_t n_outputs;
 	bool once;              /* top: one screen, as text */
+	/* record: how profiles go to folders and servers (export/sinks.h) */
+	const char *protocol;   /* of URLs without one: "pyroscope", "parca", "otlp" or "pprof"; NULL: each must say */
+	int keep_files;         /* in a folder; 0: no limit */
+	uint64_t keep_bytes;    /* likewise */
+	const char **headers;   /* "Name: value" as typed; the array is owned */
+	size_t n_headers;
+	const char *header_file; /* of such lines; NULL: none */
+	const char *ca_file, *client_cert; /* PEM; NULL: the system's authorities; none */
+	double timeout_s;       /* of a request */
+	const char *spool_dir;  /* NULL: by the kind of user */
+	uint64_t spool_bytes;   /* per server */
+	const char *options_file; /* --options, the last one: read already; here for messages */
+	struct options_words *options_words; /* owned: what the options file said */
 
 	/* summarize, stats */
 	char *input;            /* JSON file or directory */

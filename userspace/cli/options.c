@@ -13,6 +13,7 @@
 static const char *const level_choices[] = { "DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", NULL };
 static const char *const duration_choices[] = { "relative", "absolute", NULL };
 static const char *const heap_source_choices[] = { "preload", "probes", NULL };
+static const char *const protocol_choices[] = { "pyroscope", "parca", "otlp", "pprof", NULL };
 static const char *const plot_choices[] = { "matplotlib", "plotly", NULL };
 
 const struct option options[] = {
@@ -94,12 +95,34 @@ const struct option options[] = {
 	{ "output-directory", "o", ON_PROFILE, GROUP_OUTPUT, OPTION_TEXT, "DIR", FIELD(output),
 	  .help = "where results go (default performance/ in root)" },
 	{ "output", "o", ON_RECORD, GROUP_OUTPUT, OPTION_OUTPUTS, "DIR|URL",
-	  .help = "where profiles go, as pprof files or by HTTP; repeatable" },
+	  .help = "where profiles go: a folder, or a server as pyroscope+https://HOST, parca+, otlp+ or pprof+; repeatable" },
+	{ "protocol", NULL, ON_RECORD, GROUP_OUTPUT, OPTION_CHOICE, "pyroscope|parca|otlp|pprof", .choices = protocol_choices, CONFIG(protocol),
+	  .help = "what servers speak whose URL does not say it; parca is spoken as gRPC-Web, otlp over HTTP, neither as plain gRPC" },
+	{ "keep-files", NULL, ON_RECORD, GROUP_OUTPUT, OPTION_INTEGER, "N", CONFIG(keep_files), .min = 0,
+	  .help = "profiles that a folder keeps, older ones are removed; 0: no limit (default 1440)" },
+	{ "keep-bytes", NULL, ON_RECORD, GROUP_OUTPUT, OPTION_SIZE, "SIZE", CONFIG(keep_bytes),
+	  .help = "the same by their size, as 500M or 2G (default 1G)" },
+	{ "header", NULL, ON_RECORD, GROUP_OUTPUT, OPTION_HEADERS, "NAME: VALUE",
+	  .help = "an HTTP header for servers; others see it in the list of processes, secrets belong in --header-file; repeatable" },
+	{ "header-file", NULL, ON_RECORD, GROUP_OUTPUT, OPTION_TEXT, "FILE", CONFIG(header_file),
+	  .help = "more headers, one per line; read again on SIGHUP" },
+	{ "ca-file", NULL, ON_RECORD, GROUP_OUTPUT, OPTION_TEXT, "FILE", CONFIG(ca_file),
+	  .help = "certificates (PEM) of the authorities that servers are verified by; else the system's" },
+	{ "client-cert", NULL, ON_RECORD, GROUP_OUTPUT, OPTION_TEXT, "FILE", CONFIG(client_cert),
+	  .help = "our own certificate and its key in one file (PEM), for servers that want one" },
+	{ "timeout", NULL, ON_RECORD, GROUP_OUTPUT, OPTION_NUMBER, "SECONDS", CONFIG(timeout_s), .min = 0.1, .max = 3600,
+	  .help = "what a server may take for a profile before it is sent again (default 30)" },
+	{ "spool", NULL, ON_RECORD, GROUP_OUTPUT, OPTION_TEXT, "DIR", CONFIG(spool_dir),
+	  .help = "where profiles wait until their server took them, over restarts, too (default /var/spool/fixingahole)" },
+	{ "spool-bytes", NULL, ON_RECORD, GROUP_OUTPUT, OPTION_SIZE, "SIZE", CONFIG(spool_bytes),
+	  .help = "what may wait for each server; then the oldest are dropped (default 256M)" },
 	{ "output-file", NULL, ON_PROFILE, GROUP_OUTPUT, OPTION_NAME, "NAME", CONFIG(output_file),
 	  .help = "base name of the result files (default profile_results)" },
 	{ "output-file", "o", ON_STATS, GROUP_OUTPUT, OPTION_NAME, "NAME", CONFIG(output_file),
 	  .help = "name of the file to write in DIR (default function_stats.json)" },
 
+	{ "options", NULL, ON_RECORD, GROUP_OTHER, OPTION_TEXT, "FILE", CONFIG(options_file),
+	  .help = "more options, one per line; read again on SIGHUP" },
 	{ "verbose", "v", ON_ANY, GROUP_OTHER, OPTION_SET, NULL, CONFIG(verbose),
 	  .help = "say more about what is done, on stderr" },
 	{ "version", "V", ON_OVERVIEW, GROUP_OTHER, OPTION_SET, NULL, FIELD(version),

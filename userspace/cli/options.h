@@ -39,6 +39,8 @@ enum option_kind {
 	OPTION_DIRECTORIES, /* added to ignore */
 	OPTION_PIDS,    /* a process's number, added to pids */
 	OPTION_OUTPUTS, /* a folder or URL, added to outputs */
+	OPTION_HEADERS, /* "Name: value", added to headers */
+	OPTION_SIZE,    /* uint64_t bytes: a number, with K, M, G or T for powers of 1024 */
 };
 
 enum option_group { GROUP_TARGET, GROUP_MEASURE, GROUP_REPORT, GROUP_SCRIPT, GROUP_OUTPUT, GROUP_OTHER, GROUPS };

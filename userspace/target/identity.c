@@ -285,25 +285,38 @@ void identity__release(struct identity *id)
 	memset(id, 0, sizeof(*id));
 }
 
+/*
+ * By the kernel's own calls, which count for the calling thread: glibc's change all threads, and those that send profiles or wait for
+ * the kernel would lose their own files, or get another's, in the middle of their work.
+ */
+static int set_groups(size_t n, const gid_t *groups)
+{
+	return syscall(SYS_setgroups, n, groups) < 0 ? -errno : 0;
+}
+
+static int set_effective_gid(gid_t gid)
+{
+	return syscall(SYS_setresgid, -1, gid, -1) < 0 ? -errno : 0;
+}
+
+static int set_effective_uid(uid_t uid)
+{
+	return syscall(SYS_setresuid, -1, uid, -1) < 0 ? -errno : 0;
+}
+
 int identity__enter(const struct identity *id)
 {
 	int r;
 
 	if (geteuid() == id->uid)
 		return 0;
-	if (setgroups(id->n_groups, id->groups) < 0)
-		return -errno;
-	if (setegid(id->gid) < 0) {
-		r = -errno;
-		goto back;
-	}
-	if (seteuid(id->uid) < 0) {
-		r = -errno;
-		goto back;
-	}
-	return 0;
-back:
-	if (setegid(getgid()) < 0 || setgroups(id->n_own_groups, id->own_groups) < 0)
+	r = set_groups(id->n_groups, id->groups);
+	if (r < 0)
+		return r;
+	r = set_effective_gid(id->gid);
+	if (!r)
+		r = set_effective_uid(id->uid);
+	if (r < 0 && (set_effective_gid(getgid()) < 0 || set_groups(id->n_own_groups, id->own_groups) < 0))
 		abort();
 	return r;
 }
@@ -313,7 +326,7 @@ void identity__leave(const struct identity *id)
 	if (getuid() == id->uid || geteuid() != id->uid)
 		return;
 	/* going on with half of somebody else's identity would be worse than stopping */
-	if (seteuid(getuid()) < 0 || setegid(getgid()) < 0 || setgroups(id->n_own_groups, id->own_groups) < 0)
+	if (set_effective_uid(getuid()) < 0 || set_effective_gid(getgid()) < 0 || set_groups(id->n_own_groups, id->own_groups) < 0)
 		abort();
 }
 

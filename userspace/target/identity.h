@@ -32,7 +32,7 @@ void identity__release(struct identity *id);
 
 /*
  * Effective ids (and groups) switched to the user's for file work, and back. Nothing happens when we are that user.
- * Pairs do not nest. leave() ends the program if there is no way back.
+ * Pairs do not nest. leave() ends the program if there is no way back. For the calling thread only.
  */
 int identity__enter(const struct identity *id);
 void identity__leave(const struct identity *id);

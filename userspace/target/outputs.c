@@ -82,8 +82,7 @@ static int cannot_create(char problem[512], int error, const char *path)
 	return explain(problem, error, "cannot create '%.300s': %s; choose another folder with --output-directory", path, strerror(-error));
 }
 
-/* <output> and its parents. Links in here are the user's own business: they are followed with his rights. */
-static int make_parents(const char *path)
+int outputs_make_folders(const char *path)
 {
 	_cleanup_free_ char *copy = strdup(path);
 
@@ -175,7 +174,7 @@ static int make_stamp_folder(struct outputs *o, const char *output_dir, time_t n
 
 static int make_folders(struct outputs *o, const char *output_dir, time_t now, char problem[512])
 {
-	int r = make_parents(output_dir);
+	int r = outputs_make_folders(output_dir);
 
 	if (r < 0)
 		return cannot_create(problem, r, output_dir);

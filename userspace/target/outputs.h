@@ -11,6 +11,9 @@
 
 #include "target/identity.h"
 
+/* An absolute path's folder and its parents, where missing. Links in there are the user's own business: they are followed, with our present rights. 0 or -errno. */
+int outputs_make_folders(const char *path);
+
 struct outputs;
 /*
  * The name of the folder for a script: base name, without .py, .pyw, .pyc, .pyz or .ipynb (a module's dots stay), control

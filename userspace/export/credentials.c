@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "export/credentials.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "util/cleanup.h"
+
+#define FILE_MAX (4 << 20)
+#define HEADERS_MAX 64
+
+__attribute__((format(printf, 3, 4))) static int explain(char problem[512], int error, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(problem, 512, format, args);
+	va_end(args);
+	return error;
+}
+
+/* A regular file as text: a NUL behind it, none in it. 0 or -errno. */
+static int read_text(const char *path, char **text, size_t *size)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_free_ char *buffer = NULL;
+	struct stat st;
+	size_t done = 0, room;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -EINVAL;
+	if (st.st_size > FILE_MAX)
+		return -EFBIG;
+	room = (size_t)st.st_size;
+	buffer = malloc(room + 1);
+	if (!buffer)
+		return -ENOMEM;
+	while (done < room) {
+		ssize_t n = read(fd, buffer + done, room - done);
+
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (!n)
+			break;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	buffer[done] = '\0';
+	if (strlen(buffer) != done)
+		return -EINVAL;
+	*text = steal_ptr(buffer);
+	*size = done;
+	return 0;
+}
+
+/* Ours alone: what they say depends on the body. */
+static bool is_reserved(const char *name, size_t length)
+{
+	static const char *const reserved[] = { "content-length", "transfer-encoding", "content-encoding", "connection", "expect", "idempotency-key" };
+
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
+		if (strlen(reserved[i]) == length && !strncasecmp(name, reserved[i], length))
+			return true;
+	return false;
+}
+
+/* where: what names the header without telling it. */
+static int add_header(struct credentials *c, const char *line, const char *where, char problem[512])
+{
+	size_t name = strcspn(line, ":"), n = 0;
+	struct curl_slist *grown;
+	bool fine = name && line[name] == ':' && line[name + 1 + strspn(line + name + 1, " \t")];
+
+	for (size_t i = 0; i < name && fine; i++)
+		fine = isalnum((unsigned char)line[i]) || strchr("!#$%&'*+-.^_`|~", line[i]);
+	for (const char *value = line + name; *value && fine; value++)
+		fine = (unsigned char)*value >= ' ' || *value == '\t';
+	if (!fine)
+		return explain(problem, -EINVAL, "%s is no header: write 'Name: value'", where);
+	if (is_reserved(line, name))
+		return explain(problem, -EINVAL, "%s: '%.*s' is set by fixingahole itself", where, (int)(name < 40 ? name : 40), line);
+	for (struct curl_slist *item = c->headers; item; item = item->next)
+		n++;
+	if (n >= HEADERS_MAX)
+		return explain(problem, -EINVAL, "%s: more than %d headers", where, HEADERS_MAX);
+	grown = curl_slist_append(c->headers, line);
+	if (!grown)
+		return explain(problem, -ENOMEM, "out of memory");
+	c->headers = grown;
+	return 0;
+}
+
+static int cannot_read(char problem[512], int err, const char *path, const char *option)
+{
+	return explain(problem, err, "cannot read '%.300s' (%s): %s", path, option, err == -EINVAL ? "it is no text file" : strerror(-err));
+}
+
+static int read_headers(struct credentials *c, const char *path, char problem[512])
+{
+	_cleanup_free_ char *text = NULL;
+	char *line, *next, where[400];
+	unsigned int number = 0;
+	size_t size;
+	int err = read_text(path, &text, &size);
+
+	if (err)
+		return cannot_read(problem, err, path, "--header-file");
+	for (line = text; line && !err; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		number++;
+		line += strspn(line, " \t");
+		for (size_t n = strlen(line); n && isspace((unsigned char)line[n - 1]); n--)
+			line[n - 1] = '\0';
+		if (!*line || *line == '#')
+			continue;
+		snprintf(where, sizeof(where), "'%.300s', line %u", path, number);
+		err = add_header(c, line, where, problem);
+	}
+	if (text)
+		explicit_bzero(text, size);
+	return err;
+}
+
+static int read_blob(struct curl_blob *blob, const char *path, const char *option, char problem[512])
+{
+	char *text;
+	size_t size;
+	int err = read_text(path, &text, &size);
+
+	if (err)
+		return cannot_read(problem, err, path, option);
+	if (!strstr(text, "-----BEGIN ")) {
+		free(text);
+		return explain(problem, -EINVAL, "'%.300s' (%s) holds no certificate in PEM format", path, option);
+	}
+	*blob = (struct curl_blob){ .data = text, .len = size, .flags = CURL_BLOB_NOCOPY };
+	return 0;
+}
+
+int credentials__load(struct credentials **out, const struct config *config, char problem[512])
+{
+	struct credentials *c = calloc(1, sizeof(*c));
+	char where[64];
+	int err = 0;
+
+	if (!c)
+		return explain(problem, -ENOMEM, "out of memory");
+	c->references = 1;
+	c->timeout_s = config->timeout_s;
+	for (size_t i = 0; i < config->n_headers && !err; i++) {
+		snprintf(where, sizeof(where), "the value of '--header' number %zu", i + 1);
+		err = add_header(c, config->headers[i], where, problem);
+	}
+	if (!err && config->header_file)
+		err = read_headers(c, config->header_file, problem);
+	if (!err && config->ca_file)
+		err = read_blob(&c->authorities, config->ca_file, "--ca-file", problem);
+	if (!err && config->client_cert)
+		err = read_blob(&c->certificate, config->client_cert, "--client-cert", problem);
+	if (err) {
+		credentials__unref(c);
+		return err;
+	}
+	*out = c;
+	return 0;
+}
+
+struct credentials *credentials__ref(struct credentials *c)
+{
+	__atomic_add_fetch(&c->references, 1, __ATOMIC_RELAXED);
+	return c;
+}
+
+void credentials__unref(struct credentials *c)
+{
+	if (!c || __atomic_sub_fetch(&c->references, 1, __ATOMIC_ACQ_REL))
+		return;
+	curl_slist_free_all(c->headers);
+	if (c->certificate.len)
+		explicit_bzero(c->certificate.data, c->certificate.len);
+	free(c->authorities.data);
+	free(c->certificate.data);
+	free(c);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What servers want to see: headers, our certificate, and whom we trust. Read into memory at once, so that the threads that send need no
+ * rights to files. Shared: counted references.
+ */
+#ifndef FIXINGAHOLE_EXPORT_CREDENTIALS_H
+#define FIXINGAHOLE_EXPORT_CREDENTIALS_H
+
+#include <curl/curl.h>
+
+#include "cli/config.h"
+
+struct credentials {
+	unsigned int references; /* by __atomic only */
+	struct curl_slist *headers; /* "Name: value" */
+	struct curl_blob authorities, certificate; /* len 0: none */
+	double timeout_s;
+};
+
+/* From --header, --header-file, --ca-file, --client-cert, --timeout. 0 and one reference; -EINVAL (usage) or another -errno, and one line in problem that holds no header's value. */
+int credentials__load(struct credentials **out, const struct config *config, char problem[512]);
+struct credentials *credentials__ref(struct credentials *credentials);
+void credentials__unref(struct credentials *credentials);
+
+#endif
