@@ -18,6 +18,7 @@
 
 #define INTERVAL_S 2.0
 #define FIRST_NS 1000000000ULL    /* until the first refresh, at most */
+#define SETTLE_NS 100000000ULL    /* --once: until what is printed begins */
 #define LOOK_NS 250000000ULL      /* a signal that came while nobody waited is seen after this time */
 #define MESSAGE_NS 6000000000ULL  /* a line of the log is shown for so long */
 #define HELD_MAX 200              /* lines of the log that are kept until the end */
@@ -304,29 +305,46 @@ static int print_screen(struct top *top)
 	return err ? err : stream_result(stdout);
 }
 
+/* A short first window comes before the one that is printed: growth is measured from there. */
 static enum watch_action on_only_window(void *context, const struct window *window, bool last)
 {
 	struct top *top = context;
+	int err;
 
 	if (top->printed)
 		return WATCH_STOP;
-	top->printed = true;
-	top->err = view__take(top->view, window);
+	err = view__take(top->view, window);
 	for (size_t i = 0; i < window->n_notices; i++)
 		log_notice("%s", window->notices[i]);
-	if (!top->err)
-		top->err = print_screen(top);
-	if (top->err)
-		log_error("cannot print the screen: %s", strerror(-top->err));
+	if (!err && !top->refreshed_ns && !last) {
+		top->refreshed_ns = clock_ns(CLOCK_MONOTONIC);
+		top->next_ns = top->refreshed_ns + (uint64_t)((top->config->seconds ? top->config->seconds : top->interval_s) * 1e9);
+		return WATCH_GO_ON;
+	}
+	top->printed = true;
+	err = err ? err : print_screen(top);
+	if (err)
+		log_error("cannot print the screen: %s", strerror(-err));
+	top->err = err;
 	return WATCH_STOP;
+}
+
+static enum watch_action on_only_step(void *context, uint64_t now_ns, bool readable, uint64_t *next_ns)
+{
+	struct top *top = context;
+
+	if (!top->next_ns)
+		top->next_ns = now_ns + SETTLE_NS;
+	*next_ns = top->next_ns;
+	return now_ns >= top->next_ns ? WATCH_CUT : WATCH_GO_ON;
 }
 
 /* --- the command --- */
 
 static int once(struct top *top, struct watch_options *options, char problem[512])
 {
-	options->window_ns = (uint64_t)((top->config->seconds ? top->config->seconds : top->interval_s) * 1e9);
 	options->window = on_only_window;
+	options->step = on_only_step;
 	return watch_run(options, problem);
 }
 
@@ -371,7 +389,7 @@ int top_run(const struct config *config, const struct identity *identity)
 	}
 	watched.all = config->all || (!config->n_pids && !config->process_name && !config->cgroup);
 	if (text)
-		watched.seconds = 0; /* it is the length of the window */
+		watched.seconds = 0; /* they are counted from the second window on */
 	top.view = view__new();
 	if (!top.view) {
 		log_error("out of memory");

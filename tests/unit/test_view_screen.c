@@ -198,6 +198,38 @@ static void test_losses(void **state)
 	fixture_give(s.view, f);
 	show(&s, 100, 24);
 	line_is(&s, 1, "200 samples in 2.0 s, 100/s  top itself 0.6%  every 2 s  lost 9 (7 dropped records, 2 cut stacks)");
+	assert_int_equal(s.screen.lines[1].style, DRAW_WARM);
+	f = fixture(1);
+	f->window.losses[LOSS_SKIPPED_WALKS] = 5;
+	fixture_give(s.view, f);
+	show(&s, 100, 24);
+	line_is(&s, 1, "200 samples in 2.0 s, 100/s  top itself 0.6%  every 2 s  lost 0, 5 waits with an estimated stack");
+	assert_int_equal(s.screen.lines[1].style, DRAW_PLAIN);
+	end(&s);
+}
+
+/* An empty table says why it is. */
+static void test_nothing_to_show(void **state)
+{
+	struct fixture *f = fixture(1);
+	struct shown s;
+
+	begin(&s, fixture_view(1));
+	press(&s, "/zz\r");
+	show(&s, 80, 24);
+	line_is(&s, 4, "nothing that the filter lets pass");
+	press(&s, "/\x15\rllll");
+	f->window.rows += 5;
+	f->window.n_rows = 2;
+	fixture_give(s.view, f);
+	show(&s, 80, 24);
+	line_is(&s, 4, "   0 handle  /srv/app.py:12"); /* frames stay */
+	press(&s, "h");
+	show(&s, 80, 24);
+	line_is(&s, 4, "nothing seen here in these 2.0 s (a: over more)");
+	press(&s, "a");
+	show(&s, 80, 24);
+	line_is(&s, 4, "   15   12  2.5    0     0 +1.0M/s handle:12 < <module>:30");
 	end(&s);
 }
 
@@ -208,7 +240,7 @@ static void test_hostile(void **state)
 	struct fixture *f = fixture(0);
 	struct shown s;
 
-	f->processes[APP].facts = (struct process_facts){ 0, "r\too\at", "\033]0;pwned\007x\n", "\033c", "/", "\xff\xfe\033[H" };
+	f->processes[APP].facts = (struct process_facts){ 0, "r\too\at", "\033]0;pwned\007x\n", "\033c", "/", "\xff\xfe\033[H", 0 };
 	f->stacks[0] = (struct window_stack){ .frames = &frame, .n_frames = 1 };
 	f->rows[1].reason = "read, \033[31m";
 	begin(&s, view__new());
@@ -369,7 +401,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole_screen), cmocka_unit_test(test_levels), cmocka_unit_test(test_stacks), cmocka_unit_test(test_all_sizes),
-		cmocka_unit_test(test_small), cmocka_unit_test(test_once), cmocka_unit_test(test_losses), cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_small), cmocka_unit_test(test_once), cmocka_unit_test(test_losses), cmocka_unit_test(test_nothing_to_show), cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_wide_characters), cmocka_unit_test(test_typing), cmocka_unit_test(test_keys), cmocka_unit_test(test_figures),
 	};
 

@@ -72,15 +72,15 @@ static struct fixture *fixture(unsigned int number)
 	f->window = (struct window){ .start_ns = (100 + 2 * number) * S, .end_ns = (102 + 2 * number) * S, .start_epoch_s = 1700000000 + 2.0 * number,
 				     .rate_hz = 99, .processes = f->processes, .n_processes = 3, .stacks = f->stacks, .n_stacks = 6, .rows = f->rows };
 	f->processes[APP] = (struct window_process){
-		.pid = 1234, .facts = { 1000, "alice", "app.py", "python3 app.py --port 80", "/docker/abc", "web-1" }, .program = "/usr/bin/python3.11",
+		.pid = 1234, .facts = { 1000, "alice", "app.py", "python3 app.py --port 80", "/docker/abc", "web-1", 0 }, .program = "/usr/bin/python3.11",
 		.interpreter = "CPython 3.11", .python = true, .start_ns = 50 * S, .rss_bytes = (104 + 4 * number) * MIBS,
 		.rss_before_bytes = (100 + 4 * number) * MIBS, .threads = 3,
 	};
 	f->processes[MAKE] = (struct window_process){
-		.pid = 77, .facts = { 0, "root", "make", "make -j2", "/", NULL }, .program = "/usr/bin/make", .start_ns = 60 * S, .rss_bytes = 512 * 1024, .threads = 1,
+		.pid = 77, .facts = { 0, "root", "make", "make -j2", "/", NULL, 0 }, .program = "/usr/bin/make", .start_ns = 60 * S, .rss_bytes = 512 * 1024, .threads = 1,
 	};
 	f->processes[IDLE] = (struct window_process){
-		.pid = 500, .facts = { 1000, "alice", "idle.py", "python3 idle.py", "/", NULL }, .python = true, .start_ns = 70 * S, .rss_bytes = 20 * MIBS,
+		.pid = 500, .facts = { 1000, "alice", "idle.py", "python3 idle.py", "/", NULL, 0 }, .python = true, .start_ns = 70 * S, .rss_bytes = 20 * MIBS,
 		.rss_before_bytes = 20 * MIBS, .threads = 1,
 	};
 	for (uint32_t i = 0; i < 6; i++)

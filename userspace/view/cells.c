@@ -166,14 +166,16 @@ void format_growth(char out[16], double bytes_per_s)
 		snprintf(out, 16, size < 9.95 ? "%c%.1f%c/s" : "%c%.0f%c/s", bytes_per_s < 0 ? '-' : '+', size, units[unit]);
 }
 
+/* In at most 4 columns: "512k", "8.8M", "104M", "1.7G". */
 static void format_rss(char out[16], double bytes)
 {
-	char text[32];
+	static const char units[] = "kMGTPE";
+	double size = bytes / 1024;
+	size_t unit = 0;
 
-	format_memory_short(text, bytes);
-	if (bytes < MIB && bytes > 0)
-		snprintf(text, sizeof(text), "%.0fk", bytes / 1024);
-	snprintf(out, 16, "%.15s", text);
+	for (; size >= 999.5 && units[unit + 1]; unit++)
+		size /= 1024;
+	snprintf(out, 16, size < 9.95 ? "%.1f%c" : "%.0f%c", size, units[unit]);
 }
 
 /* --- the last column: as much as the width allows --- */

@@ -44,14 +44,17 @@ static int line_end(struct line *line, struct draw_screen *screen, int columns, 
 	return err;
 }
 
+/* Waits whose stack was taken over from an earlier one are all there: not lost, but less exact. */
 static uint64_t lost(const struct view_table *table)
 {
 	uint64_t sum = 0;
 
 	for (int i = 0; i < LOSS_COUNT; i++)
-		sum += table->losses[i];
+		sum += i != LOSS_SKIPPED_WALKS ? table->losses[i] : 0;
 	return sum;
 }
+
+static const char *plural(uint64_t n, const char *one, const char *many) { return n == 1 ? one : many; }
 
 static int draw_title(struct draw_screen *screen, const struct view_table *table, const struct draw_options *o)
 {
@@ -66,8 +69,9 @@ static int draw_title(struct draw_screen *screen, const struct view_table *table
 		strftime(clock, sizeof(clock), "%H:%M:%S", &tm);
 	fprintf(line.out, "top  %s", clock);
 	if (table->span_ns)
-		fprintf(line.out, "  CPU %.2f of %u cores  %u processes (%u Python), %u threads", (double)times_cpu(&table->whole) / (double)table->span_ns, o->cpus,
-			table->processes, table->pythons, table->threads);
+		fprintf(line.out, "  CPU %.2f of %u %s  %u process%s (%u Python), %u thread%s", (double)times_cpu(&table->whole) / (double)table->span_ns, o->cpus,
+			plural(o->cpus, "core", "cores"), table->processes, plural(table->processes, "", "es"), table->pythons, table->threads,
+			plural(table->threads, "", "s"));
 	return line_end(&line, screen, o->columns, DRAW_TITLE);
 }
 
@@ -92,12 +96,14 @@ static int draw_trust(struct draw_screen *screen, const struct view_table *table
 		fprintf(line.out, "every %g s  ", o->interval_s);
 	fprintf(line.out, "lost %llu", (unsigned long long)losses);
 	for (int i = 0; i < LOSS_COUNT; i++) {
-		if (!table->losses[i])
+		if (!table->losses[i] || i == LOSS_SKIPPED_WALKS)
 			continue;
 		fprintf(line.out, "%s%llu %s", before, (unsigned long long)table->losses[i], loss_text((enum loss)i));
 		before = ", ";
 	}
 	fputs(losses ? ")" : "", line.out);
+	if (table->losses[LOSS_SKIPPED_WALKS])
+		fprintf(line.out, ", %llu %s", (unsigned long long)table->losses[LOSS_SKIPPED_WALKS], loss_text(LOSS_SKIPPED_WALKS));
 	return line_end(&line, screen, o->columns, losses ? DRAW_WARM : DRAW_PLAIN);
 }
 
@@ -174,6 +180,22 @@ static int draw_rows(struct draw_screen *screen, struct view *view, const struct
 	return 0;
 }
 
+/* Below processes a short span may well hold nothing. */
+static int draw_nothing(struct draw_screen *screen, const struct view *view, const struct view_table *table, const struct draw_options *o)
+{
+	struct line line;
+
+	if (!line_begin(&line))
+		return -ENOMEM;
+	if (table->filtered)
+		fputs("nothing that the filter lets pass", line.out);
+	else if (table->level == VIEW_PROCESSES)
+		fputs("no process took CPU time (i: show the idle ones)", line.out);
+	else
+		fprintf(line.out, "nothing seen here in these %.1f s%s", (double)table->span_ns / 1e9, view__averaged(view) < 60 ? " (a: over more)" : "");
+	return line_end(&line, screen, o->columns, DRAW_DIM);
+}
+
 static int draw_help(struct draw_screen *screen, const struct draw_options *o, int height)
 {
 	for (int i = 0; i < height && keys_help[i]; i++) {
@@ -240,6 +262,8 @@ int draw_screen(struct draw_screen *screen, struct view *view, const struct draw
 			err = draw_head(screen, view, &cells, o->columns);
 		if (!err)
 			err = draw_rows(screen, view, table, &cells, o, height > 1 ? height - 1 : height);
+		if (!err && !table->n_rows && table->span_ns && height > 1)
+			err = draw_nothing(screen, view, table, o);
 	}
 	if (!err && (foot || (o->keys && o->keys->typing)))
 		err = draw_foot(screen, o);

@@ -226,23 +226,6 @@ static int add_row(struct making *m, const struct kept_window *window, const str
 	return 0;
 }
 
-static int add_frames(struct making *m, const struct kept_window *window, const struct kept_row *from)
-{
-	const struct kept_stack *stack = &window->stacks[from->stack];
-
-	for (uint32_t i = 0; i < stack->n_frames; i++) {
-		struct view_row *row = row_of(m, i + 1);
-
-		if (!row)
-			return -ENOMEM;
-		row->process = &window->processes[from->process];
-		row->stack = stack;
-		row->frame = &stack->frames[i];
-		row->number = i;
-	}
-	return 0;
-}
-
 static int add_places(struct making *m)
 {
 	const struct view *view = m->view;
@@ -252,22 +235,49 @@ static int add_places(struct making *m)
 		const struct kept_window *window = view->history.windows[w];
 
 		for (uint32_t i = 0; i < window->n_rows; i++) {
-			const struct kept_row *row = &window->rows[i];
-			int err = 0;
+			int err = within(m, window, &window->rows[i]) ? add_row(m, window, &window->rows[i]) : 0;
 
-			if (!within(m, window, row))
-				continue;
-			if (view->level != VIEW_FRAMES)
-				err = add_row(m, window, row);
-			else if (row->key == view->stack && !table->n_rows)
-				err = add_frames(m, window, row);
 			if (err)
 				return err;
 		}
 	}
 	for (uint32_t i = 0; i < table->n_rows; i++) {
 		table->rows[i].growth = (double)table->rows[i].rss_bytes / ((double)table->span_ns / 1e9);
-		table->rows[i].has_growth = view->level != VIEW_FRAMES;
+		table->rows[i].has_growth = true;
+	}
+	return 0;
+}
+
+/* The newest window that has the stack: its frames do not change, and one may look at them for longer than the span. */
+static const struct kept_stack *find_stack(const struct view *view, const struct kept_process **process)
+{
+	for (size_t w = view->history.n; w-- > 0;) {
+		const struct kept_window *window = view->history.windows[w];
+
+		for (uint32_t i = 0; i < window->n_rows; i++) {
+			if (window->rows[i].key != view->stack)
+				continue;
+			*process = &window->processes[window->rows[i].process];
+			return &window->stacks[window->rows[i].stack];
+		}
+	}
+	return NULL;
+}
+
+static int add_frames(struct making *m)
+{
+	const struct kept_process *process = NULL;
+	const struct kept_stack *stack = find_stack(m->view, &process);
+
+	for (uint32_t i = 0; stack && i < stack->n_frames; i++) {
+		struct view_row *row = row_of(m, i + 1);
+
+		if (!row)
+			return -ENOMEM;
+		row->process = process;
+		row->stack = stack;
+		row->frame = &stack->frames[i];
+		row->number = i;
 	}
 	return 0;
 }
@@ -439,7 +449,7 @@ int table_make(struct view *view)
 	sum_up(&m);
 	err = accept_processes(&m);
 	if (!err)
-		err = view->level == VIEW_PROCESSES ? add_processes(&m) : add_places(&m);
+		err = view->level == VIEW_PROCESSES ? add_processes(&m) : view->level == VIEW_FRAMES ? add_frames(&m) : add_places(&m);
 	if (!err) {
 		leave_out(&m);
 		qsort_r(view->table.rows, view->table.n_rows, sizeof(*view->table.rows), compare_rows, view);
