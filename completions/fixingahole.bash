@@ -43,7 +43,7 @@ _fixingahole_value() { # OPTION: completes its value; 1 when it takes none
         mapfile -t COMPREPLY < <(current=/sys/fs/cgroup/${current#/}; for folder in "$current"*/; do [ -d "$folder" ] && folder=${folder#/sys/fs/cgroup/} && printf '%s\n' "${folder%/}"; done)
         ;;
     --user) mapfile -t COMPREPLY < <(compgen -u -- "$current") ;;
-    --module | --output-file | --live | --rate | --name | --seconds | -r | --repeat | -n | --top | --threshold) COMPREPLY=() ;;
+    --module | --output-file | --live | --rate | --name | --seconds | --interval | -r | --repeat | -n | --top | --threshold) COMPREPLY=() ;;
     -p | --precision) _fixingahole_words {-10..10} ;;
     -t) [ "$command" = summarize ] || return 1 ;;
     *) return 1 ;;
@@ -56,7 +56,7 @@ _fixingahole() {
     COMPREPLY=()
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        _fixingahole_words profile summarize stats help -V --version -h --help
+        _fixingahole_words profile top summarize stats help -V --version -h --help
         return
     fi
     # --option=value arrives as three words
@@ -107,6 +107,10 @@ _fixingahole() {
             COMPREPLY+=("${plots[@]}")
         fi
         ;;
+    top)
+        _fixingahole_value "$previous" ||
+            _fixingahole_words -a --all --pid --name --cgroup --seconds --no-children --rate -d --detailed --interval --once -v --verbose -h --help
+        ;;
     summarize)
         if _fixingahole_value "$previous"; then
             return
@@ -126,7 +130,7 @@ _fixingahole() {
             mapfile -t COMPREPLY < <(compgen -d -- "$current")
         fi
         ;;
-    help) _fixingahole_words profile summarize stats ;;
+    help) _fixingahole_words profile top summarize stats ;;
     esac
 }
 

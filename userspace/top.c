@@ -395,6 +395,8 @@ int top_run(const struct config *config, const struct identity *identity)
 		log_error("out of memory");
 		return 1;
 	}
+	if (config->detailed)
+		view__toggle(top.view, VIEW_ALL_FRAMES);
 	err = text ? once(&top, &options, problem) : live(&top, &options, problem);
 	if (err)
 		log_error("%s", problem);
