@@ -87,7 +87,8 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	}
 	head_fill(&event.head, EVENT_FORK, sizeof(event), child, to->space);
 	event.parent_pid = parent->tgid;
-	send(&event, sizeof(event), true);
+	/* of a whole machine, beginnings and ends can wait */
+	send(&event, sizeof(event), !follow_all);
 	return 0;
 }
 
@@ -174,6 +175,6 @@ int BPF_PROG(on_exit, struct task_struct *task)
 		event.head.flags |= EXIT_OOM;
 	event.max_rss_bytes = (u64)task->signal->maxrss << 12;
 	p->dead = 1;
-	send(&event, sizeof(event), true);
+	send(&event, sizeof(event), !follow_all);
 	return 0;
 }

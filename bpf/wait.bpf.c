@@ -43,7 +43,7 @@ enum stop { STOP_COUNTED = 1 << 0, STOP_PREEMPTED = 1 << 1, STOP_WALK = 1 << 2, 
 
 /* A wait from this length on is sent by itself; sums are sent from the second on. */
 #define WAIT_LONG_NS 1000000ULL
-#define WAIT_SUM_NS 10000000ULL
+__u64 wait_long_ns = WAIT_LONG_NS, wait_sum_ns = 10000000; /* userspace makes them longer where there are many processes */
 #define WAIT_SUM_COUNT 4096
 
 #define SYS_poll 7
@@ -210,7 +210,7 @@ static __noinline int gap_charge(struct thread_state *t, struct task_struct *tas
 	sum->count += 1 + t->carry_count;
 	t->carry_ns = 0;
 	t->carry_count = 0;
-	if (gap >= WAIT_LONG_NS || sum->ns >= WAIT_SUM_NS || sum->count >= WAIT_SUM_COUNT)
+	if (gap >= wait_long_ns || sum->ns >= wait_sum_ns || sum->count >= WAIT_SUM_COUNT)
 		sum_send(sum, t, task, p);
 	return 0;
 }

@@ -18,8 +18,10 @@
 /* The C runtime is mapped by then, however slow the start. */
 #define RUNTIME_NS 200000000ULL
 /* What does not look like a Python is asked after so long, and each time this many times later. */
-#define SPARING_NS 4000000ULL
+#define SPARING_NS 3000000ULL
 #define SPARING_GROWTH 8
+/* Of many processes, what is missing of a known one is asked when the linker is done, and once more. */
+#define SPARING_RUNTIME_NS 20000000ULL
 #define PYTHONS_MAX 4096
 
 struct pending {
@@ -144,7 +146,7 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 		if (i->listener.sparing && i->pythons.count < PYTHONS_MAX)
 			map64_put(&i->pythons, hash_bytes(p->path, strlen(p->path)), 1);
 		if (i->listener.found)
-			i->listener.found(i->listener.context, p->pid);
+			i->listener.found(i->listener.context, p->pid, p->path);
 		return false;
 	}
 	i->listener.no_interpreter(i->listener.context, p->pid, found.reason);
@@ -174,19 +176,29 @@ static void give_up(struct interps *i, const struct pending *p)
 }
 
 /* A millisecond for the first 30, then a tenth of its age; less often where only details are missing. */
-static uint64_t next_pause_ns(const struct pending *p, uint64_t age)
+static uint64_t next_pause_ns(const struct interps *i, const struct pending *p, uint64_t age)
 {
 	if (!p->eager && !p->known)
 		return age < SPARING_NS ? SPARING_NS : age * (SPARING_GROWTH - 1);
+	if (p->known && i->listener.sparing)
+		return age < SPARING_RUNTIME_NS ? SPARING_RUNTIME_NS : RUNTIME_NS;
+	if (i->listener.sparing)
+		return age < 10 * SPARING_NS ? SPARING_NS : age / 4;
 	return (age < 30 * FIRST_PAUSE_NS ? FIRST_PAUSE_NS : age / 10) * (p->known ? 10 : 1);
+}
+
+bool interps__looks_like_one(const char *program)
+{
+	const char *slash = strrchr(program, '/');
+
+	return strstr(slash ? slash + 1 : program, "python");
 }
 
 static bool is_eager(const struct interps *i, const struct pending *p)
 {
-	const char *slash = strrchr(p->path, '/');
 	uint32_t one;
 
-	return !i->listener.sparing || strstr(slash ? slash + 1 : p->path, "python") || map64_get(&i->pythons, hash_bytes(p->path, strlen(p->path)), &one);
+	return !i->listener.sparing || interps__looks_like_one(p->path) || map64_get(&i->pythons, hash_bytes(p->path, strlen(p->path)), &one);
 }
 
 static void drop(struct interps *i, size_t at)
@@ -215,7 +227,9 @@ void interps__exit(struct interps *i, uint32_t pid)
 /* True: it was found at once. */
 static bool begin(struct interps *i, struct pending *p, struct interp_process *found)
 {
-	if (settle(i, p, found))
+	p->eager = is_eager(i, p);
+	/* right after its exec there is nothing to see of a program that is none itself */
+	if ((p->eager || found) && settle(i, p, found))
 		return false;
 	if (i->n == i->capacity) {
 		size_t capacity = i->capacity ? i->capacity * 2 : 16;
@@ -226,8 +240,7 @@ static bool begin(struct interps *i, struct pending *p, struct interp_process *f
 		i->pending = pending;
 		i->capacity = capacity;
 	}
-	p->eager = is_eager(i, p);
-	p->next_ns += p->eager || p->known ? FIRST_PAUSE_NS : SPARING_NS;
+	p->next_ns += next_pause_ns(i, p, 0);
 	i->pending[i->n++] = *p;
 	return p->known;
 }
@@ -281,7 +294,7 @@ int interps__poll(struct interps *i, uint64_t now_ns)
 				drop(i, k);
 				continue;
 			}
-			p->next_ns = now_ns + next_pause_ns(p, age);
+			p->next_ns = now_ns + next_pause_ns(i, p, age);
 		}
 		if (p->next_ns < next)
 			next = p->next_ns;

@@ -14,10 +14,13 @@
 struct interps_listener {
 	void (*no_interpreter)(void *context, uint32_t pid, const char *reason);
 	void (*notice)(void *context, const char *text);
-	void (*found)(void *context, uint32_t pid); /* NULL: nobody asks */
+	void (*found)(void *context, uint32_t pid, const char *program); /* NULL: nobody asks */
 	bool sparing; /* many processes, most of them no Python: look less often at what does not seem to become one */
 	void *context;
 };
+
+/* Is the program, by its path, called like a Python? */
+bool interps__looks_like_one(const char *program);
 
 struct interps;
 /* recording: NULL: none. */

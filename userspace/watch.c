@@ -45,7 +45,8 @@ struct watch {
 	uint64_t now, next_drain, next_shift, next_step, window_end, deadline;
 };
 
-static void describe(struct watch *w, pid_t pid, bool python)
+/* begins: it was there before us, so nobody has told of its size yet. */
+static void describe(struct watch *w, pid_t pid, bool python, bool begins)
 {
 	struct process_facts_text text;
 	struct process_facts facts;
@@ -55,7 +56,7 @@ static void describe(struct watch *w, pid_t pid, bool python)
 	facts = (struct process_facts){
 		.uid = text.uid, .user = text.user, .name = text.name, .command = text.command, .cgroup = text.cgroup,
 		.container = text.container[0] ? text.container : NULL,
-		.rss_bytes = process_status_bytes(pid, "VmRSS"),
+		.rss_bytes = begins ? process_status_bytes(pid, "VmRSS") : 0,
 	};
 	windows__describe(w->windows, pid, &facts);
 }
@@ -65,13 +66,16 @@ static void on_record(void *context, const struct event_header *record)
 	struct watch *w = context;
 
 	windows__record(w->windows, record);
-	if (record->kind == EVENT_ATTACH || record->kind == EVENT_EXEC)
-		describe(w, record->pid, symbols__interpreter(w->symbols, record->space));
+	if (record->kind == EVENT_ATTACH)
+		describe(w, record->pid, interps__looks_like_one(((const struct event_attach *)record)->path), true);
+	else if (record->kind == EVENT_EXEC)
+		describe(w, record->pid, interps__looks_like_one(((const struct event_exec *)record)->path), false);
 }
 
-static void on_found(void *context, uint32_t pid)
+static void on_found(void *context, uint32_t pid, const char *program)
 {
-	describe(context, pid, true);
+	if (!interps__looks_like_one(program))
+		describe(context, pid, true, false);
 }
 
 static void on_no_interpreter(void *context, uint32_t pid, const char *reason)

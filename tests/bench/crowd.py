@@ -74,7 +74,7 @@ def main():
     parser.add_argument("--threads", type=int, default=1000)
     parser.add_argument("--short", type=int, default=2000)
     parser.add_argument("--interval", type=float, default=10)
-    parser.add_argument("--python", default=sys.executable)
+    parser.add_argument("--python", default="/usr/bin/python3")
     options = parser.parse_args()
     before = STATS.read_text() if STATS.exists() else None
     try:

@@ -29,6 +29,8 @@
 /* At 1000 Hz a CPU may walk 250 stacks a second that stop; at lower rates fewer, down to a part. */
 #define BUDGET_HZ 1000
 #define BUDGET_PART_MIN 10
+/* There, waits are sent when they add up to this, and at the end of each window. */
+#define ALL_WAIT_NS 2000000000ULL
 
 struct capture {
 	struct fixingahole_bpf *skeleton;
@@ -188,6 +190,7 @@ static void choose_all(struct capture *c)
 	if (!c->options.all)
 		return;
 	s->bss->follow_all = getpid();
+	s->data->wait_long_ns = s->data->wait_sum_ns = ALL_WAIT_NS;
 	s->data->budget_unit_ns *= part < 1 ? 1 : part > BUDGET_PART_MIN ? BUDGET_PART_MIN : part;
 }
 

@@ -26,6 +26,8 @@ struct folder {
 	char *path;
 	int fd;
 	uint64_t removed;
+	char last[STAMP_LENGTH + 1]; /* stamp of the last file, and how many there were of it */
+	unsigned int same;
 };
 
 /* A file of ours. */
@@ -199,12 +201,18 @@ static int put(struct folder *f, const char *stamp, const struct iovec *part)
 	char name[48];
 	int err = -EEXIST;
 
-	for (unsigned int i = 0; err == -EEXIST && i < SAME_SECOND; i++) {
+	/* a name that was removed meanwhile is not given again: it would be the newest file and seem the oldest */
+	if (strcmp(stamp, f->last))
+		f->same = 0;
+	strcpy(f->last, stamp);
+	for (unsigned int i = f->same; err == -EEXIST && i < SAME_SECOND; i++) {
 		if (i)
 			snprintf(name, sizeof(name), "%s_%u" SUFFIX, stamp, i);
 		else
 			snprintf(name, sizeof(name), "%s" SUFFIX, stamp);
 		err = file_put(f->fd, name, part, 1, 0666);
+		if (!err)
+			f->same = i + 1;
 	}
 	if (!err)
 		rotate(f, name);
@@ -214,7 +222,7 @@ static int put(struct folder *f, const char *stamp, const struct iovec *part)
 int folder__put(struct folder *f, time_t when, const void *data, size_t size)
 {
 	const struct iovec part = { .iov_base = (void *)data, .iov_len = size };
-	char stamp[64];
+	char stamp[STAMP_LENGTH + 1];
 	struct tm tm;
 	int err;
 

@@ -109,9 +109,8 @@ static int sample_fill(struct tables *tables, const struct table_sample *from, c
 	}
 	if (from->reason) {
 		label = label_new(tables, "reason");
-		if (!label)
+		if (!label || string(tables, tables->texts.entries[from->reason].data, &label->str))
 			return -ENOMEM;
-		label->str = from->reason;
 		sample->label[sample->n_label++] = label;
 	}
 	return 0;

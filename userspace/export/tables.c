@@ -45,8 +45,7 @@ static int table_grow(struct table *t)
 	return 0;
 }
 
-/* Finds the key or adds it, followed by so many zero bytes. */
-static int table_add(struct table *t, struct arena *arena, const void *key, size_t size, size_t more, uint32_t *index)
+int table_add(struct table *t, struct arena *arena, const void *key, size_t size, size_t more, uint32_t *index)
 {
 	uint32_t hash = (uint32_t)hash_bytes(key, size), at;
 	struct table_entry *e;
@@ -72,7 +71,7 @@ static int table_add(struct table *t, struct arena *arena, const void *key, size
 	return 0;
 }
 
-static void table_release(struct table *t)
+void table_release(struct table *t)
 {
 	free(t->entries);
 	free(t->slots);
@@ -115,6 +114,11 @@ static int text_add(struct tables *tables, struct table *table, const char *text
 int tables_string(struct tables *tables, const char *text, uint32_t *index)
 {
 	return text_add(tables, &tables->strings, text, index);
+}
+
+int tables_text(struct tables *tables, const char *text, uint32_t *index)
+{
+	return text_add(tables, &tables->texts, text, index);
 }
 
 const char *tables_process_name(struct tables *tables, const struct window_process *process)
@@ -224,7 +228,7 @@ static int frame_add(struct tables *tables, const struct window_frame *frame, ui
 /* A place that is no frame: a name in brackets. */
 static int mark_add(struct tables *tables, const char *before, const char *text, uint32_t *index)
 {
-	struct table_location location = { .kind = WINDOW_NATIVE };
+	struct table_location location = { .kind = LOCATION_MARK };
 	struct table_function function = { 0 };
 
 	return bracketed(tables, before, text, &function.name) ?: location_add(tables, &location, &function, index);
@@ -249,10 +253,9 @@ static int process_add(struct tables *tables, uint32_t of, uint32_t *index)
 {
 	const struct window_process *p = &tables->window->processes[of];
 	struct table_process key = { .pid = p->pid }, *entry;
-	struct table *texts = &tables->texts;
-	int err = text_add(tables, texts, p->facts.name, &key.name) ?: text_add(tables, texts, p->facts.container, &key.container) ?:
-		  text_add(tables, texts, p->facts.cgroup, &key.cgroup) ?: text_add(tables, texts, p->facts.user, &key.user) ?:
-		  text_add(tables, texts, p->interpreter, &key.interpreter);
+	int err = tables_text(tables, p->facts.name, &key.name) ?: tables_text(tables, p->facts.container, &key.container) ?:
+		  tables_text(tables, p->facts.cgroup, &key.cgroup) ?: tables_text(tables, p->facts.user, &key.user) ?:
+		  tables_text(tables, p->interpreter, &key.interpreter);
 	uint32_t before = tables->processes.n;
 	size_t size = offsetof(struct table_process, of);
 
@@ -326,7 +329,7 @@ static int row_add(struct tables *tables, const struct window_row *row, uint32_t
 		stacks[row->stack] = at + 1;
 	if (!key.stack && !err)
 		key.stack = stacks[row->stack] - 1;
-	err = err ?: tables_string(tables, row->reason, &key.reason) ?:
+	err = err ?: tables_text(tables, row->reason, &key.reason) ?:
 	      table_add(&tables->samples, &tables->arena, &key, offsetof(struct table_sample, values), sizeof(key.values), &at);
 	if (err)
 		return err;
@@ -347,7 +350,8 @@ int tables_build(struct tables *tables, const struct window *window)
 	*tables = (struct tables){ .window = window, .n_values = window->heap ? VALUES : VALUES_WITHOUT_HEAP };
 	if (!processes || !stacks)
 		return -ENOMEM;
-	err = tables_string(tables, NULL, &zero) ?: table_add(&tables->mappings, &tables->arena, &zero, sizeof(zero), 0, &zero) ?:
+	err = tables_string(tables, NULL, &zero) ?: tables_text(tables, NULL, &zero) ?:
+	      table_add(&tables->mappings, &tables->arena, &zero, sizeof(zero), 0, &zero) ?:
 	      table_add(&tables->functions, &tables->arena, &function, sizeof(function), 0, &zero) ?:
 	      table_add(&tables->locations, &tables->arena, &location, sizeof(location), 0, &zero) ?:
 	      table_add(&tables->stacks, &tables->arena, &zero, 0, 0, &zero);

@@ -30,9 +30,10 @@ struct table {
 };
 
 struct table_function { uint32_t name, system_name, filename, start_line; };
-struct table_location { uint32_t kind, mapping, function, line; }; /* kind: enum window_frame_kind */
+struct table_location { uint32_t kind, mapping, function, line; }; /* kind: enum window_frame_kind, or LOCATION_MARK: no frame */
+#define LOCATION_MARK 3
 struct table_sample {
-	uint32_t process, stack, tid, reason; /* the key; reason: a string */
+	uint32_t process, stack, tid, reason; /* the key; reason: of .texts */
 	uint64_t values[VALUES];              /* at most INT64_MAX */
 };
 struct table_process {
@@ -48,7 +49,8 @@ struct tables {
 	struct table mappings;        /* uint32_t: its file's name, a string */
 	struct table functions, locations, samples, processes;
 	struct table stacks;          /* uint32_t each location, INNERMOST first */
-	struct table texts, frames;   /* what is only needed to build the others */
+	struct table texts;           /* as strings, but what need not become part of the message */
+	struct table frames;          /* only needed to build the others */
 	uint32_t n_values;            /* per sample */
 };
 
@@ -56,10 +58,14 @@ struct tables {
 int tables_build(struct tables *tables, const struct window *window);
 void tables_release(struct tables *tables);
 
+/* The key's index; when it is new, it is copied, with so many zero bytes after it. 0, -ENOMEM or -EOVERFLOW. */
+int table_add(struct table *table, struct arena *arena, const void *key, size_t size, size_t more, uint32_t *index);
+void table_release(struct table *table);
 #define table_at(table, i, type) ((const type *)(table)->entries[i].data)
 
 /* The string's index, with entry 0 for NULL and "". 0 or -errno. */
 int tables_string(struct tables *tables, const char *text, uint32_t *index);
+int tables_text(struct tables *tables, const char *text, uint32_t *index);
 /* The text, or what has to stand for it if it is no UTF-8. NULL: out of memory. */
 const char *tables_clean(struct tables *tables, const char *text);
 /* What a user would call it: its name, else "pid 123". NULL: out of memory. */
