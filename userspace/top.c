@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "report/text.h"
+#include "top_sources.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -350,10 +351,15 @@ static int once(struct top *top, struct watch_options *options, char problem[512
 
 static int live(struct top *top, struct watch_options *options, char problem[512])
 {
+	struct top_sources *sources = top_sources__new(options->identity);
 	int err;
+
+	if (sources)
+		view__set_source(top->view, top_sources_line, sources);
 
 	top->keys_fd = terminal_keys();
 	if (top->keys_fd < 0) {
+		top_sources__free(sources);
 		snprintf(problem, 512, "there is no terminal to read keys from: print one screen with --once");
 		return top->keys_fd;
 	}
@@ -363,6 +369,7 @@ static int live(struct top *top, struct watch_options *options, char problem[512
 	options->started = on_started;
 	err = watch_run(options, problem);
 	close_terminal(top);
+	top_sources__free(sources);
 	if (top->keys_fd != STDIN_FILENO)
 		close(top->keys_fd);
 	if (!err && top->err)

@@ -208,6 +208,34 @@ static void test_losses(void **state)
 	end(&s);
 }
 
+static const char *line_of_app(void *context, const struct kept_process *process, const char *path, uint32_t lineno, size_t *size)
+{
+	static const char hostile[] = "\t  total\033[2J = \xff\tprice * 1.19  # VAT";
+
+	assert_string_equal(path, "/srv/app.py");
+	assert_int_equal(process->process.pid, 1234);
+	*size = sizeof(hostile) - 1;
+	return lineno == 12 ? hostile : NULL;
+}
+
+/* Lines come with their text, where that can be read. */
+static void test_source(void **state)
+{
+	struct shown s;
+
+	begin(&s, fixture_view(1));
+	view__set_source(s.view, line_of_app, NULL);
+	press(&s, "ll");
+	show(&s, 100, 10);
+	line_is(&s, 4, "   50   45  5.0    0    10 +2.0M/s app.py:12  total\\x1b[2J = \uFFFD        price * 1.19  # VAT");
+	line_is(&s, 5, "   25   25    0    0     0 +512k/s /srv/app.py:14");
+	show(&s, 60, 10);
+	line_is(&s, 4, "   50   45  5.0    0    10 +2.0M/s app.py:12  total\\x1b[2J …");
+	for (int columns = 1; columns < 100; columns++)
+		show(&s, columns, 10);
+	end(&s);
+}
+
 /* An empty table says why it is. */
 static void test_nothing_to_show(void **state)
 {
@@ -401,7 +429,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_whole_screen), cmocka_unit_test(test_levels), cmocka_unit_test(test_stacks), cmocka_unit_test(test_all_sizes),
-		cmocka_unit_test(test_small), cmocka_unit_test(test_once), cmocka_unit_test(test_losses), cmocka_unit_test(test_nothing_to_show), cmocka_unit_test(test_hostile),
+		cmocka_unit_test(test_small), cmocka_unit_test(test_once), cmocka_unit_test(test_losses), cmocka_unit_test(test_nothing_to_show), cmocka_unit_test(test_source), cmocka_unit_test(test_hostile),
 		cmocka_unit_test(test_wide_characters), cmocka_unit_test(test_typing), cmocka_unit_test(test_keys), cmocka_unit_test(test_figures),
 	};
 

@@ -292,6 +292,29 @@ static void print_stack(FILE *out, const struct view_row *row, int width)
 		put(out, " < (cut)", &left);
 }
 
+/* "app.py:12  total += price", without the indent. Without the text the whole path is shown. */
+static void print_line(FILE *out, const struct view *view, const struct view_row *row, int width)
+{
+	char place[4352];
+	size_t size = 0;
+	const char *source = view__source(view, row, &size);
+	int left = width;
+
+	frame_place(place, sizeof(place), row->frame, row->frame ? row->frame->lineno : 0);
+	while (source && size && (*source == ' ' || *source == '\t')) {
+		source++;
+		size--;
+	}
+	if (!source || !size) {
+		print_tail(out, *place ? place : frame_name(row->frame), width);
+		return;
+	}
+	put(out, path_base(place), &left);
+	put(out, "  ", &left);
+	if (left > 0)
+		text_print(out, source, size, left, TEXT_SOURCE);
+}
+
 static void print_name(FILE *out, const struct cells *cells, const struct view *view, const struct view_row *row, int width)
 {
 	char place[4352];
@@ -307,8 +330,7 @@ static void print_name(FILE *out, const struct cells *cells, const struct view *
 		print_placed(out, frame_name(row->frame), place, width);
 		return;
 	case VIEW_LINES:
-		frame_place(place, sizeof(place), row->frame, row->frame ? row->frame->lineno : 0);
-		print_tail(out, *place ? place : frame_name(row->frame), width);
+		print_line(out, view, row, width);
 		return;
 	case VIEW_STACKS:
 		print_stack(out, row, width);

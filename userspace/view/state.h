@@ -16,6 +16,8 @@ struct place {
 
 struct view {
 	struct history history;
+	view_source source;
+	void *source_context;
 	enum view_level level;
 	struct place places[VIEW_LEVELS];
 	uint64_t process, function, line, stack; /* keys of what was entered; process 0: all */

@@ -28,6 +28,21 @@ void view__free(struct view *view)
 	free(view);
 }
 
+void view__set_source(struct view *view, view_source source, void *context)
+{
+	view->source = source;
+	view->source_context = context;
+}
+
+const char *view__source(const struct view *view, const struct view_row *row, size_t *size)
+{
+	const struct window_frame *frame = row->frame;
+
+	if (!view->source || !frame || frame->kind != WINDOW_PYTHON || !frame->path || !frame->lineno)
+		return NULL;
+	return view->source(view->source_context, row->process, frame->path, frame->lineno, size);
+}
+
 int view__take(struct view *view, const struct window *window)
 {
 	int err = view->switches[VIEW_FROZEN] ? 0 : history_take(&view->history, window);

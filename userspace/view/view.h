@@ -57,6 +57,12 @@ struct view;
 struct view *view__new(void);
 void view__free(struct view *view);
 
+/* The text of a source line, not NUL-terminated, valid until the next call; NULL: it cannot be read. */
+typedef const char *(*view_source)(void *context, const struct kept_process *process, const char *path, uint32_t lineno, size_t *size);
+/* Who is asked for them; NULL: nobody. */
+void view__set_source(struct view *view, view_source source, void *context);
+const char *view__source(const struct view *view, const struct view_row *row, size_t *size);
+
 /* Copies the window; nothing happens while the view is frozen. 0 or history_take()'s error. */
 int view__take(struct view *view, const struct window *window);
 
