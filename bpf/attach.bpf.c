@@ -83,7 +83,7 @@ static __always_inline void start_thread(struct thread_state *t, struct task_str
 /* The place that userspace read, unless the thread has moved. */
 static __always_inline void take_place(struct thread_state *t, struct task_struct *task)
 {
-	u32 tid = task->pid;
+	u32 tid = tid_of(task);
 	struct attach_place *found = bpf_map_lookup_elem(&places, &tid);
 
 	if (!found || t->noted || task->on_cpu || found->run_ns != task->se.sum_exec_runtime || t->run_base_ns != found->run_ns)
@@ -97,7 +97,7 @@ static __always_inline void take_place(struct thread_state *t, struct task_struc
 
 static __always_inline void look(struct seq_file *seq, struct thread_state *t, struct proc_state *p, struct task_struct *task)
 {
-	struct attach_thread record = { .pid = task->tgid, .tid = task->pid, .space = p->attach_space };
+	struct attach_thread record = { .pid = pid_of(task), .tid = tid_of(task), .space = p->attach_space };
 
 	record.run_ns = task->se.sum_exec_runtime;
 	record.fsbase = task->thread.fsbase;

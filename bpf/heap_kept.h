@@ -92,7 +92,7 @@ struct {
 
 static __always_inline struct heap_state *state_of(struct task_struct *task)
 {
-	u32 pid = task->tgid;
+	u32 pid = pid_of(task);
 
 	return bpf_map_lookup_elem(&heap_states, &pid);
 }
@@ -142,7 +142,7 @@ static __always_inline struct heap_thread *thread_of(struct task_struct *task)
 	p = proc_of(task);
 	if (!p || !p->space)
 		return 0;
-	s = state_make(task->tgid);
+	s = state_make(pid_of(task));
 	t = bpf_task_storage_get(&heap_threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!t || !s) {
 		COUNT(no_storage);

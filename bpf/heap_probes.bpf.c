@@ -189,7 +189,7 @@ static __always_inline bool is_mapping(u32 call)
 static __always_inline bool enter(struct pt_regs *ctx, u64 cookie)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	u32 call = cookie & HEAP_CALL_MASK, pid = task->tgid;
+	u32 call = cookie & HEAP_CALL_MASK, pid = pid_of(task);
 	struct heap_control *c;
 	struct heap_thread *t;
 	struct heap_state *s;
@@ -387,7 +387,7 @@ int BPF_PROG(heap_fork, struct task_struct *parent, struct task_struct *child)
 	if (!from || !p || !from->space || from->space != p->space || !bpf_task_storage_get(&threads, child, 0, 0))
 		return 0;
 	from->forked = 1;
-	to = state_make(child->tgid);
+	to = state_make(pid_of(child));
 	if (!to)
 		return 0;
 	to->ancestor[0].space = from->space;
@@ -404,7 +404,7 @@ static __always_inline struct heap_state *space_end(struct task_struct *task, bo
 	struct heap_state *s = state_of(task);
 	struct heap_control *c;
 	struct heap_thread *t;
-	u32 pid = task->tgid;
+	u32 pid = pid_of(task);
 
 	if (!s)
 		return 0;

@@ -202,14 +202,49 @@ static __always_inline struct proc_state *proc_of(struct task_struct *task)
 	return leader ? bpf_task_storage_get(&procs, leader, 0, 0) : 0;
 }
 
+/*
+ * Userspace reads and names processes by the numbers of its own PID namespace, which lies that many levels below the kernel's
+ * first (process.bpf.c). The kernel's fields of a task have those of the first.
+ */
+extern __u32 pid_level;
+extern __u64 pid_space;
+
+/* 0: it has no number there. */
+static __always_inline u32 pid_number(struct task_struct *task)
+{
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	struct upid upid = {};
+	u32 level = pid_level;
+
+	if (!pid || BPF_CORE_READ(pid, level) < level)
+		return 0;
+	bpf_probe_read_kernel(&upid, sizeof(upid), (const u8 *)&pid->numbers[0] + level * sizeof(upid));
+	return (u64)upid.ns == pid_space ? upid.nr : 0;
+}
+
+/* Of a thread, and of its process. */
+static __always_inline u32 tid_of(struct task_struct *task)
+{
+	return pid_level ? pid_number(task) : task->pid;
+}
+
+static __always_inline u32 pid_of(struct task_struct *task)
+{
+	struct task_struct *leader = task->group_leader;
+
+	if (!pid_level)
+		return task->tgid;
+	return leader ? pid_number(leader) : 0;
+}
+
 static __always_inline void head_fill_at(struct event_header *head, u16 kind, u32 size, struct task_struct *task, u32 space, u64 now)
 {
 	head->kind = kind;
 	head->flags = 0;
 	head->size = size;
 	head->time_ns = now;
-	head->pid = task->tgid;
-	head->tid = task->pid;
+	head->pid = pid_of(task);
+	head->tid = tid_of(task);
 	head->space = space;
 	head->pad = 0;
 }

@@ -14,6 +14,28 @@ __u32 last_space = 0;
 /* Grows when a task becomes a target or gets another address space: looks of before no longer count (rss.bpf.c). */
 __u64 rss_epoch = 0;
 
+/* See maps.h. Both stay 0 in the first namespace. */
+__u32 pid_level = 0;
+__u64 pid_space = 0;
+
+/* Run once by userspace, in its own name. */
+SEC("raw_tp")
+int learn_namespace(void *ctx)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	struct upid upid = {};
+	u32 level;
+
+	if (!pid)
+		return 0;
+	level = BPF_CORE_READ(pid, level);
+	bpf_probe_read_kernel(&upid, sizeof(upid), (const u8 *)&pid->numbers[0] + level * sizeof(upid));
+	pid_space = (u64)upid.ns;
+	pid_level = level;
+	return 0;
+}
+
 extern __u64 all_cpus_period_ns; /* of the CPU timers */
 extern __u32 attach_step;        /* see attach.bpf.c */
 
@@ -50,7 +72,7 @@ static __always_inline bool born_target(struct task_struct *parent, struct task_
 	/* a process that is being attached to may have threads that were not come by yet */
 	if (from && from->attach_space)
 		return true;
-	return follow_all && child->pid == child->tgid && parent->tgid != follow_all && !(child->flags & PF_KTHREAD);
+	return follow_all && child->pid == child->tgid && !(child->flags & PF_KTHREAD) && pid_of(child) && pid_of(parent) != (u32)follow_all;
 }
 
 SEC("tp_btf/sched_process_fork")
@@ -86,7 +108,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		event.parent_space = from->space;
 	}
 	head_fill(&event.head, EVENT_FORK, sizeof(event), child, to->space);
-	event.parent_pid = parent->tgid;
+	event.parent_pid = pid_of(parent);
 	/* of a whole machine, beginnings and ends can wait */
 	send(&event, sizeof(event), !follow_all);
 	return 0;
@@ -152,7 +174,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	if (!t || !p || !cpu)
 		return 0;
 	space = p->space ? p->space : p->attach_space;
-	if (task->pid == first_tid)
+	if (tid_of(task) == (u32)first_tid)
 		first_gone = 1;
 	else
 		__sync_fetch_and_add(&other_threads, -1);

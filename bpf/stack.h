@@ -28,12 +28,14 @@ static __always_inline void scratch_return(struct walk *w)
 }
 
 /* Userspace's answer about the interpreter, once it is there. -1: it is not. */
-static __always_inline int proc_learn(struct proc_state *p, u32 pid)
+static __always_inline int proc_learn(struct proc_state *p, struct task_struct *task)
 {
 	struct interp_entry *entry;
+	u32 pid;
 
 	if (p->python.layout)
 		return 0;
+	pid = pid_of(task);
 	entry = bpf_map_lookup_elem(&interps, &pid);
 	if (entry && entry->space == p->space) {
 		p->python.runtime = entry->runtime;
@@ -56,7 +58,7 @@ static __always_inline int stack_begin(struct walk *w, struct task_struct *task,
 	w->frame = 0;
 	w->instr = 0;
 	w->hash = 0;
-	proc_learn(p, task->tgid);
+	proc_learn(p, task);
 	if (!p->python.layout)
 		return STACK_NO_LAYOUT;
 	index = p->python.layout - 1;

@@ -161,7 +161,7 @@ static __always_inline void block_note(struct thread_state *t, struct task_struc
 	t->noted = 1;
 	t->block_id = 0;
 	/* on a whole machine most processes are no Python: they have no stack to be read */
-	if (follow_all && !p->python.layout && proc_learn(p, task->tgid))
+	if (follow_all && !p->python.layout && proc_learn(p, task))
 		return;
 	mark = place_mark(t, p, place);
 	for (u32 i = 0; i < MARK_SLOTS; i++) {

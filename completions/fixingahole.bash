@@ -56,7 +56,7 @@ _fixingahole() {
     COMPREPLY=()
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        _fixingahole_words profile top summarize stats help -V --version -h --help
+        _fixingahole_words profile top summarize stats doctor help -V --version -h --help
         return
     fi
     # --option=value arrives as three words
@@ -130,7 +130,8 @@ _fixingahole() {
             mapfile -t COMPREPLY < <(compgen -d -- "$current")
         fi
         ;;
-    help) _fixingahole_words profile top summarize stats ;;
+    doctor) [[ $current == -* ]] && _fixingahole_words -v --verbose -h --help ;;
+    help) _fixingahole_words profile top summarize stats doctor ;;
     esac
 }
 

@@ -16,16 +16,18 @@ set -l profile '__fish_seen_subcommand_from profile'
 set -l top '__fish_seen_subcommand_from top'
 set -l summarize '__fish_seen_subcommand_from summarize'
 set -l stats '__fish_seen_subcommand_from stats'
+set -l doctor '__fish_seen_subcommand_from doctor'
 
 complete -c fixingahole -f
 complete -c fixingahole -n $none -a profile -d 'Run a script or notebook and report'
 complete -c fixingahole -n $none -a top -d 'Show live who takes the time'
 complete -c fixingahole -n $none -a summarize -d 'Print the summary of a stored profile'
 complete -c fixingahole -n $none -a stats -d 'Mean and deviation over several runs'
+complete -c fixingahole -n $none -a doctor -d 'Say what works here, and what to change'
 complete -c fixingahole -n $none -a help -d 'Print help'
 complete -c fixingahole -n $none -s V -l version -d 'Print version and settings'
 complete -c fixingahole -s h -l help -d 'Print help'
-complete -c fixingahole -n '__fish_seen_subcommand_from help' -a 'profile top summarize stats'
+complete -c fixingahole -n '__fish_seen_subcommand_from help' -a 'profile top summarize stats doctor'
 
 complete -c fixingahole -n $profile -a '(__fixingahole_files "\\.py|\\.ipynb")'
 complete -c fixingahole -n "$profile; and __fixingahole_has_file" -F
@@ -61,7 +63,7 @@ complete -c fixingahole -n $profile -l calls -d 'Count calls exactly (=PATTERN: 
 complete -c fixingahole -n $profile -l heap-source -x -a 'preload probes' -d 'How --memory sees the heap'
 complete -c fixingahole -n $profile -l heap-budget -x -d 'Percent of the time that heap probes may cost'
 complete -c fixingahole -n $profile -s q -l quiet -d 'Print no summary'
-complete -c fixingahole -n "$profile; or $top; or $summarize; or $stats" -s v -l verbose -d 'Say more on stderr'
+complete -c fixingahole -n "$profile; or $top; or $summarize; or $stats; or $doctor" -s v -l verbose -d 'Say more on stderr'
 
 complete -c fixingahole -n $top -s a -l all -d 'All processes of the machine'
 complete -c fixingahole -n $top -l interval -x -d 'Refresh every so many seconds'

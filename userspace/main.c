@@ -9,6 +9,7 @@
 #include "cli/config.h"
 #include "cli/help.h"
 #include "record.h"
+#include "doctor/doctor.h"
 #include "report/report.h"
 #include "session.h"
 #include "target/attached.h"
@@ -120,8 +121,9 @@ static int run(const struct config *config, const struct identity *identity)
 	case COMMAND_TOP:
 		return top_run(config, identity);
 	case COMMAND_MERGE:
-	case COMMAND_DOCTOR:
 		break;
+	case COMMAND_DOCTOR:
+		return doctor__run(config, identity);
 	case COMMAND_SUMMARIZE:
 		return summarize(config);
 	case COMMAND_STATS:

@@ -92,11 +92,6 @@ int prepare_attach(struct preparation *prep, const struct config *c, const struc
 		log_error("%s", problem);
 		return err;
 	}
-	err = processes_check_namespace(problem);
-	if (err) {
-		log_error("%s", problem);
-		return err;
-	}
 	if (bench && !strcmp(bench, "1")) {
 		log_error("FIXINGAHOLE_BENCH_EMPTY is for scripts that are started");
 		return -EINVAL;

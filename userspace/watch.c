@@ -249,9 +249,6 @@ static int check(struct watch *w, char problem[512])
 		snprintf(problem, 512, "profiling needs the capabilities that this process lacks: %s; run it with sudo, or give them to the binary with setcap", missing);
 		return err;
 	}
-	err = processes_check_namespace(problem);
-	if (err)
-		return err;
 	if (!c->all)
 		return attached__find(&w->attached, c, w->options->identity, problem);
 	if (process_all_allowed())

@@ -152,6 +152,16 @@ struct unix_sock {
 	struct sock *peer;
 };
 
+struct pid_namespace;
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+struct pid {
+	unsigned int level;
+	struct upid numbers[1]; /* one per level, from the initial namespace on */
+};
+
 struct task_struct {
 	unsigned int __state; /* since 5.14 */
 	unsigned int flags;
@@ -162,6 +172,7 @@ struct task_struct {
 	pid_t tgid;
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
+	struct pid *thread_pid;
 	u64 utime, stime;
 	struct sched_entity se;
 	struct mm_struct *mm;

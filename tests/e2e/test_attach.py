@@ -383,12 +383,6 @@ def test_refused(project):
         refused(project, 1, "is a thread of process %d" % target.pid, "--pid", thread)
 
 
-def test_own_pid_namespace(project):
-    """Where our PIDs are not the kernel's."""
-    run = subprocess.run(["unshare", "-pf", "--mount-proc", "sh", "-c", 'sleep 20 & exec "$0" profile --pid $!', project.binary], cwd=project.folder, stderr=subprocess.PIPE, universal_newlines=True)
-    assert run.returncode == 1 and "within a PID namespace" in run.stderr, run.stderr
-
-
 def test_cgroup(project):
     """Of a service: its cgroup, and the ones below it."""
     tops = [folder for folder in ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/pids") if os.path.exists(folder + "/cgroup.procs")]

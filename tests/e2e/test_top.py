@@ -136,7 +136,7 @@ def test_finds_the_hot_line(project, terminal, python):
         terminal.wait(r"burn  .*/%s:%d$" % (SCRIPT, BURN))
         terminal.keys("Enter")
         terminal.wait(r"> burn \(%s:%d\)" % (SCRIPT, BURN))
-        assert re.search(r" %s:%d  total \+= i \* i % 7" % (SCRIPT, HOT), terminal.screen()[4]), terminal.screen()
+        assert re.search(r" %s:%d  total \+= i \* i %% 7" % (SCRIPT, HOT), terminal.screen()[4]), terminal.screen()
         terminal.keys("Right")
         terminal.wait(r"> line %d" % HOT)
         terminal.wait(r"burn:%d < main:\d+ < <module>:\d+" % HOT)

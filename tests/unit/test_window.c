@@ -111,11 +111,488 @@ static void waits_find_what_was_sent_in_an_earlier_window(void **state)
 	watched_end(&w);
 }
 
+static void execs_forks_and_ends_are_followed(void **state)
+{
+	struct watched w;
+	struct maker *m = watched_begin(&w, &plain);
+	const struct process_facts facts = { .uid = 33, .user = "www", .name = "serve.py", .command = "python3 serve.py", .cgroup = "/a" };
+	struct event_thread_exit thread = { .run_ns = 5, .unsampled_ns = 3 };
+	const struct window_process *p;
+	const struct window *window;
+
+	watched_python(m, 100, 1, "/usr/bin/python3");
+	functions(m);
+	windows__describe(w.windows, 100, &facts);
+	maker_rss(m, 4096, 10000, FRAMES(AT(APP, 10, 20)));
+	window = watched_cut(&w);
+	p = process_of(window, 100);
+	assert_true(p->start_ns == MAKER_START && !p->end_ns && p->rss_bytes == 10000 && !p->rss_before_bytes && p->rss_grown_bytes == 4096);
+	assert_int_equal(row_of(window, 100, 20, NULL)->rss_bytes, 4096);
+
+	/* a child has what its parent had */
+	maker_fork(m, 101, 2);
+	functions(m);
+	maker_cpu(m, 0, MAKER_EVAL, FRAMES(AT(APP, 10, 21)));
+	m->tid = 102;
+	maker_cpu(m, 0, MAKER_EVAL, FRAMES(AT(APP, 10, 21)));
+	window = watched_cut(&w);
+	p = process_of(window, 101);
+	assert_int_equal(window->n_processes, 2);
+	assert_int_equal(p->parent_pid, 100);
+	assert_int_equal(p->threads, 2);
+	assert_string_equal(p->facts.name, "serve.py");
+	assert_string_equal(p->program, "/usr/bin/python3");
+	assert_string_equal(p->interpreter, "CPython 3.9");
+	assert_true(p->facts.name != facts.name && !p->facts.container && p->facts.uid == 33);
+	p = process_of(window, 100);
+	assert_true(p->rss_before_bytes == 10000 && !p->rss_grown_bytes && !p->threads && !times_total(&p->times));
+
+	/* another program: who it is stays, until told anew */
+	m->tid = 101;
+	m->space = 3;
+	maker_exec(m, 2, "/bin/sleep");
+	maker_cpu(m, 0, MAKER_EVAL, NULL, 0);
+	windows__no_interpreter(w.windows, 101, "too new");
+	window = watched_cut(&w);
+	p = process_of(window, 101);
+	assert_int_equal(window->n_processes, 2);
+	assert_true(!p->python && !p->interpreter);
+	assert_string_equal(p->no_interpreter, "too new");
+	assert_string_equal(p->program, "/bin/sleep");
+	assert_string_equal(p->facts.name, "serve.py");
+	windows__describe(w.windows, 101, &(struct process_facts){ .name = "sleep", .container = "x.service" });
+	window = watched_cut(&w);
+	p = process_of(window, 101);
+	assert_string_equal(p->facts.name, "sleep");
+	assert_string_equal(p->facts.container, "x.service");
+	assert_null(p->facts.user);
+	assert_string_equal(process_of(window, 100)->facts.name, "serve.py");
+
+	/* the end is told once; what comes a little late is not lost */
+	thread.head = maker_head(m, EVENT_THREAD_EXIT, sizeof(thread));
+	maker_play(m, &thread);
+	maker_exit(m, 256);
+	m->now_ns += SECOND;
+	window = watched_cut(&w);
+	p = process_of(window, 101);
+	assert_true(p->end_ns && p->status == 256 && p->unsampled_ns == 3 && window->unsampled_ns == 3 && p->threads == 1);
+	assert_int_equal(process_of(window, 100)->end_ns, 0);
+	m->now_ns += SECOND;
+	maker_cpu(m, 0, MAKER_EVAL, FRAMES(AT(APP, 10, 21)));
+	window = watched_cut(&w);
+	assert_window_holds(window);
+	assert_int_equal(process_of(window, 101)->samples, 1);
+	assert_true(process_of(window, 101)->end_ns);
+	m->now_ns += SECOND;
+	window = watched_cut(&w);
+	assert_null(process_of(window, 101));
+	assert_int_equal(window->n_processes, 1);
+	watched_end(&w);
+}
+
+static bool is_alive(void *context, uint32_t pid)
+{
+	++*(int *)context;
+	return pid != 100;
+}
+
+/* The record of an end may be lost: then the number comes again, or somebody is asked. */
+static void lost_ends_are_noticed(void **state)
+{
+	struct watched w;
+	int asked = 0;
+	const struct window_options options = { .rate_hz = 1000, .alive = is_alive, .alive_context = &asked };
+	struct maker *m = watched_begin(&w, &options);
+	const struct window *window;
+
+	watched_python(m, 100, 1, "/usr/bin/python3");
+	functions(m);
+	maker_cpu(m, 0, MAKER_EVAL, FRAMES(AT(APP, 10, 21)));
+	m->pid = m->tid = 50;
+	maker_fork(m, 100, 7);
+	window = watched_cut(&w);
+	assert_int_equal(window->n_processes, 2);
+	assert_true(window->processes[0].end_ns && !window->processes[1].end_ns);
+	assert_int_equal(asked, 0);
+	/* an exec that was lost: the same process goes on */
+	m->space = 8;
+	maker_cpu(m, 0, MAKER_EVAL, NULL, 0);
+	m->now_ns += SECOND;
+	window = watched_cut(&w);
+	assert_int_equal(window->n_processes, 1);
+	assert_int_equal(window->processes[0].samples, 1);
+	/* silent for a minute */
+	m->now_ns += 59 * SECOND;
+	watched_cut(&w);
+	assert_int_equal(asked, 1);
+	window = watched_cut(&w);
+	assert_int_equal(window->n_processes, 0);
+	watched_end(&w);
+}
+
+static void pids_and_threads_are_given_out_again(void **state)
+{
+	struct watched w;
+	struct maker *m = watched_begin(&w, &plain);
+	const struct window *window;
+
+	watched_python(m, 100, 1, "/usr/bin/python3");
+	functions(m);
+	m->tid = 150;
+	maker_block(m, 7, FRAMES(AT(APP, 10, 21)));
+	maker_cpu(m, 0, MAKER_EVAL, FRAMES(AT(APP, 10, 21)));
+	m->tid = 100;
+	maker_exit(m, 9);
+	/* the numbers of process and thread belong to others now, in the same window */
+	watched_python(m, 100, 2, "/usr/bin/other");
+	watched_python(m, 150, 3, "/usr/bin/third");
+	maker_wait(m, 7, SECOND, WAIT_BLOCKED, SYS_read);
+	window = watched_cut(&w);
+	assert_window_holds(window);
+	assert_int_equal(window->n_processes, 3);
+	assert_int_equal(window->processes[0].status, 9);
+	assert_string_equal(window->processes[1].program, "/usr/bin/other");
+	assert_int_equal(window->stacks[row_of(window, 150, 0, "read")->stack].n_frames, 0);
+	watched_end(&w);
+}
+
+static bool name_native(void *context, uint32_t pid, uint32_t space, uint64_t address, const char **image, const char **function)
+{
+	*image = "/lib/li\xff.so";
+	*function = address == 0x10 ? "qsort" : NULL;
+	return address != 0x30;
+}
+
+static void other_programs_have_functions(void **state)
+{
+	static const uint32_t depths[] = { 1, 1, 2, 1, 0 };
+	struct watched w;
+	const struct window_options options = { .rate_hz = 1000, .native = name_native };
+	struct maker *m = watched_begin(&w, &options);
+	const struct window *window;
+
+	m->pid = m->tid = 5;
+	maker_exec(m, 0, "/bin/sort");
+	maker_cpu(m, STACK_NO_LAYOUT, 0x10, NULL, 0);
+	maker_cpu(m, STACK_NO_LAYOUT, 0x20, NULL, 0);
+	maker_cpu(m, STACK_NO_LAYOUT | STACK_KERNEL, 0x10, NULL, 0);
+	maker_cpu(m, STACK_NO_LAYOUT | STACK_KERNEL, 0x30, NULL, 0);
+	maker_cpu(m, STACK_NO_LAYOUT, 0x30, NULL, 0);
+	watched_python(m, 6, 2, "/usr/bin/python3");
+	functions(m);
+	maker_cpu(m, STACK_KERNEL, 0x10, FRAMES(AT(APP, 10, 21)));
+	window = watched_cut(&w);
+	assert_window_holds(window);
+	assert_int_equal(window->n_rows, 6);
+	assert_int_equal(window->processes[0].unseen_samples, 5);
+	assert_int_equal(window->python_samples, 1);
+	for (uint32_t i = 0; i < 5; i++) {
+		const struct window_stack *stack = &window->stacks[window->rows[i].stack];
+		const struct window_frame *outer = stack->n_frames ? &stack->frames[stack->n_frames - 1] : NULL;
+
+		assert_int_equal(stack->n_frames, depths[i]);
+		assert_int_equal(stack->site, 0);
+		if (i == 2 || i == 3) {
+			assert_int_equal(stack->frames[0].kind, WINDOW_KERNEL);
+			assert_string_equal(stack->frames[0].path, "[kernel]");
+			assert_null(stack->frames[0].function);
+		}
+		if (i < 3) {
+			assert_int_equal(outer->kind, WINDOW_NATIVE);
+			assert_string_equal(outer->path, "/lib/li\xef\xbf\xbd.so");
+			assert_int_equal(outer->lineno, 0);
+			if (i == 1)
+				assert_null(outer->function);
+			else
+				assert_string_equal(outer->function, "qsort");
+		}
+	}
+	assert_int_equal(window->stacks[window->rows[5].stack].n_frames, 1);
+	watched_end(&w);
+}
+
+/* Samples from before its interpreter was known count against what could be named, as soon as it is. */
+static void late_interpreters_are_counted(void **state)
+{
+	struct watched w;
+	struct maker *m = watched_begin(&w, &plain);
+	const struct window *window;
+
+	maker_exec(m, 0, "/usr/bin/python3");
+	maker_cpu(m, STACK_NO_LAYOUT, 0x10, NULL, 0);
+	window = watched_cut(&w);
+	assert_int_equal(window->python_samples, 0);
+	assert_int_equal(window->losses[LOSS_NO_INTERPRETER], 0);
+	maker_cpu(m, STACK_NO_LAYOUT, 0x10, NULL, 0);
+	maker_interp(m);
+	functions(m);
+	maker_cpu(m, 0, MAKER_EVAL, FRAMES(AT(APP, 10, 21)));
+	window = watched_cut(&w);
+	assert_window_holds(window);
+	assert_int_equal(window->python_samples, 2);
+	assert_int_equal(window->named_samples, 1);
+	assert_int_equal(window->frameless_samples, 0);
+	/* an interpreter is known of a process that does nothing, too */
+	watched_python(m, 200, 2, "/usr/bin/python3");
+	window = watched_cut(&w);
+	assert_true(process_of(window, 200)->python);
+	/* a Python that cannot be read */
+	m->pid = m->tid = 300;
+	m->space = 3;
+	maker_exec(m, 0, "/usr/bin/python4");
+	windows__no_interpreter(w.windows, 300, "Python 4");
+	maker_cpu(m, STACK_NO_LAYOUT, 0x10, NULL, 0);
+	window = watched_cut(&w);
+	assert_int_equal(window->losses[LOSS_NO_INTERPRETER], 1);
+	watched_end(&w);
+}
+
+static void wait_for(struct maker *m, int32_t call, const struct wait_object *object)
+{
+	struct event_wait event = { .head = maker_head(m, EVENT_WAIT, sizeof(event)), .wait_ns = SECOND, .count = 2, .syscall = call, .object = *object, .estimated = 1 };
+
+	maker_play(m, &event);
+}
+
+/* One reason for what is the same to a user; texts belong to their window. */
+static void reasons_are_few(void **state)
+{
+	struct watched w;
+	struct maker *m = watched_begin(&w, &plain);
+	const struct window *window;
+
+	watched_python(m, 100, 1, "/usr/bin/python3");
+	for (uint32_t i = 0; i < 100; i++) {
+		wait_for(m, SYS_read, &(struct wait_object){ .kind = FD_PIPE, .inode = i });
+		wait_for(m, SYS_recvfrom, &(struct wait_object){ .kind = FD_SOCKET_OTHER, .inode = i });
+		wait_for(m, SYS_recvfrom, &(struct wait_object){ .kind = FD_SOCKET_INET, .local_port = 80, .peer_port = 40000 + i, .peer = { 10, 0, 0, i } });
+		wait_for(m, SYS_recvfrom, &(struct wait_object){ .kind = FD_SOCKET_INET, .local_port = 40000 + i, .peer_port = 5432, .peer = { 10, 0, 0, 5 } });
+		wait_for(m, SYS_recvfrom, &(struct wait_object){ .kind = FD_SOCKET_UNIX, .name = "/run/x" });
+		wait_for(m, SYS_read, &(struct wait_object){ .kind = FD_FILE, .whole = 1, .name = "b\xff\0a" });
+	}
+	window = watched_cut(&w);
+	assert_window_holds(window);
+	assert_int_equal(window->n_rows, 6);
+	assert_int_equal(window->waits, 1200);
+	assert_int_equal(window->losses[LOSS_SKIPPED_WALKS], 600);
+	assert_int_equal(row_of(window, 100, 0, "read, pipe")->waits, 200);
+	assert_non_null(row_of(window, 100, 0, "recvfrom, socket"));
+	assert_non_null(row_of(window, 100, 0, "recvfrom, clients of port 80"));
+	assert_non_null(row_of(window, 100, 0, "recvfrom, 10.0.0.5:5432"));
+	assert_non_null(row_of(window, 100, 0, "recvfrom, unix:/run/x"));
+	assert_non_null(row_of(window, 100, 0, "read, /a/b\xef\xbf\xbd"));
+	/* ever new files: in the end the call will do */
+	for (uint32_t i = 0; i < 10000; i++) {
+		struct wait_object file = { .kind = FD_FILE, .whole = 1 };
+
+		snprintf(file.name, sizeof(file.name), "%u", i);
+		wait_for(m, SYS_read, &file);
+	}
+	window = watched_cut(&w);
+	assert_window_holds(window);
+	assert_in_range(window->n_rows, 1000, 5000);
+	assert_in_range(row_of(window, 100, 0, "read")->waits, 10000, 20000);
+	watched_end(&w);
+}
+
+static void losses_and_notices_are_the_windows_own(void **state)
+{
+	struct watched w;
+	char text[32];
+	const struct window *window;
+
+	watched_begin(&w, &plain);
+	windows__lose(w.windows, LOSS_DROPPED_RECORDS, 5);
+	windows__notice(w.windows, "one");
+	windows__notice(w.windows, "two\xff");
+	windows__notice(w.windows, "one");
+	window = watched_cut(&w);
+	assert_int_equal(window->losses[LOSS_DROPPED_RECORDS], 5);
+	assert_int_equal(window->n_notices, 2);
+	assert_string_equal(window->notices[1], "two\xef\xbf\xbd");
+	windows__lose(w.windows, LOSS_DROPPED_RECORDS, 2);
+	windows__notice(w.windows, "one");
+	window = watched_cut(&w);
+	assert_int_equal(window->losses[LOSS_DROPPED_RECORDS], 2);
+	assert_int_equal(window->n_notices, 0);
+	for (int i = 0; i < 10000; i++) {
+		snprintf(text, sizeof(text), "number %d", i);
+		windows__notice(w.windows, text);
+	}
+	window = watched_cut(&w);
+	assert_int_equal(window->n_notices, 100);
+	assert_string_equal(window->notices[99], "further notices were left out");
+	watched_end(&w);
+}
+
+/* The thread that ended the wait is a library's: the main thread's place counts, if that is somebody's code. */
+static void helpers_wait_for_the_main_thread(void **state)
+{
+	struct watched w;
+	struct maker *m = watched_begin(&w, &plain);
+	struct event_wait event;
+	const struct window *window;
+
+	watched_python(m, 100, 1, "/usr/bin/python3");
+	functions(m);
+	maker_block(m, 7, FRAMES(AT(APP, 10, 30)));
+	m->tid = 101;
+	maker_block(m, 8, FRAMES(AT(LIBRARY, 100, 130)));
+	event = (struct event_wait){ .head = maker_head(m, EVENT_WAIT, sizeof(event)), .stack_id = 8, .main_stack_id = 7, .wait_ns = SECOND, .count = 1, .syscall = SYS_futex, .object.fd = -1 };
+	maker_play(m, &event);
+	event.main_stack_id = 99;
+	maker_play(m, &event);
+	window = watched_cut(&w);
+	assert_int_equal(row_of(window, 100, 30, "futex")->times.waiting_ns, SECOND);
+	assert_int_equal(row_of(window, 100, 30, "futex")->tid, 101);
+	assert_int_equal(row_of(window, 100, 130, "futex")->times.waiting_ns, SECOND);
+	watched_end(&w);
+}
+
+/* A thread may refer to the last stacks that it was told of, and what it uses stays. */
+static void threads_keep_what_they_use(void **state)
+{
+	struct watched w;
+	struct maker *m = watched_begin(&w, &plain);
+	const struct window *window;
+
+	watched_python(m, 100, 1, "/usr/bin/python3");
+	functions(m);
+	for (uint32_t i = 0; i < 1000; i++) {
+		maker_block(m, 100 + i, FRAMES(AT(APP, 10, 11 + i % 80)));
+		maker_wait(m, 100, MILLISECOND, WAIT_BLOCKED, SYS_read);
+	}
+	for (uint32_t i = 0; i < 40; i++)
+		maker_wait(m, 1099 - i, MILLISECOND, WAIT_BLOCKED, SYS_write);
+	maker_wait(m, 101, MILLISECOND, WAIT_BLOCKED, SYS_fsync);
+	window = watched_cut(&w);
+	assert_int_equal(row_of(window, 100, 11, "read")->times.waiting_ns, SECOND);
+	for (uint32_t i = 0; i < 40; i++)
+		assert_non_null(row_of(window, 100, 11 + (999 - i) % 80, "write"));
+	assert_non_null(row_of(window, 100, 0, "fsync"));
+	watched_end(&w);
+}
+
+static const struct window_options with_heap = { .rate_hz = 1000, .heap = true };
+
+static void the_heap_is_what_lives(void **state)
+{
+	struct watched w;
+	struct maker *m = watched_begin(&w, &with_heap);
+	struct event_heap_moved moved = { .address = 0x20, .new_address = 0x30, .size = 300, .weight = 300 };
+	const struct window_row *row;
+	const struct window *window;
+
+	watched_python(m, 100, 1, "/usr/bin/python3");
+	functions(m);
+	/* two exact ones, and one that stands for four of its size */
+	maker_heap(m, HEAP_KIND_C, 0x10, 1000, 1000, FRAMES(AT(APP, 10, 11)));
+	maker_heap(m, HEAP_KIND_C, 0x20, 200, 200, FRAMES(AT(APP, 10, 12)));
+	maker_heap(m, HEAP_KIND_OBJECT, 0x40, 100, 400, FRAMES(AT(APP, 10, 11)));
+	window = watched_cut(&w);
+	row = row_of(window, 100, 11, NULL);
+	assert_true(window->heap && row->allocated_bytes == 1400 && row->allocations == 5 && row->live_bytes == 1400 && row->live_blocks == 5);
+	/* nothing happens: it is still held */
+	window = watched_cut(&w);
+	row = row_of(window, 100, 11, NULL);
+	assert_true(!row->allocated_bytes && !row->allocations && row->live_bytes == 1400 && row->live_blocks == 5);
+	maker_heap_free(m, 0x10, 0);
+	maker_heap_free(m, 0x10, 0);
+	maker_heap_free(m, 0x99, 0);
+	moved.head = maker_head(m, EVENT_HEAP_MOVED, sizeof(moved));
+	maker_play(m, &moved);
+	window = watched_cut(&w);
+	assert_int_equal(row_of(window, 100, 11, NULL)->live_bytes, 400);
+	assert_int_equal(row_of(window, 100, 12, NULL)->live_bytes, 300);
+	/* a realloc that failed gives the block back */
+	maker_heap_free(m, 0x30, HEAP_FREE_RESIZED);
+	moved.address = moved.new_address = 0x30;
+	moved.head = maker_head(m, EVENT_HEAP_MOVED, sizeof(moved));
+	maker_play(m, &moved);
+	/* half of a mapping at another place; an address that is given out twice */
+	moved = (struct event_heap_moved){ .head = moved.head, .address = 0x30, .new_address = 0x50, .size = 50, .weight = 50 };
+	moved.head.flags = HEAP_MOVED_SPLIT;
+	maker_play(m, &moved);
+	maker_heap(m, HEAP_KIND_C, 0x40, 7, 7, FRAMES(AT(APP, 10, 13)));
+	window = watched_cut(&w);
+	assert_int_equal(row_of(window, 100, 12, NULL)->live_bytes, 350);
+	assert_int_equal(row_of(window, 100, 13, NULL)->live_bytes, 7);
+	assert_null(row_of(window, 100, 11, NULL));
+	/* it goes with its space */
+	m->space = 2;
+	maker_exec(m, 1, "/bin/true");
+	window = watched_cut(&w);
+	assert_int_equal(window->n_rows, 0);
+	watched_end(&w);
+	/* not asked for */
+	m = watched_begin(&w, &plain);
+	watched_python(m, 100, 1, "/usr/bin/python3");
+	maker_heap(m, HEAP_KIND_C, 0x10, 1000, 1000, NULL, 0);
+	assert_int_equal(watched_cut(&w)->n_rows, 0);
+	watched_end(&w);
+}
+
+/* Far more stacks than the tree may hold: what is referred to survives that it is made anew. */
+static void the_tree_is_rebuilt(void **state)
+{
+	const struct window_options options = { .rate_hz = 1000, .heap = true, .nodes_max = 1000 };
+	struct watched w;
+	struct maker *m = watched_begin(&w, &options);
+	const struct window *window;
+	uint64_t native_ns = 0;
+
+	watched_python(m, 100, 1, "/usr/bin/python3");
+	functions(m);
+	maker_block(m, 7, FRAMES(AT(LIBRARY, 100, 133), AT(APP, 10, 33)));
+	maker_heap(m, HEAP_KIND_C, 0x10, 1000, 1000, FRAMES(AT(LIBRARY, 100, 144), AT(APP, 10, 44)));
+	maker_heap(m, HEAP_KIND_C, 0x20, 55, 55, FRAMES(AT(APP, 10, 55)));
+	maker_heap_free(m, 0x20, HEAP_FREE_RESIZED);
+	for (uint32_t round = 0; round < 30; round++) {
+		for (uint32_t i = 0; i < 700; i++)
+			maker_cpu(m, 0, MAKER_LIBRARY, FRAMES(AT(LIBRARY, 100, 100 + i % 90), AT(APP, 10, 10 + round * 3 % 90), AT(TEXT, 1, 1 + i % 89)));
+		maker_wait(m, 7, SECOND, WAIT_BLOCKED, SYS_read);
+		window = watched_cut(&w);
+		assert_window_holds(window);
+		native_ns += window->whole.native_ns;
+		assert_true(window->whole.native_ns == 700 * MILLISECOND);
+		assert_int_equal(row_of(window, 100, 33, "read")->times.waiting_ns, SECOND);
+		assert_int_equal(row_of(window, 100, 44, NULL)->live_bytes, 1000);
+		assert_int_equal(row_of(window, 100, 10 + round * 3 % 90, NULL)->times.native_ns > 0, 1);
+		assert_int_equal(window->n_notices, 0);
+	}
+	/* more within one window than there may ever be */
+	for (uint32_t i = 0; i < 8000; i++)
+		maker_cpu(m, 0, MAKER_LIBRARY, FRAMES(AT(LIBRARY, 100, 100 + i % 89), AT(APP, 10, 10 + i % 83), AT(TEXT, 1, 1 + i % 79)));
+	window = watched_cut(&w);
+	assert_window_holds(window);
+	assert_true(window->whole.native_ns == 8 * SECOND);
+	assert_int_equal(window->n_notices, 1);
+	assert_non_null(row_of(window, 100, 0, NULL));
+	window = watched_cut(&w);
+	maker_cpu(m, 0, MAKER_LIBRARY, FRAMES(AT(LIBRARY, 100, 150), AT(APP, 10, 66), AT(TEXT, 1, 95)));
+	maker_wait(m, 7, SECOND, WAIT_BLOCKED, SYS_read);
+	window = watched_cut(&w);
+	assert_non_null(row_of(window, 100, 66, NULL));
+	assert_non_null(row_of(window, 100, 33, "read"));
+	watched_end(&w);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(time_is_charged_to_the_programs_own_line),
 		cmocka_unit_test(waits_find_what_was_sent_in_an_earlier_window),
+		cmocka_unit_test(execs_forks_and_ends_are_followed),
+		cmocka_unit_test(lost_ends_are_noticed),
+		cmocka_unit_test(pids_and_threads_are_given_out_again),
+		cmocka_unit_test(other_programs_have_functions),
+		cmocka_unit_test(late_interpreters_are_counted),
+		cmocka_unit_test(reasons_are_few),
+		cmocka_unit_test(losses_and_notices_are_the_windows_own),
+		cmocka_unit_test(helpers_wait_for_the_main_thread),
+		cmocka_unit_test(threads_keep_what_they_use),
+		cmocka_unit_test(the_heap_is_what_lives),
+		cmocka_unit_test(the_tree_is_rebuilt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -194,6 +194,14 @@ static void choose_all(struct capture *c)
 	s->data->budget_unit_ns *= part < 1 ? 1 : part > BUDGET_PART_MIN ? BUDGET_PART_MIN : part;
 }
 
+/* Which PIDs ours are. */
+static int learn_namespace(struct capture *c)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, options);
+
+	return bpf_prog_test_run_opts(bpf_program__fd(c->skeleton->progs.learn_namespace), &options);
+}
+
 static int load(struct capture *c, char problem[512])
 {
 	int err;
@@ -230,6 +238,9 @@ static int load(struct capture *c, char problem[512])
 		return describe(problem, err, "load the BPF programs");
 	if (c->options.empty)
 		return 0;
+	err = learn_namespace(c);
+	if (err)
+		return describe(problem, err, "tell the PID namespace");
 	err = attach_all(c);
 	if (err)
 		return describe(problem, err, "attach to the kernel's tracepoints");

@@ -151,6 +151,10 @@ const struct command_spec commands[] = {
 	{ "stats", COMMAND_STATS, OPERAND_ONE, "[options] DIR",
 	  "mean and standard deviation of every function over several runs",
 	  "Reads every profile_results*.json below DIR and writes function_stats.json there." },
+	{ "doctor", COMMAND_DOCTOR, OPERAND_NONE, "[options]",
+	  "say what works on this machine, and what to change",
+	  "Tries everything that profiling needs, here and with the rights that it has, and says for each what to do if it fails. Exits "
+	  "with 0 if a script can be profiled." },
 };
 const size_t commands_count = ARRAY_SIZE(commands);
 

@@ -243,6 +243,7 @@ static void process_end(struct windows *w, uint32_t index, uint64_t time_ns, int
 		return;
 	space_end(w, index);
 	p->ended = true;
+	p->window = w->number;
 	p->end_ns = time_ns;
 	p->status = status;
 }
@@ -413,7 +414,7 @@ void window_processes_sweep(struct windows *w, uint64_t now_ns)
 			continue;
 		if (!p->ended && vanished(w, p, now_ns))
 			process_end(w, i, now_ns, 0);
-		if (p->ended && p->end_ns < w->start_ns && p->window != w->number)
+		if (p->ended && p->window != w->number)
 			process_drop(w, i);
 	}
 }

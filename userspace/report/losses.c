@@ -10,14 +10,13 @@
 #define FEW_SAMPLES 100
 #define COLUMNS 78
 
-/* "Lost: 0 dropped records, 3 cut stacks, …", wrapped. */
-static void print_reasons(FILE *out, const struct profile *profile)
+void print_loss_counts(FILE *out, const uint64_t losses[LOSS_COUNT])
 {
 	int used = fprintf(out, "Lost:");
 
 	for (int i = 0; i < LOSS_COUNT; i++) {
 		char text[96];
-		int length = snprintf(text, sizeof(text), " %llu %s%s", (unsigned long long)profile->losses[i], loss_text((enum loss)i),
+		int length = snprintf(text, sizeof(text), " %llu %s%s", (unsigned long long)losses[i], loss_text((enum loss)i),
 				      i + 1 < LOSS_COUNT ? "," : "");
 
 		if (used + length > COLUMNS)
@@ -38,7 +37,7 @@ void print_losses(FILE *out, const struct profile *profile)
 	if (profile->cpu_samples < FEW_SAMPLES)
 		fprintf(out, "Only %llu CPU sample%s: the shares of CPU time are rough.\n", (unsigned long long)profile->cpu_samples,
 			profile->cpu_samples == 1 ? "" : "s");
-	print_reasons(out, profile);
+	print_loss_counts(out, profile->losses);
 	if (profile->heap)
 		print_heap_losses(out, profile->heap);
 	/* each thread's last part of a period is normal */

@@ -5,6 +5,8 @@
 
 #include "report/report.h"
 
+/* "Lost: 0 dropped records, 3 cut stacks, …", wrapped. */
+void print_loss_counts(FILE *out, const uint64_t losses[LOSS_COUNT]);
 void print_losses(FILE *out, const struct profile *profile);
 
 #endif

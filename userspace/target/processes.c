@@ -138,21 +138,6 @@ int process_threads(pid_t pid, struct pid_list *list)
 	return add_numbers(path, list);
 }
 
-int processes_check_namespace(char problem[512])
-{
-	char name[64];
-	ssize_t n = readlink("/proc/self/ns/pid", name, sizeof(name) - 1);
-
-	if (n <= 0)
-		return 0;
-	name[n] = 0;
-	/* the initial one is always the same inode */
-	if (!strcmp(name, "pid:[4026531836]"))
-		return 0;
-	snprintf(problem, 512, "cannot attach from within a PID namespace of our own: run this on the host, or in a container with the host's PIDs (--pid=host)");
-	return -EINVAL;
-}
-
 int processes_all(struct pid_list *list)
 {
 	struct pid_list all = {};

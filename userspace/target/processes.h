@@ -36,8 +36,6 @@ int process_threads(pid_t pid, struct pid_list *list);
  * caller's own only; root, and who was given them himself (a service manager's ambient ones), may look at all.
  */
 bool process_all_allowed(void);
-/* Are we where the kernel's own numbers of processes are ours? 0, or -EINVAL and one line in problem. */
-int processes_check_namespace(char problem[512]);
 /* Appends every process that is no thread of the kernel's, but us. */
 int processes_all(struct pid_list *list);
 /* Appends all children, their children and so on, of the processes of the list. */

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The system calls that all rests on, each tried by itself in its smallest form: when the real thing fails, these tell
+ * where. A seccomp filter of a container shows here.
+ */
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <linux/bpf.h>
+#include <linux/perf_event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "doctor/check.h"
+#include "util/cleanup.h"
+
+#define RING_BYTES (8U << 20)
+
+static int as_error(int fd)
+{
+	int err = fd < 0 ? -errno : 0;
+
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+static int try_program(void)
+{
+	const struct bpf_insn code[] = {
+		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = 0 },
+		{ .code = BPF_JMP | BPF_EXIT },
+	};
+
+	return as_error(bpf_prog_load(BPF_PROG_TYPE_PERF_EVENT, "doctor", "GPL", code, 2, NULL));
+}
+
+static int try_timer(pid_t pid, int cpu)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_SOFTWARE,
+		.size = sizeof(attr),
+		.config = PERF_COUNT_SW_CPU_CLOCK,
+		.sample_period = 1000000,
+		.disabled = 1,
+		.exclude_idle = cpu >= 0,
+	};
+
+	return as_error(syscall(SYS_perf_event_open, &attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC));
+}
+
+/* Of a child, whose memory is where ours was when it was forked. */
+static int try_memory(void)
+{
+	char byte = 1, copy = 0;
+	struct iovec local = { &copy, 1 }, remote = { &byte, 1 };
+	pid_t pid = fork();
+	int err = 0;
+
+	if (pid < 0)
+		return -errno;
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	if (process_vm_readv(pid, &local, 1, &remote, 1, 0) != 1)
+		err = -errno;
+	else if (copy != byte)
+		err = -EIO;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return err;
+}
+
+static void tell(struct checkup *c, int err, const char *what, const char *call)
+{
+	const struct facts *f = &c->facts;
+
+	if (!err)
+		checkup_add(c, HEALTH_OK, NULL, "%s", what);
+	else
+		checkup_add(c, HEALTH_NO, facts_remedy(f, err), "%s: %s fails with %s: %s", what, call, strerrorname_np(-err), facts_reason(f, err));
+}
+
+void check_calls(struct checkup *c)
+{
+	struct facts *f = &c->facts;
+
+	f->bpf = try_program();
+	tell(c, f->bpf, "loading BPF programs", "bpf()");
+	f->ring = as_error(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "doctor", 0, 0, RING_BYTES, NULL));
+	if (!f->bpf || f->ring != f->bpf)
+		tell(c, f->ring, "a ring buffer of 8 MB", "bpf()");
+	f->timer = try_timer(0, -1);
+	tell(c, f->timer, "a timer on a thread", "perf_event_open()");
+	f->cpu_timer = try_timer(-1, 0);
+	if (!f->timer || f->cpu_timer != f->timer)
+		tell(c, f->cpu_timer, "a timer on a processor", "perf_event_open()");
+	f->memory = try_memory();
+	tell(c, f->memory, "reading another process's memory", "process_vm_readv()");
+}
