@@ -161,8 +161,10 @@ static enum watch_action on_window(void *context, const struct window *window, b
 	err = view__take(top->view, window);
 	if (err)
 		log_warning("cannot show what came last: %s", strerror(-err));
-	measure_self(top, now_ns);
 	top->next_ns = now_ns + (uint64_t)(top->interval_s * 1e9);
+	if (view__is(top->view, VIEW_FROZEN))
+		return WATCH_GO_ON;
+	measure_self(top, now_ns);
 	draw(top, false);
 	return WATCH_GO_ON;
 }
