@@ -43,6 +43,7 @@ struct top {
 	double self_percent;
 	bool ended;                /* all that was watched has */
 	bool printed;              /* --once */
+	bool owed, owed_afresh;    /* a screen that could not be sent */
 	char *message;             /* NULL: none */
 	uint64_t message_until_ns;
 	char *held[HELD_MAX];      /* lines of the log */
@@ -114,6 +115,10 @@ static void draw(struct top *top, bool afresh)
 	};
 	struct draw_screen screen;
 
+	top->owed = !terminal__writable(top->terminal);
+	top->owed_afresh = top->owed && (afresh || top->owed_afresh);
+	if (top->owed)
+		return;
 	if (clock_ns(CLOCK_MONOTONIC) < top->message_until_ns)
 		options.message = top->message;
 	terminal__size(top->terminal, &options.columns, &options.lines);
@@ -270,7 +275,8 @@ static enum watch_action on_step(void *context, uint64_t now_ns, bool readable, 
 		top->message_until_ns = 0;
 		changed = true;
 	}
-	if (changed || afresh)
+	afresh |= top->owed_afresh;
+	if (changed || afresh || top->owed)
 		draw(top, afresh);
 	if (now_ns >= top->next_ns)
 		return WATCH_CUT;
@@ -326,6 +332,9 @@ static enum watch_action on_only_window(void *context, const struct window *wind
 	}
 	top->printed = true;
 	err = err ? err : print_screen(top);
+	/* as with head(1): who has read enough has closed the pipe */
+	if (err == -EPIPE)
+		err = 0;
 	if (err)
 		log_error("cannot print the screen: %s", strerror(-err));
 	top->err = err;

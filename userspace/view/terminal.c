@@ -6,9 +6,12 @@
 #include <langinfo.h>
 #include <locale.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/time.h>
+#include <termios.h>
 #include <unistd.h>
 #include <wchar.h>
 
@@ -22,6 +25,8 @@
 
 /* After Esc the rest of a key's sequence must come within so many milliseconds: a slow line delivers it in one piece, too. */
 #define ESCAPE_MS 100
+/* Who reads the terminal may pause for so long. */
+#define PATIENCE_MS 1000
 
 struct terminal {
 	FILE *in;
@@ -77,6 +82,42 @@ static void set_colors(struct terminal *t)
 	init_pair(DRAW_HEAD, COLOR_CYAN, -1);
 }
 
+/* Ctrl-S would stop us in the middle of a screen: space is for that. */
+static void no_flow_control(int fd)
+{
+	struct termios modes;
+
+	if (tcgetattr(fd, &modes))
+		return;
+	modes.c_iflag &= ~(tcflag_t)IXON;
+	tcsetattr(fd, TCSANOW, &modes);
+	def_prog_mode();
+}
+
+/*
+ * Curses waits for who reads the terminal, signals or not. Where nobody does (a connection that hangs), what was not read
+ * is thrown away after a while, which makes room, and we go on. Both calls may be made in a handler.
+ */
+static volatile sig_atomic_t thrown_away;
+
+static void on_alarm(int number)
+{
+	int saved = errno;
+
+	thrown_away = 1;
+	tcflow(STDOUT_FILENO, TCOON);
+	tcflush(STDOUT_FILENO, TCOFLUSH);
+	errno = saved;
+}
+
+static void set_alarm(unsigned int ms)
+{
+	const struct timeval time = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+	const struct itimerval timer = { .it_value = time, .it_interval = time };
+
+	setitimer(ITIMER_REAL, &timer, NULL);
+}
+
 int terminal_keys(void)
 {
 	int fd = STDIN_FILENO;
@@ -88,6 +129,7 @@ int terminal_keys(void)
 
 int terminal__open(struct terminal **terminal, int keys_fd)
 {
+	const struct sigaction action = { .sa_handler = on_alarm };
 	struct terminal *t = calloc(1, sizeof(*t));
 	int own = fcntl(keys_fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 
@@ -100,6 +142,7 @@ int terminal__open(struct terminal **terminal, int keys_fd)
 		return -ENOMEM;
 	}
 	t->utf8 = set_language();
+	sigaction(SIGALRM, &action, NULL);
 	t->screen = newterm(NULL, stdout, t->in);
 	if (!t->screen) {
 		fclose(t->in);
@@ -113,6 +156,7 @@ int terminal__open(struct terminal **terminal, int keys_fd)
 	nonl();
 	keypad(stdscr, TRUE);
 	nodelay(stdscr, TRUE);
+	no_flow_control(STDOUT_FILENO);
 	curs_set(0);
 	set_colors(t);
 	getmaxyx(stdscr, t->lines, t->columns);
@@ -124,8 +168,7 @@ void terminal__close(struct terminal *t)
 {
 	if (!t)
 		return;
-	curs_set(1);
-	endwin();
+	terminal__leave(t);
 	delscreen(t->screen);
 	fclose(t->in);
 	free(t);
@@ -136,6 +179,13 @@ bool terminal__gone(const struct terminal *t)
 	struct pollfd fd = { .fd = fileno(t->in), .events = POLLIN };
 
 	return poll(&fd, 1, 0) > 0 && fd.revents & (POLLHUP | POLLERR | POLLNVAL);
+}
+
+bool terminal__writable(const struct terminal *t)
+{
+	struct pollfd fd = { .fd = STDOUT_FILENO, .events = POLLOUT };
+
+	return poll(&fd, 1, 0) > 0 && fd.revents & POLLOUT;
 }
 
 static uint32_t special_key(wint_t c)
@@ -273,16 +323,21 @@ void terminal__draw(struct terminal *t, const struct draw_screen *screen, bool a
 		draw_line(t, (int)i, &screen->lines[i]);
 	if (screen->cursor >= 0)
 		move((int)screen->n_lines - 1, screen->cursor);
-	curs_set(screen->cursor >= 0);
-	if (afresh)
+	if (afresh || thrown_away)
 		clearok(stdscr, TRUE);
+	thrown_away = 0;
+	set_alarm(PATIENCE_MS);
+	curs_set(screen->cursor >= 0);
 	refresh();
+	set_alarm(0);
 }
 
 void terminal__leave(struct terminal *t)
 {
+	set_alarm(PATIENCE_MS);
 	curs_set(1);
 	endwin();
+	set_alarm(0);
 }
 
 void terminal__enter(struct terminal *t)
@@ -290,5 +345,7 @@ void terminal__enter(struct terminal *t)
 	reset_prog_mode();
 	terminal__resize(t);
 	clearok(stdscr, TRUE);
+	set_alarm(PATIENCE_MS);
 	refresh();
+	set_alarm(0);
 }

@@ -29,6 +29,8 @@ void terminal__size(const struct terminal *terminal, int *columns, int *lines);
 /* Looks how large it is now. true: that has changed. */
 bool terminal__resize(struct terminal *terminal);
 
+/* Can something be sent now without waiting for who reads it? A line that hangs must not stop the sampling. */
+bool terminal__writable(const struct terminal *terminal);
 /* Sends what has changed. afresh: all of it, for the screen holds something else. */
 void terminal__draw(struct terminal *terminal, const struct draw_screen *screen, bool afresh);
 
