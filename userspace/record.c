@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "export/sinks.h"
+#include "report/window_json.h"
 #include "report/window_text.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -23,10 +25,12 @@ struct record {
 static void print(struct record *r, const struct window *window)
 {
 	struct report_options options = { .absolute = r->config->duration == DURATION_ABSOLUTE, .top_n = r->config->top_n, .threshold_percent = r->config->threshold_percent };
+	char host[256] = "";
 	int err;
 
+	gethostname(host, sizeof(host) - 1);
 	report_fit_terminal(&options);
-	err = report_window(stdout, window, &options);
+	err = r->config->json ? report_window_json(stdout, window, host) : report_window(stdout, window, &options);
 	if (!err && fflush(stdout))
 		err = -errno;
 	if (err && err != -EPIPE)

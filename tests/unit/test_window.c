@@ -190,6 +190,34 @@ static void execs_forks_and_ends_are_followed(void **state)
 	watched_end(&w);
 }
 
+/* Of what was there before the first window, the growth counts from what it was when it was attached to. */
+static void sizes_begin_with_what_was_there(void **state)
+{
+	struct watched w;
+	struct maker *m = watched_begin(&w, &plain);
+	struct event_attach event = { .parent_pid = 7, .path = "/usr/bin/python3" };
+	const struct window_process *p;
+	const struct window *window;
+
+	event.head = maker_head(m, EVENT_ATTACH, sizeof(event));
+	maker_play(m, &event);
+	maker_interp(m);
+	windows__describe(w.windows, 100, &(struct process_facts){ .name = "x.py", .rss_bytes = 50000 });
+	maker_rss(m, 4096, 58192, NULL, 0);
+	m->pid = m->tid = 101;
+	m->space = 2;
+	event.head = maker_head(m, EVENT_ATTACH, sizeof(event));
+	maker_play(m, &event);
+	maker_rss(m, 4096, 10000, NULL, 0);
+	window = watched_cut(&w);
+	assert_true(process_of(window, 101)->rss_before_bytes == 10000 - 4096);
+	p = process_of(window, 100);
+	assert_true(p->rss_before_bytes == 50000 && p->rss_bytes == 58192 && p->parent_pid == 7 && !p->facts.rss_bytes);
+	p = process_of(watched_cut(&w), 100);
+	assert_true(p->rss_before_bytes == 58192 && p->rss_bytes == 58192);
+	watched_end(&w);
+}
+
 static bool is_alive(void *context, uint32_t pid)
 {
 	++*(int *)context;
@@ -583,6 +611,7 @@ int main(void)
 		cmocka_unit_test(time_is_charged_to_the_programs_own_line),
 		cmocka_unit_test(waits_find_what_was_sent_in_an_earlier_window),
 		cmocka_unit_test(execs_forks_and_ends_are_followed),
+		cmocka_unit_test(sizes_begin_with_what_was_there),
 		cmocka_unit_test(lost_ends_are_noticed),
 		cmocka_unit_test(pids_and_threads_are_given_out_again),
 		cmocka_unit_test(other_programs_have_functions),

@@ -31,6 +31,8 @@
 #define BUDGET_PART_MIN 10
 /* There, waits are sent when they add up to this, and at the end of each window. */
 #define ALL_WAIT_NS 2000000000ULL
+/* And there are many threads to be met for the first time. */
+#define ALL_NEW_TIMES 4
 
 struct capture {
 	struct fixingahole_bpf *skeleton;
@@ -191,6 +193,7 @@ static void choose_all(struct capture *c)
 		return;
 	s->bss->follow_all = getpid();
 	s->data->wait_long_ns = s->data->wait_sum_ns = ALL_WAIT_NS;
+	s->data->budget_new *= ALL_NEW_TIMES;
 	s->data->budget_unit_ns *= part < 1 ? 1 : part > BUDGET_PART_MIN ? BUDGET_PART_MIN : part;
 }
 

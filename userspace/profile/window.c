@@ -79,12 +79,6 @@ void windows__notice(struct windows *w, const char *text)
 	map64_put(&w->told, hash, 1);
 }
 
-static void note_rss(struct seen_process *p, uint64_t bytes)
-{
-	if (bytes)
-		p->rss_bytes = bytes;
-}
-
 /* Is the sample's innermost frame named, of those that should be? */
 static void note_named(struct windows *w, const struct seen_process *p, const struct event_stack *stack, bool named)
 {
@@ -117,7 +111,7 @@ static void take_cpu(struct windows *w, const struct event_stack *stack)
 		leaf = window_leaf(w, stack, current, &named);
 	else
 		leaf = window_native_leaf(w, stack);
-	note_rss(p, stack->rss_bytes);
+	window_rss(p, stack->rss_bytes, 0);
 	note_named(w, p, stack, named);
 	p->samples++;
 	p->unseen_samples += !p->interpreter && stack->head.flags & STACK_NO_LAYOUT;
@@ -163,10 +157,12 @@ static void take_wait(struct windows *w, const struct event_wait *event)
 	struct seen_row *row;
 
 	w->waits += event->count;
-	w->losses[LOSS_SKIPPED_WALKS] += event->estimated;
 	times_add_wait(&w->whole, event);
 	if (process == NONE)
 		return;
+	/* of others nobody looks for a stack */
+	if (symbols__interpreter(w->symbols, event->head.space))
+		w->losses[LOSS_SKIPPED_WALKS] += event->estimated;
 	window_thread(w, &event->head, process);
 	row = window_row(w, process, event->head.tid, waiting_leaf(w, process, event), window_reason(w, event));
 	if (!row)
@@ -185,7 +181,7 @@ static void take_rss(struct windows *w, const struct event_stack *stack)
 	if (process == NONE)
 		return;
 	window_thread(w, &stack->head, process);
-	note_rss(&w->processes[process], stack->rss_bytes);
+	window_rss(&w->processes[process], stack->rss_bytes, stack->weight);
 	w->processes[process].rss_grown_bytes += stack->weight;
 	row = window_row(w, process, stack->head.tid, window_leaf(w, stack, current, &named), NULL);
 	if (row)

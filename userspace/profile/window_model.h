@@ -152,6 +152,9 @@ void window_exit(struct windows *w, const struct event_exit *event);
 void window_processes_sweep(struct windows *w, uint64_t now_ns);
 void window_processes_release(struct windows *w);
 
+/* How large it is now, having grown by so much just before; 0: not known. */
+void window_rss(struct seen_process *process, uint64_t bytes, uint64_t grown);
+
 /* A blocked stack's leaf. */
 void window_block(struct windows *w, struct seen_thread *thread, uint64_t id, uint32_t leaf);
 /* The leaf that this thread blocked with, or another one of the process; NONE: not known. */

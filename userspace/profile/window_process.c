@@ -190,6 +190,16 @@ static uint32_t running_of_pid(const struct windows *w, uint32_t pid)
 	return map64_get(&w->by_pid, pid, &index) ? index : NONE;
 }
 
+/* The first that is heard of a process that was there before the window is what it was then. */
+void window_rss(struct seen_process *p, uint64_t bytes, uint64_t grown)
+{
+	if (!bytes)
+		return;
+	if (p->before && !p->rss_before_bytes)
+		p->rss_before_bytes = bytes > grown ? bytes - grown : 0;
+	p->rss_bytes = bytes;
+}
+
 void windows__describe(struct windows *w, uint32_t pid, const struct process_facts *from)
 {
 	uint32_t index = running_of_pid(w, pid);
@@ -199,6 +209,7 @@ void windows__describe(struct windows *w, uint32_t pid, const struct process_fac
 		return;
 	facts_drop(w->processes[index].facts);
 	w->processes[index].facts = facts;
+	window_rss(&w->processes[index], from->rss_bytes, 0);
 }
 
 /* A copy of a text that may be anything. */
@@ -365,6 +376,7 @@ void window_attach(struct windows *w, const struct event_attach *event)
 		return;
 	w->processes[index].parent_pid = event->parent_pid;
 	w->processes[index].window = w->number;
+	w->processes[index].before = true;
 	set_text(&w->processes[index].program, event->path);
 }
 

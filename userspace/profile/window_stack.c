@@ -12,9 +12,9 @@
 #define LINE_KERNEL (UINT32_MAX - 1)
 #define LINE_MAX (INT32_MAX - 1U)
 
-/* Symbols and code objects are swept when there are twice as many as after the last time, and so many more. */
-#define SYMBOLS_MORE 8192
-#define CODES_MORE 65536
+/* Symbols and code objects are swept when there are a quarter more than after the last time, and so many. */
+#define SYMBOLS_MORE 4096
+#define CODES_MORE 16384
 
 /* Which of the two kinds of library folders: by name, or a digit must follow. */
 static bool in_library(const char *path)
@@ -299,7 +299,7 @@ static void sweep_symbols(struct windows *w)
 
 void window_stacks_sweep(struct windows *w)
 {
-	bool symbols = symbols__count(w->symbols) > 2 * w->swept_symbols + SYMBOLS_MORE || symbols__codes(w->symbols) > 2 * w->swept_codes + CODES_MORE;
+	bool symbols = symbols__count(w->symbols) > w->swept_symbols + w->swept_symbols / 4 + SYMBOLS_MORE || symbols__codes(w->symbols) > w->swept_codes + w->swept_codes / 4 + CODES_MORE;
 	uint32_t *nodes, *leaves, most = w->options.nodes_max ? w->options.nodes_max : NODES_MAX;
 
 	if (w->tree.n_nodes <= w->nodes_now && !symbols)
