@@ -8,11 +8,13 @@
 #include "util/map64.h"
 #include "util/strings.h"
 
+struct text { const char *copy; uint64_t key; };
+
 /* What one copy needs to know while it is made. */
 struct copying {
 	struct kept_window *kept;
 	struct map64 copies;  /* address of a text there -> index into texts */
-	const char **texts;
+	struct text *texts;
 	uint32_t n_texts, cap_texts;
 	bool failed;          /* out of memory */
 };
@@ -25,21 +27,15 @@ static uint64_t text_key(const char *text)
 /* Any key but 0. */
 static uint64_t join_keys(uint64_t a, uint64_t b)
 {
-	uint64_t parts[] = { a, b }, key = hash_bytes(parts, sizeof(parts));
+	uint64_t key = (a ^ (b + 0x9e3779b97f4a7c15ULL + (a << 6) + (a >> 2))) * 0xff51afd7ed558ccdULL;
 
+	key ^= key >> 32;
 	return key ? key : 1;
 }
 
-uint64_t frame_function_key(const struct window_frame *frame)
+static uint64_t function_key(const struct window_frame *frame, uint64_t path, uint64_t function)
 {
-	uint64_t name = join_keys(text_key(frame->path), text_key(frame->function));
-
-	return join_keys(name, (uint64_t)frame->kind << 32 | frame->firstlineno);
-}
-
-uint64_t frame_line_key(const struct window_frame *frame)
-{
-	return join_keys(frame_function_key(frame), frame->lineno);
+	return join_keys(join_keys(path, function), (uint64_t)frame->kind << 32 | frame->firstlineno);
 }
 
 static void *take(struct copying *c, size_t n, size_t size)
@@ -51,63 +47,67 @@ static void *take(struct copying *c, size_t n, size_t size)
 	return p;
 }
 
-/* Many frames share few texts, and most of them at one address. */
-static const char *copy_text(struct copying *c, const char *text)
+/* Many frames share few texts, and most of them at one address: each is copied, and its key found, once. */
+static struct text take_text(struct copying *c, const char *text)
 {
+	struct text taken = { .key = 1 };
 	uint32_t at;
-	char *copy;
 
 	if (!text)
-		return NULL;
+		return taken;
 	if (map64_get(&c->copies, (uintptr_t)text, &at))
 		return c->texts[at];
 	if (c->n_texts == c->cap_texts) {
 		uint32_t capacity = c->cap_texts ? c->cap_texts * 2 : 256;
-		const char **texts = reallocarray(c->texts, capacity, sizeof(*texts));
+		struct text *texts = reallocarray(c->texts, capacity, sizeof(*texts));
 
 		if (!texts) {
 			c->failed = true;
-			return NULL;
+			return taken;
 		}
 		c->texts = texts;
 		c->cap_texts = capacity;
 	}
-	copy = arena_strdup(&c->kept->arena, text);
-	if (!copy || map64_put(&c->copies, (uintptr_t)text, c->n_texts)) {
+	taken = (struct text){ .copy = arena_strdup(&c->kept->arena, text), .key = text_key(text) };
+	if (!taken.copy || map64_put(&c->copies, (uintptr_t)text, c->n_texts)) {
 		c->failed = true;
-		return NULL;
+		return taken;
 	}
 	c->kept->bytes += strlen(text) + 1;
-	c->texts[c->n_texts++] = copy;
-	return copy;
+	c->texts[c->n_texts++] = taken;
+	return taken;
 }
 
-static void charge(struct kept_stack *stack, enum charge how, uint32_t frame)
+static const char *copy_text(struct copying *c, const char *text)
 {
-	struct charged *charged = &stack->charged[how];
-	static const struct window_frame unknown = { .kind = WINDOW_NATIVE };
-	const struct window_frame *f = frame < stack->n_frames ? &stack->frames[frame] : &unknown;
-
-	*charged = (struct charged){ .frame = frame, .function = frame_function_key(f), .line = frame_line_key(f) };
+	return take_text(c, text).copy;
 }
 
 static void copy_stack(struct copying *c, struct kept_stack *stack, const struct window_stack *from)
 {
+	static const struct window_frame unknown = { .kind = WINDOW_NATIVE };
 	struct window_frame *frames = take(c, from->n_frames, sizeof(*frames));
-	uint64_t key = join_keys(from->cut, from->n_frames);
+	uint64_t key = join_keys(from->cut, from->n_frames), none = function_key(&unknown, 1, 1);
+	uint32_t site = from->site < from->n_frames ? from->site : from->n_frames;
 
 	if (!frames)
 		return;
 	*stack = (struct kept_stack){ .frames = frames, .n_frames = from->n_frames, .cut = from->cut };
+	stack->charged[CHARGE_OWN] = (struct charged){ .frame = site, .function = none, .line = none };
+	stack->charged[CHARGE_INNERMOST] = (struct charged){ .function = none, .line = none };
 	for (uint32_t i = 0; i < from->n_frames; i++) {
+		struct text path = take_text(c, from->frames[i].path), name = take_text(c, from->frames[i].function);
+		uint64_t function = function_key(&from->frames[i], path.key, name.key), line = join_keys(function, from->frames[i].lineno);
+
 		frames[i] = from->frames[i];
-		frames[i].path = copy_text(c, from->frames[i].path);
-		frames[i].function = copy_text(c, from->frames[i].function);
-		key = join_keys(key, frame_line_key(&frames[i]));
+		frames[i].path = path.copy;
+		frames[i].function = name.copy;
+		key = join_keys(key, line);
+		for (int how = 0; how < CHARGES; how++)
+			if (stack->charged[how].frame == i)
+				stack->charged[how] = (struct charged){ .frame = i, .function = function, .line = line };
 	}
 	stack->key = key;
-	charge(stack, CHARGE_OWN, from->site <= from->n_frames ? from->site : from->n_frames);
-	charge(stack, CHARGE_INNERMOST, 0);
 }
 
 static void copy_process(struct copying *c, struct kept_process *kept, const struct window_process *from)
@@ -128,13 +128,15 @@ static void copy_process(struct copying *c, struct kept_process *kept, const str
 
 static bool copy_row(struct copying *c, struct kept_row *row, const struct window_row *from)
 {
+	struct text reason = take_text(c, from->reason);
+
 	if (from->process >= c->kept->n_processes || from->stack >= c->kept->n_stacks)
 		return false;
 	*row = (struct kept_row){
-		.process = from->process, .stack = from->stack, .reason = copy_text(c, from->reason),
+		.process = from->process, .stack = from->stack, .reason = reason.copy,
 		.times = from->times, .samples = from->samples, .rss_bytes = from->rss_bytes,
 	};
-	row->key = join_keys(c->kept->stacks[from->stack].key, text_key(from->reason));
+	row->key = join_keys(c->kept->stacks[from->stack].key, reason.key);
 	return true;
 }
 

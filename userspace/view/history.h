@@ -74,7 +74,4 @@ void history_release(struct history *history);
 /* Index of the oldest window of which at least a half lies within the last span_ns; the newest one at least. 0 if there is none. */
 size_t history_since(const struct history *history, uint64_t span_ns);
 
-uint64_t frame_function_key(const struct window_frame *frame);
-uint64_t frame_line_key(const struct window_frame *frame);
-
 #endif
