@@ -59,7 +59,7 @@ _fixingahole() {
     COMPREPLY=()
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        _fixingahole_words profile record summarize stats merge doctor help -V --version -h --help
+        _fixingahole_words profile record top summarize stats merge doctor help -V --version -h --help
         return
     fi
     # --option=value arrives as three words
@@ -116,7 +116,11 @@ _fixingahole() {
         fi
         _fixingahole_words -a --all --pid --name --cgroup --seconds --no-children --rate -d --detailed --interval -o --output --protocol \
             --keep-files --keep-bytes --header --header-file --ca-file --client-cert --timeout --spool --spool-bytes --options \
-            -q --quiet -v --verbose -h --help
+            --json -q --quiet -v --verbose -h --help
+        ;;
+    top)
+        _fixingahole_value "$previous" ||
+            _fixingahole_words -a --all --pid --name --cgroup --seconds --no-children --rate -d --detailed --interval --once -v --verbose -h --help
         ;;
     summarize)
         if _fixingahole_value "$previous"; then
@@ -148,7 +152,7 @@ _fixingahole() {
         fi
         ;;
     doctor) [[ $current == -* ]] && _fixingahole_words -v --verbose -h --help ;;
-    help) _fixingahole_words profile record summarize stats merge doctor ;;
+    help) _fixingahole_words profile record top summarize stats merge doctor ;;
     esac
 }
 

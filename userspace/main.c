@@ -16,6 +16,7 @@
 #include "target/attached.h"
 #include "target/identity.h"
 #include "target/launch.h"
+#include "top.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -119,7 +120,7 @@ static int run(const struct config *config, const struct identity *identity)
 	case COMMAND_RECORD:
 		return record_run(config, identity);
 	case COMMAND_TOP:
-		break;
+		return top_run(config, identity);
 	case COMMAND_MERGE:
 		return merge_run(config, identity);
 	case COMMAND_DOCTOR:
