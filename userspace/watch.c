@@ -13,6 +13,7 @@
 #include "intake.h"
 #include "interps.h"
 #include "python/code.h"
+#include "symbols/native.h"
 #include "target/process_facts.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -35,6 +36,7 @@ struct watch {
 	struct attached attached; /* without -a */
 	struct strings *strings;
 	struct symbols *symbols;
+	struct native *native;
 	struct windows *windows;
 	struct capture *capture;
 	struct interps *interps;
@@ -42,6 +44,7 @@ struct watch {
 	struct attach *attach;
 	struct capture_losses losses; /* told of so far */
 	uint64_t lost;                /* of the intake, likewise */
+	uint64_t machine_ns;          /* at the window's begin */
 	uint64_t now, next_drain, next_shift, next_step, window_end, deadline;
 };
 
@@ -66,6 +69,10 @@ static void on_record(void *context, const struct event_header *record)
 	struct watch *w = context;
 
 	windows__record(w->windows, record);
+	if (record->kind == EVENT_EXIT)
+		native__end(w->native, record->space);
+	else if (record->kind == EVENT_EXEC)
+		native__end(w->native, ((const struct event_exec *)record)->old_space);
 	if (record->kind == EVENT_ATTACH)
 		describe(w, record->pid, interps__looks_like_one(((const struct event_attach *)record)->path), true);
 	else if (record->kind == EVENT_EXEC)
@@ -101,6 +108,20 @@ static void tell_losses(struct watch *w)
 	w->lost = lost;
 }
 
+static bool name_native(void *context, uint32_t pid, uint32_t space, uint64_t address, const char **image, const char **function)
+{
+	return native__name(context, pid, space, address, image, function);
+}
+
+static void tell_machine(struct watch *w)
+{
+	uint64_t now = machine_cpu_ns();
+
+	if (w->options->config->all && now > w->machine_ns && w->machine_ns)
+		windows__machine(w->windows, now - w->machine_ns);
+	w->machine_ns = now;
+}
+
 static enum watch_action cut(struct watch *w, bool last)
 {
 	const struct window *window;
@@ -108,6 +129,7 @@ static enum watch_action cut(struct watch *w, bool last)
 	attach__flush(w->attach);
 	intake__drain(w->intake);
 	tell_losses(w);
+	tell_machine(w);
 	w->now = clock_ns(CLOCK_MONOTONIC);
 	window = windows__cut(w->windows, w->now, clock_ns(CLOCK_REALTIME) / 1e9);
 	if (w->options->window_ns) {
@@ -197,15 +219,19 @@ static int open_all(struct watch *w, char problem[512])
 	const struct config *c = w->options->config;
 	const struct capture_options capture = { .rate_hz = c->rate_hz, .attach = true, .no_children = !c->children, .all = c->all };
 	const struct interps_listener listener = { .no_interpreter = on_no_interpreter, .notice = on_notice, .found = on_found, .sparing = true, .context = w };
-	const struct window_options window = { .rate_hz = c->rate_hz };
+	struct window_options window = { .rate_hz = c->rate_hz, .native = name_native };
 	struct intake_options intake = { .sink = on_record, .context = w };
 	int err = capture__open(&w->capture, &capture, problem);
 
 	if (err)
 		return err;
 	snprintf(problem, 512, "out of memory");
+	w->native = native__new(0);
+	if (!w->native)
+		return -ENOMEM;
 	w->strings = strings__new();
 	w->symbols = w->strings ? symbols__new(w->strings, code__read) : NULL;
+	window.native_context = w->native;
 	w->windows = w->symbols ? windows__new(&window, w->strings, w->symbols, clock_ns(CLOCK_MONOTONIC)) : NULL;
 	w->interps = w->windows ? interps__new(w->capture, w->symbols, &listener, NULL) : NULL;
 	intake.capture = w->capture;
@@ -233,6 +259,7 @@ static int begin(struct watch *w, char problem[512])
 	if (w->options->started)
 		w->options->started(w->options->context, attach__count(w->attach));
 	w->now = clock_ns(CLOCK_MONOTONIC);
+	w->machine_ns = machine_cpu_ns();
 	w->deadline = c->seconds ? w->now + (uint64_t)(c->seconds * 1e9) : UINT64_MAX;
 	w->window_end = w->options->window_ns ? w->now + w->options->window_ns : UINT64_MAX;
 	w->next_step = w->options->step ? w->now : UINT64_MAX;
@@ -283,6 +310,7 @@ int watch_run(const struct watch_options *options, char problem[512])
 	intake__free(w.intake);
 	interps__free(w.interps);
 	windows__free(w.windows);
+	native__free(w.native);
 	symbols__free(w.symbols);
 	strings__free(w.strings);
 	capture__free(w.capture);

@@ -369,6 +369,7 @@ static struct made_window *make(struct windows *w, uint64_t now_ns, double now_e
 		.named_samples = w->named_samples,
 		.frameless_samples = w->frameless_samples,
 		.unsampled_ns = w->unsampled_ns,
+		.machine_ns = w->machine_ns,
 		.n_notices = w->n_notices,
 	};
 	memcpy(made->window.losses, w->losses, sizeof(w->losses));
@@ -396,12 +397,17 @@ static void begin_next(struct windows *w, uint64_t now_ns)
 	}
 	window_rows_clear(w);
 	w->whole = (struct times){};
-	w->cpu_samples = w->waits = w->unsampled_ns = 0;
+	w->cpu_samples = w->waits = w->unsampled_ns = w->machine_ns = 0;
 	w->python_samples = w->named_samples = w->frameless_samples = 0;
 	memset(w->losses, 0, sizeof(w->losses));
 	w->n_notices = 0;
 	w->number++;
 	w->start_ns = now_ns;
+}
+
+void windows__machine(struct windows *w, uint64_t machine_ns)
+{
+	w->machine_ns = machine_ns;
 }
 
 const struct window *windows__cut(struct windows *w, uint64_t now_ns, double now_epoch_s)

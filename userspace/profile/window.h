@@ -79,6 +79,7 @@ struct window {
 	double start_epoch_s;
 	uint32_t rate_hz;
 	bool heap;                   /* allocations were measured */
+	uint64_t machine_ns;         /* CPU time of the machine, by the kernel's own count, with that of its own threads and of interrupts; 0: not known */
 	struct window_process *processes; /* all that ran at the end, and those that ended within it */
 	uint32_t n_processes;
 	struct window_stack *stacks;
@@ -121,6 +122,9 @@ void windows__no_interpreter(struct windows *windows, uint32_t pid, const char *
 void windows__notice(struct windows *windows, const char *text);
 /* Who a process is; the texts are copied. Told again after an exec. A forked child has its parent's until told. */
 void windows__describe(struct windows *windows, uint32_t pid, const struct process_facts *facts);
+
+/* What the window will say of the machine. */
+void windows__machine(struct windows *windows, uint64_t machine_ns);
 
 /* Ends the window and begins the next. Valid until the next cut or the model's end; NULL: out of memory, nothing is lost then. */
 const struct window *windows__cut(struct windows *windows, uint64_t now_ns, double now_epoch_s);

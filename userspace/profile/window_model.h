@@ -90,6 +90,8 @@ struct made_window {
 	struct strings *reasons; /* and notices: windows.texts of then */
 };
 
+#define ENDED_TIDS 64
+
 struct windows {
 	struct window_options options;
 	struct strings *strings;
@@ -108,6 +110,7 @@ struct windows {
 	struct map64 by_space, by_pid;
 	struct seen_thread *threads;
 	uint32_t n_threads, cap_threads, free_thread;
+	uint32_t ended_tids[ENDED_TIDS], next_ended; /* the last ones: some of what they did is told after their end */
 	struct map64 by_tid;
 	struct held_block *blocks;
 	uint32_t n_blocks, cap_blocks, free_block, live_blocks;
@@ -120,7 +123,7 @@ struct windows {
 	struct strings *texts;      /* reasons, notices */
 	uint32_t n_reasons;
 	struct times whole;
-	uint64_t cpu_samples, waits, unsampled_ns;
+	uint64_t cpu_samples, waits, unsampled_ns, machine_ns;
 	uint64_t python_samples, named_samples, frameless_samples;
 	uint64_t losses[LOSS_COUNT];
 	const char *notices[NOTICES_OF_WINDOW];

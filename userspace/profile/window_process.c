@@ -50,6 +50,15 @@ static uint32_t thread_new(struct windows *w, uint32_t tid, uint32_t process)
 	return index;
 }
 
+static bool has_ended(const struct windows *w, uint32_t tid)
+{
+	for (uint32_t i = 0; i < ENDED_TIDS; i++) {
+		if (w->ended_tids[i] == tid)
+			return true;
+	}
+	return false;
+}
+
 struct seen_thread *window_thread(struct windows *w, const struct event_header *head, uint32_t process)
 {
 	struct seen_thread *t;
@@ -67,7 +76,7 @@ struct seen_thread *window_thread(struct windows *w, const struct event_header *
 	if (index == NONE)
 		return NULL;
 	t = &w->threads[index];
-	if (t->window != w->number)
+	if (t->window != w->number && !has_ended(w, head->tid))
 		w->processes[process].threads++;
 	t->window = w->number;
 	return t;
@@ -77,6 +86,7 @@ void window_thread_end(struct windows *w, uint32_t tid)
 {
 	uint32_t index;
 
+	w->ended_tids[w->next_ended++ % ENDED_TIDS] = tid;
 	if (map64_get(&w->by_tid, tid, &index))
 		thread_drop(w, index);
 }

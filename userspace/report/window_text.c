@@ -365,8 +365,11 @@ static void print_header(const struct page *page)
 	paint(page->out, page->options->color, PAINT_NONE);
 	fprintf(page->out, " from %s, %u Hz\n", when, w->rate_hz);
 	fprintf(page->out, "%u process%s (%u ended), %u of them Python\n", w->n_processes, w->n_processes == 1 ? "" : "es", ended, pythons);
-	fprintf(page->out, "%.2f CPU seconds (%.2f CPUs), %.2f of them in Python processes\n", seconds(times_cpu(&w->whole)),
+	fprintf(page->out, "%.2f CPU seconds (%.2f CPUs), %.2f of them in Python processes", seconds(times_cpu(&w->whole)),
 		elapsed_s(w) > 0 ? seconds(times_cpu(&w->whole)) / elapsed_s(w) : 0, seconds(page->python_cpu_ns));
+	if (w->machine_ns)
+		fprintf(page->out, "; the machine: %.2f", seconds(w->machine_ns));
+	putc('\n', page->out);
 }
 
 static void print_trust(const struct page *page)

@@ -138,6 +138,16 @@ int process_threads(pid_t pid, struct pid_list *list)
 	return add_numbers(path, list);
 }
 
+uint64_t machine_cpu_ns(void)
+{
+	unsigned long long user, nice, system, irq, soft;
+	char text[256];
+
+	if (read_text("/proc/stat", text, sizeof(text)) <= 0 || sscanf(text, "cpu %llu %llu %llu %*u %*u %llu %llu", &user, &nice, &system, &irq, &soft) != 5)
+		return 0;
+	return (user + nice + system + irq + soft) * (1000000000ULL / sysconf(_SC_CLK_TCK));
+}
+
 int processes_all(struct pid_list *list)
 {
 	struct pid_list all = {};

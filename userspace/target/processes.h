@@ -36,6 +36,8 @@ int process_threads(pid_t pid, struct pid_list *list);
  * caller's own only; root, and who was given them himself (a service manager's ambient ones), may look at all.
  */
 bool process_all_allowed(void);
+/* CPU time of all of the machine since its start, idle time left out; 0: not known. */
+uint64_t machine_cpu_ns(void);
 /* Appends every process that is no thread of the kernel's, but us. */
 int processes_all(struct pid_list *list);
 /* Appends all children, their children and so on, of the processes of the list. */
