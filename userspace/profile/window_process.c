@@ -296,6 +296,8 @@ static void move_space(struct windows *w, uint32_t index, uint32_t space)
 	uint32_t there;
 
 	space_end(w, index);
+	/* the thread that goes on is met once more */
+	w->processes[index].threads -= w->processes[index].threads > 0;
 	map64_remove(&w->by_space, p->space, &there);
 	p->space = space;
 	map64_put(&w->by_space, space, index);
