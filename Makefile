@@ -8,6 +8,9 @@ MAKEFLAGS += --no-builtin-rules
 
 VERSION := 0.1.0
 PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
+# systemd looks below /usr/local/lib, too; other prefixes but /usr it may not
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 CC := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CLANG ?= clang
 BPFTOOL ?= $(shell command -v bpftool 2>/dev/null || echo /usr/sbin/bpftool)
@@ -177,6 +180,12 @@ $(FUZZ): $(BUILD)/%: %.c $(FUZZ_OBJECTS)
 fuzz: $(FUZZ)
 	$(Q)tools/run-fuzz.sh $(FUZZ_SECONDS) $(FUZZ)
 
+# pushes to a server that is slow, fails, vanishes and returns
+SOAK_SECONDS ?= 3600
+.PHONY: soak-push
+soak-push: $(BUILD)/fixingahole $(BUILD)/tests/push/windows
+	$(Q)SOAK_SECONDS=$(SOAK_SECONDS) FIXINGAHOLE=$(abspath $(BUILD))/fixingahole $(PYTHON3) -m pytest -q -s -p no:cacheprovider tests/e2e/test_sinks.py -k soak
+
 # --- what a user or a developer calls ---
 
 .PHONY: check
@@ -185,7 +194,7 @@ check:
 	$(Q)tools/check.sh
 
 .PHONY: e2e
-e2e: $(BUILD)/fixingahole
+e2e: $(BUILD)/fixingahole $(BUILD)/tests/export/encode $(BUILD)/tests/push/windows
 	$(Q)FIXINGAHOLE=$(abspath $(BUILD))/fixingahole $(PYTHON3) -m pytest -q -p no:cacheprovider tests/e2e $(E2E)
 
 .PHONY: demo
@@ -209,10 +218,14 @@ install: $(BUILD)/fixingahole $(BUILD)/libfixingahole-heap.so $(BUILD)/libfixing
 	install -Dm644 completions/fixingahole.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/fixingahole
 	install -Dm644 completions/_fixingahole $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_fixingahole
 	install -Dm644 completions/fixingahole.fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/fixingahole.fish
+	install -d $(DESTDIR)$(UNITDIR)
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' systemd/fixingahole.service > $(DESTDIR)$(UNITDIR)/fixingahole.service
+	chmod 644 $(DESTDIR)$(UNITDIR)/fixingahole.service
+	test -e $(DESTDIR)$(SYSCONFDIR)/fixingahole/record.conf || install -Dm600 systemd/record.conf $(DESTDIR)$(SYSCONFDIR)/fixingahole/record.conf
 
 .PHONY: uninstall
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/fixingahole lib/fixingahole/libfixingahole-heap.so lib/fixingahole/libfixingahole-calls.so share/man/man1/fixingahole.1 share/bash-completion/completions/fixingahole share/zsh/site-functions/_fixingahole share/fish/vendor_completions.d/fixingahole.fish)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/fixingahole lib/fixingahole/libfixingahole-heap.so lib/fixingahole/libfixingahole-calls.so share/man/man1/fixingahole.1 share/bash-completion/completions/fixingahole share/zsh/site-functions/_fixingahole share/fish/vendor_completions.d/fixingahole.fish) $(DESTDIR)$(UNITDIR)/fixingahole.service
 
 .PHONY: clean
 clean:

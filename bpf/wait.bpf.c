@@ -32,6 +32,7 @@
 
 /* Budgets grow by the unit of time, per CPU; so many of it can count at once. Userspace makes it longer where samples are few. */
 __u64 budget_unit_ns = 4000000;
+__u32 budget_new = 4; /* BUDGET_NEW, per unit */
 #define BUDGET_UNITS_MAX 50
 #define BUDGET_WALK_SAVED 50
 extern __s32 follow_all; /* process.bpf.c */
@@ -83,7 +84,7 @@ static __always_inline void budgets_fill(struct cpu_state *c, u64 now)
 	if (units > BUDGET_UNITS_MAX)
 		units = BUDGET_UNITS_MAX;
 	budget_fill(c, BUDGET_WALK, units, BUDGET_WALK_SAVED);
-	budget_fill(c, BUDGET_NEW, 4 * units, 50);
+	budget_fill(c, BUDGET_NEW, budget_new * units, 50);
 	budget_fill(c, BUDGET_MARK, 16 * units, 500);
 }
 
@@ -160,9 +161,6 @@ static __always_inline void block_note(struct thread_state *t, struct task_struc
 	note_poll(t, task);
 	t->noted = 1;
 	t->block_id = 0;
-	/* on a whole machine most processes are no Python: they have no stack to be read */
-	if (follow_all && !p->python.layout && proc_learn(p, task))
-		return;
 	mark = place_mark(t, p, place);
 	for (u32 i = 0; i < MARK_SLOTS; i++) {
 		if (t->mark[i] == mark)
@@ -349,7 +347,8 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 	c->switches++;
 	state = preempt ? 0 : prev->__state;
 	how = (counted ? STOP_COUNTED : 0) | (preempt ? STOP_PREEMPTED : 0);
-	if (handover || from)
+	/* on a whole machine most processes are no Python: they have no stack to be read */
+	if (handover || (from && (!follow_all || !proc_learn(from, prev))))
 		how |= look_how(c, prev, now);
 	/* the cheapest way, which a program that hands over all the time goes: nothing is written down */
 	if (handover && how == STOP_COUNTED && state && !(state & TASK_DEAD) && !c->late) {

@@ -26,12 +26,14 @@ _fixingahole_value() { # OPTION: completes its value; 1 when it takes none
     --duration) _fixingahole_words relative absolute ;;
     --heap-source) _fixingahole_words preload probes ;;
     --heap-budget) COMPREPLY=() ;;
-    -i | --ignore | --output-directory)
+    --protocol) _fixingahole_words pyroscope parca otlp pprof ;;
+    --header-file | --ca-file | --client-cert | --options) _fixingahole_files ;;
+    -i | --ignore | --output-directory | --output | --spool)
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
         ;;
     -o)
-        [ "$command" = profile ] || return 0
+        [ "$command" = profile ] || [ "$command" = record ] || return 0
         compopt -o filenames 2>/dev/null
         mapfile -t COMPREPLY < <(compgen -d -- "$current")
         ;;
@@ -43,7 +45,8 @@ _fixingahole_value() { # OPTION: completes its value; 1 when it takes none
         mapfile -t COMPREPLY < <(current=/sys/fs/cgroup/${current#/}; for folder in "$current"*/; do [ -d "$folder" ] && folder=${folder#/sys/fs/cgroup/} && printf '%s\n' "${folder%/}"; done)
         ;;
     --user) mapfile -t COMPREPLY < <(compgen -u -- "$current") ;;
-    --module | --output-file | --live | --rate | --name | --seconds | -r | --repeat | -n | --top | --threshold) COMPREPLY=() ;;
+    --module | --output-file | --live | --rate | --name | --seconds | -r | --repeat | -n | --top | --threshold | \
+        --interval | --keep-files | --keep-bytes | --header | --timeout | --spool-bytes) COMPREPLY=() ;;
     -p | --precision) _fixingahole_words {-10..10} ;;
     -t) [ "$command" = summarize ] || return 1 ;;
     *) return 1 ;;
@@ -56,7 +59,7 @@ _fixingahole() {
     COMPREPLY=()
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        _fixingahole_words profile summarize stats doctor help -V --version -h --help
+        _fixingahole_words profile record summarize stats doctor help -V --version -h --help
         return
     fi
     # --option=value arrives as three words
@@ -107,6 +110,14 @@ _fixingahole() {
             COMPREPLY+=("${plots[@]}")
         fi
         ;;
+    record)
+        if _fixingahole_value "$previous"; then
+            return
+        fi
+        _fixingahole_words -a --all --pid --name --cgroup --seconds --no-children --rate -d --detailed --interval -o --output --protocol \
+            --keep-files --keep-bytes --header --header-file --ca-file --client-cert --timeout --spool --spool-bytes --options \
+            -q --quiet -v --verbose -h --help
+        ;;
     summarize)
         if _fixingahole_value "$previous"; then
             return
@@ -127,7 +138,7 @@ _fixingahole() {
         fi
         ;;
     doctor) [[ $current == -* ]] && _fixingahole_words -v --verbose -h --help ;;
-    help) _fixingahole_words profile summarize stats doctor ;;
+    help) _fixingahole_words profile record summarize stats doctor ;;
     esac
 }
 

@@ -6,7 +6,8 @@
 # test also looks for interpreters newer than Debian 12's: /opt/sid if it is there, else a small Debian sid
 # under $FIXINGAHOLE_SID (default ${XDG_CACHE_HOME:-/root/.cache}/fixingahole/sid). That part may fail: the
 # reason is printed, the tests skip those interpreters, and the exit status stays 0.
-# FIXINGAHOLE_SID=none leaves it out. `deps.sh sid-root` prints the folder in use, if any.
+# FIXINGAHOLE_SID=none leaves it out. Likewise test builds an OpenTelemetry collector to push to (tools/collector.sh).
+# `deps.sh sid-root` prints the folder in use, if any.
 set -u
 
 build=(gcc make clang llvm libbpf-dev bpftool libelf-dev libdw-dev libcjson-dev libcurl4-openssl-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev pkg-config)
@@ -133,6 +134,7 @@ main() {
     done
     install_packages "${packages[@]}" || return 1
     [ "$sid" -eq 0 ] || install_sid || true
+    [ "$sid" -eq 0 ] || "$(dirname "$0")/collector.sh" >/dev/null || true
 }
 
 main "$@"

@@ -156,6 +156,11 @@ int main(int argc, char **argv)
 	int err, status;
 
 	hold_standard_streams();
+	err = identity__drop_given();
+	if (err) {
+		log_error("cannot give up capabilities: %s", strerror(-err));
+		return 1;
+	}
 	err = identity__resolve(&identity, NULL);
 	if (err) {
 		log_error(err == -EINVAL ? "SUDO_UID or SUDO_GID is not a number: unset it, or name the user with --user" : "cannot find out who you are: %s", strerror(-err));

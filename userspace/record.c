@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "export/sinks.h"
+#include "report/window_json.h"
 #include "report/window_text.h"
+#include "service.h"
 #include "util/clock.h"
 #include "util/log.h"
 #include "watch.h"
@@ -17,16 +20,19 @@
 struct record {
 	const struct config *config;
 	struct sinks *sinks; /* NULL: none */
+	struct service *service;
 	int failed;
 };
 
 static void print(struct record *r, const struct window *window)
 {
 	struct report_options options = { .absolute = r->config->duration == DURATION_ABSOLUTE, .top_n = r->config->top_n, .threshold_percent = r->config->threshold_percent };
+	char host[256] = "";
 	int err;
 
+	gethostname(host, sizeof(host) - 1);
 	report_fit_terminal(&options);
-	err = report_window(stdout, window, &options);
+	err = r->config->json ? report_window_json(stdout, window, host) : report_window(stdout, window, &options);
 	if (!err && fflush(stdout))
 		err = -errno;
 	if (err && err != -EPIPE)
@@ -40,6 +46,7 @@ static enum watch_action on_window(void *context, const struct window *window, b
 
 	if (r->sinks)
 		sinks__window(r->sinks, window);
+	service__window(r->service);
 	/* one of the whole time, or, where nobody else gets them, each */
 	if (!r->config->quiet && (!r->config->interval_s || !r->sinks))
 		print(r, window);
@@ -50,32 +57,42 @@ static void on_started(void *context, size_t processes)
 {
 	struct record *r = context;
 
+	service__started(r->service);
 	if (!r->config->quiet)
 		log_notice("watching %zu processes%s", processes, r->config->seconds ? "" : "; Ctrl-C ends it");
 }
 
-static void tell_sinks(struct sinks *sinks)
+static enum watch_action on_step(void *context, uint64_t now_ns, bool readable, uint64_t *next_ns)
 {
-	struct sinks_state state;
+	struct record *r = context;
 
-	sinks__state(sinks, &state);
-	log_notice("%llu profiles written, %llu sent, %llu still wait, %llu dropped", (unsigned long long)state.written, (unsigned long long)state.pushed, (unsigned long long)state.waiting, (unsigned long long)state.dropped);
+	*next_ns = service__step(r->service, now_ns);
+	return WATCH_GO_ON;
 }
 
 int record_run(const struct config *config, const struct identity *identity)
 {
 	struct record r = { .config = config };
 	const struct watch_options options = {
-		.config = config, .identity = identity, .window_ns = config->interval_s * 1e9, .window = on_window, .input_fd = -1, .started = on_started, .context = &r,
+		.config = config, .identity = identity, .window_ns = config->interval_s * 1e9, .window = on_window, .input_fd = -1, .step = on_step, .started = on_started,
+		.context = &r,
 	};
-	char problem[512] = "out of memory";
+	char problem[512] = "out of memory", line[256];
 	int err = config->n_outputs ? sinks__new(&r.sinks, config, problem) : 0;
 
+	err = err ? err : service__new(&r.service, config, identity, r.sinks);
 	err = err ? err : watch_run(&options, problem);
+	service__stopping(r.service);
 	if (err)
 		log_error("%s", problem);
-	else if (r.sinks && !config->quiet)
-		tell_sinks(r.sinks);
-	sinks__free(r.sinks, err ? 0 : GRACE_NS);
+	else if (r.sinks)
+		sinks__finish(r.sinks, GRACE_NS);
+	service__window(r.service);
+	if (!err && r.sinks && !config->quiet) {
+		sinks__summary(r.sinks, line);
+		log_notice("%s", line);
+	}
+	service__free(r.service);
+	sinks__free(r.sinks);
 	return err == -EINVAL ? 2 : err || r.failed ? 1 : 0;
 }

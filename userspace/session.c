@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -254,6 +255,17 @@ static void follow_heap(struct capture *capture, pid_t pid)
 		log_warning("cannot put probes on the script's allocator: %s", strerror(-err));
 }
 
+/* Debian's and Ubuntu's kernels know levels that upstream does not, at which CAP_PERFMON is not enough for a timer. */
+static const char *timer_hint(int err)
+{
+	_cleanup_fclose_ FILE *file = err == -EACCES && !identity__has_capability(CAP_SYS_ADMIN) ? fopen("/proc/sys/kernel/perf_event_paranoid", "re") : NULL;
+	int level;
+
+	if (!file || fscanf(file, "%d", &level) != 1 || level <= 2)
+		return "";
+	return "; kernel.perf_event_paranoid is above 2, for which this kernel may want CAP_SYS_ADMIN: 'sudo sysctl kernel.perf_event_paranoid=2'";
+}
+
 /* One run of the script and its reports. Returns 0 and the script's exit status, or -errno after a line on stderr. */
 static int run_once(struct session *s, struct launch *launch, int run, int *exit_status)
 {
@@ -293,7 +305,7 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 	}
 	capture__free(options.capture);
 	if (err) {
-		log_error("%s", problem);
+		log_error("%s%s", problem, timer_hint(err));
 		if (!run)
 			prepare_discard(&s->prep, s->identity);
 	} else {

@@ -41,6 +41,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         store = self.server.store
         request = Request(self, body)
+        if not store.keep_bodies:
+            request.body = request.payload = None
         status, headers, answer = store.answer(request)
         with store.lock:
             store.seen.append((request, status))
@@ -90,6 +92,7 @@ class Store:
         self.seen = []  # (request, status)
         self.taken = []
         self.certificate = certificate
+        self.keep_bodies = True
         self.port = 0
         self.answer = self.ok
         self.server = None

@@ -416,6 +416,7 @@ def test_soak(program, store, spool, tmp_path):
         return 200, {}, b""
 
     store.answer = answer
+    store.keep_bodies = False
     recorder = Recorder(program, ["-o", "pprof+" + store.url(), *spool, "--timeout", 2], count=10 ** 9, interval_ms=100, rows=200, grace_ms=120000)
     start = time.monotonic()
     moods = 0

@@ -115,20 +115,12 @@ static int run(const struct config *config, unsigned long first, unsigned long c
 			reload(sinks, config);
 		}
 	}
-	/* as sinks__free(), with a look at the state before all is gone */
-	for (unsigned long waited = 0; waited < grace_ms; waited += 20) {
-		struct sinks_state s;
-
-		sinks__state(sinks, &s);
-		if (!s.waiting)
-			break;
-		nanosleep(&(struct timespec){ .tv_nsec = 20000000 }, NULL);
-	}
+	sinks__finish(sinks, grace_ms * 1000000);
 	sinks__log_changes(sinks);
 	tell(sinks, "end", 0);
 	sinks__summary(sinks, text);
 	log_notice("%s", text);
-	sinks__free(sinks, 0);
+	sinks__free(sinks);
 	free(rows);
 	return 0;
 }

@@ -59,6 +59,15 @@ static const Pprof__Function *function(const Pprof__Profile *p, uint64_t id)
 	return p->function[f - 1];
 }
 
+static const Pprof__Mapping *mapping_of(const Pprof__Profile *p, const Pprof__Location *at)
+{
+	for (size_t i = 0; i < p->n_mapping; i++)
+		if (p->mapping[i]->id == at->mapping_id)
+			return p->mapping[i];
+	fail();
+	return NULL;
+}
+
 static const Pprof__Label *label(const Pprof__Profile *p, const Pprof__Sample *sample, const char *key)
 {
 	const Pprof__Label *found = NULL;
@@ -128,10 +137,11 @@ static void test_header(void **state)
 	assert_int_equal(p->period, 1 * MS);
 	assert_int_equal(p->time_nanos, 1790000000500000000);
 	assert_int_equal(p->duration_nanos, 60000 * MS);
-	assert_int_equal(p->n_comment, 2 + LOSS_COUNT + 1);
-	assert_string_equal(string(p, p->comment[1]), "host: " FIXTURE_HOST);
-	assert_string_equal(string(p, p->comment[2 + LOSS_CUT_STACKS]), "lost: 5 cut stacks");
-	assert_string_equal(string(p, p->comment[2 + LOSS_COUNT]), f.notices[0]);
+	assert_int_equal(p->n_comment, 3);
+	assert_non_null(strstr(string(p, p->comment[1]), "lost: 0 dropped records, "));
+	assert_non_null(strstr(string(p, p->comment[1]), ", 5 cut stacks, "));
+	assert_non_null(strstr(string(p, p->comment[1]), loss_text(LOSS_COUNT - 1)));
+	assert_string_equal(string(p, p->comment[2]), f.notices[0]);
 	pprof__profile__free_unpacked(p, NULL);
 }
 
@@ -220,7 +230,7 @@ static void test_frames(void **state)
 	assert_frames(p, sample_of(p, 7, NULL), none);
 	assert_frames(p, sample_of(p, 101, NULL), cut);
 
-	mapping = p->mapping[location(p, s->location_id[1])->mapping_id - 1];
+	mapping = mapping_of(p, location(p, s->location_id[1]));
 	assert_string_equal(string(p, mapping->filename), "/usr/lib/libjson.so.1");
 	assert_true(mapping->has_functions);
 	assert_int_equal(location(p, s->location_id[2])->mapping_id, mapping->id);
@@ -231,7 +241,17 @@ static void test_frames(void **state)
 	assert_int_equal(function(p, s->location_id[4])->start_line, 40);
 	assert_string_equal(string(p, function(p, s->location_id[4])->filename), "/srv/app/views \"x\".py");
 	assert_int_equal(s->location_id[5], sample_of(p, 105, "sleep")->location_id[1]); /* the same place */
+	assert_string_equal(string(p, mapping_of(p, location(p, s->location_id[0]))->filename), "[kernel]");
+	assert_int_equal(p->n_mapping, 3);
+	assert_string_equal(string(p, p->mapping[0]->filename), "/usr/bin/python3.11");
+	pprof__profile__free_unpacked(p, NULL);
+
+	f.processes[FIXTURE_CRON].program = "/usr/lib/libjson.so.1"; /* a program of which there are frames */
+	f.processes[FIXTURE_CRON].times.system_ns = 90 * MS;
+	p = decoded(&f.window, FIXTURE_HOST);
 	assert_int_equal(p->n_mapping, 2);
+	assert_string_equal(string(p, p->mapping[0]->filename), "/usr/lib/libjson.so.1");
+	assert_string_equal(string(p, mapping_of(p, location(p, sample_of(p, 100, NULL)->location_id[0]))->filename), "[kernel]");
 	pprof__profile__free_unpacked(p, NULL);
 }
 

@@ -50,11 +50,13 @@ static inline void window_fixture_init(struct window_fixture *f)
 	*f = (struct window_fixture){
 		.processes = {
 			[FIXTURE_APP] = { .pid = 100, .parent_pid = 1, .program = "/usr/bin/python3.11", .interpreter = "CPython 3.11", .python = true,
-				.facts = { 1000, "web", "main.py", "python3 main.py --secret", "/system.slice/shop.service", "shop.service" } },
+				.facts = { 1000, "web", "main.py", "python3 main.py --secret", "/system.slice/shop.service", "shop.service" },
+				.times = { .python_ns = 22 * MS, .native_ns = 15 * MS, .system_ns = 5 * MS, .waiting_ns = 230 * MS, .runnable_ns = 20 * MS }, .samples = 42 },
 			[FIXTURE_WORKER] = { .pid = 101, .parent_pid = 100, .program = "/usr/bin/python3.11", .interpreter = "CPython 3.11", .python = true,
-				.facts = { 1000, "web", "main.py", "python3 main.py --secret", "/system.slice/shop.service", "shop.service" } },
+				.facts = { 1000, "web", "main.py", "python3 main.py --secret", "/system.slice/shop.service", "shop.service" },
+				.times = { .python_ns = 5 * MS }, .samples = 5 },
 			/* a name that is no UTF-8, and nothing else known */
-			[FIXTURE_CRON] = { .pid = 7, .parent_pid = 1, .facts = { .name = "cr\xff" "n\xc3\xa9" } },
+			[FIXTURE_CRON] = { .pid = 7, .parent_pid = 1, .facts = { .name = "cr\xff" "n\xc3\xa9" }, .times = { .system_ns = 7 * MS }, .samples = 7 },
 		},
 		.stacks = {
 			[FIXTURE_PARSE] = { fixture_parse, 6, 4, false },

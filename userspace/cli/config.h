@@ -71,6 +71,7 @@ struct config {
 	double interval_s;      /* record: a profile per so many seconds; 0: one of the whole time */
 	const char **outputs;   /* record: folders and URLs as typed; the array is owned */
 	size_t n_outputs;
+	bool json;              /* record: the summary as JSON */
 	bool once;              /* top: one screen, as text */
 	/* record: how profiles go to folders and servers (export/sinks.h) */
 	const char *protocol;   /* of URLs without one: "pyroscope", "parca", "otlp" or "pprof"; NULL: each must say */

@@ -58,6 +58,8 @@ const struct option options[] = {
 	  .help = "report other files, too: libraries, the standard library" },
 	{ "interval", NULL, ON_RECORD, GROUP_REPORT, OPTION_NUMBER, "SECONDS", CONFIG(interval_s), .min = 1,
 	  .help = "a profile every so many seconds, for ever; else one of the whole time" },
+	{ "json", NULL, ON_RECORD, GROUP_REPORT, OPTION_SET, NULL, CONFIG(json),
+	  .help = "print the summary as JSON" },
 	{ "once", NULL, ON_TOP, GROUP_REPORT, OPTION_SET, NULL, CONFIG(once),
 	  .help = "print one screen as text and end" },
 	{ "ignore", "i", ON_PROFILE, GROUP_REPORT, OPTION_DIRECTORIES, "DIR",

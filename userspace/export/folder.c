@@ -49,6 +49,27 @@ static int open_folder(struct folder *f)
 	return f->fd < 0 ? -errno : 0;
 }
 
+/*
+ * Capabilities that override a folder's mode are dropped before the first file is written, so they must not count when it is
+ * chosen. Access lists are looked at only where we have none.
+ */
+static int check_writable(const struct folder *f)
+{
+	const struct identity *id = f->identity;
+	bool group = false;
+	unsigned int bits;
+	struct stat st;
+
+	if (geteuid())
+		return faccessat(f->fd, ".", W_OK | X_OK, AT_EACCESS) < 0 ? -errno : 0;
+	if (fstat(f->fd, &st) < 0)
+		return -errno;
+	for (size_t i = 0; i < id->n_groups; i++)
+		group = group || id->groups[i] == st.st_gid;
+	bits = st.st_uid == id->uid ? st.st_mode >> 6 : group || id->gid == st.st_gid ? st.st_mode >> 3 : st.st_mode;
+	return (bits & 3) == 3 ? 0 : -EACCES;
+}
+
 int folder__new(struct folder **out, const char *path, const struct identity *identity, const struct folder_limits *limits, char problem[512])
 {
 	struct folder *f = calloc(1, sizeof(*f));
@@ -60,8 +81,7 @@ int folder__new(struct folder **out, const char *path, const struct identity *id
 	}
 	if (!err) {
 		err = open_folder(f);
-		if (!err && faccessat(f->fd, ".", W_OK | X_OK, AT_EACCESS) < 0)
-			err = -errno;
+		err = err ? err : check_writable(f);
 		if (!err)
 			file_sweep(f->fd, STALE_S);
 		identity__leave(identity);

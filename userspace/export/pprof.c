@@ -16,11 +16,14 @@
 #define PROCESS_LABELS 7 /* at most */
 #define SAMPLE_LABELS 2  /* more, of one sample: its thread, and what it waited for */
 
-/* What samples share: the labels of each process, and the locations of each stack. */
+/* The labels that all samples of a process share. */
 struct shared {
 	Pprof__Label *labels[PROCESS_LABELS];
 	size_t n_labels;
 };
+
+/* Strings that each sample needs. */
+struct words { int64_t pid, thread, reason, id; };
 
 static int string(struct tables *tables, const char *text, int64_t *out)
 {
@@ -32,39 +35,46 @@ static int string(struct tables *tables, const char *text, int64_t *out)
 	return err;
 }
 
-static Pprof__Label *label_new(struct tables *tables, const char *key)
+static Pprof__Label *label_new(struct tables *tables, int64_t key)
 {
 	Pprof__Label *label = message(&tables->arena, &pprof__label__descriptor);
 
-	return label && !string(tables, key, &label->key) ? label : NULL;
+	if (label)
+		label->key = key;
+	return label;
 }
 
 /* NULL or "": no label. */
 static int label_text(struct tables *tables, struct shared *shared, const char *key, const char *text)
 {
 	Pprof__Label *label;
+	int64_t index = 0;
+	int err;
 
 	if (!text || !*text)
 		return 0;
-	label = label_new(tables, key);
+	err = string(tables, key, &index);
+	if (err)
+		return err;
+	label = label_new(tables, index);
 	if (!label)
 		return -ENOMEM;
 	shared->labels[shared->n_labels++] = label;
 	return string(tables, text, &label->str);
 }
 
-static Pprof__Label *label_number(struct tables *tables, const char *key, int64_t number)
+static Pprof__Label *label_number(struct tables *tables, const struct words *words, int64_t key, int64_t number)
 {
 	Pprof__Label *label = label_new(tables, key);
 
-	/* without a unit readers take the key for it, and show "1234pid" */
-	if (!label || string(tables, "id", &label->num_unit))
-		return NULL;
-	label->num = number;
+	if (label) {
+		label->num = number;
+		label->num_unit = words->id; /* without a unit readers take the key for it, and show "1234pid" */
+	}
 	return label;
 }
 
-static int process_labels(struct tables *tables, const struct window_process *process, const char *host, struct shared *shared)
+static int process_labels(struct tables *tables, const struct words *words, const struct window_process *process, const char *host, struct shared *shared)
 {
 	const char *name = tables_process_name(tables, process);
 	size_t ignored;
@@ -72,7 +82,7 @@ static int process_labels(struct tables *tables, const struct window_process *pr
 
 	if (err)
 		return err;
-	shared->labels[shared->n_labels] = label_number(tables, "pid", process->pid);
+	shared->labels[shared->n_labels] = label_number(tables, words, words->pid, process->pid);
 	if (!shared->labels[shared->n_labels++])
 		return -ENOMEM;
 	return label_text(tables, shared, "container", process->facts.container) ?:
@@ -89,7 +99,7 @@ static Pprof__ValueType *value_type(struct tables *tables, enum value value)
 	return type && !string(tables, value_names[value].type, &type->type) && !string(tables, value_names[value].unit, &type->unit) ? type : NULL;
 }
 
-static int sample_fill(struct tables *tables, const struct table_sample *from, const struct shared *shared, Pprof__Sample *sample)
+static int sample_fill(struct tables *tables, const struct words *words, const struct table_sample *from, const struct shared *shared, Pprof__Sample *sample)
 {
 	const struct shared *process = &shared[from->process];
 	Pprof__Label *label;
@@ -102,13 +112,13 @@ static int sample_fill(struct tables *tables, const struct table_sample *from, c
 	memcpy(sample->label, process->labels, process->n_labels * sizeof(*sample->label));
 	sample->n_label = process->n_labels;
 	if (from->tid) {
-		label = label_number(tables, "thread", from->tid);
+		label = label_number(tables, words, words->thread, from->tid);
 		if (!label)
 			return -ENOMEM;
 		sample->label[sample->n_label++] = label;
 	}
 	if (from->reason) {
-		label = label_new(tables, "reason");
+		label = label_new(tables, words->reason);
 		if (!label || string(tables, tables->texts.entries[from->reason].data, &label->str))
 			return -ENOMEM;
 		sample->label[sample->n_label++] = label;
@@ -120,14 +130,16 @@ static int samples(struct tables *tables, const char *host, Pprof__Profile *prof
 {
 	struct shared *shared = arena_array(&tables->arena, tables->processes.n, sizeof(*shared));
 	uint64_t **stacks = arena_array(&tables->arena, tables->stacks.n, sizeof(*stacks));
-	int err = 0;
+	struct words words = { 0 };
+	int err = string(tables, "pid", &words.pid) ?: string(tables, "thread", &words.thread) ?: string(tables, "reason", &words.reason) ?:
+		  string(tables, "id", &words.id);
 
 	profile->n_sample = tables->samples.n;
 	profile->sample = messages(&tables->arena, &pprof__sample__descriptor, tables->samples.n);
 	if (!shared || !stacks || !profile->sample)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < tables->processes.n && !err; i++)
-		err = process_labels(tables, &tables->window->processes[table_at(&tables->processes, i, struct table_process)->of], host, &shared[i]);
+		err = process_labels(tables, &words, &tables->window->processes[table_at(&tables->processes, i, struct table_process)->of], host, &shared[i]);
 	for (uint32_t i = 0; i < tables->stacks.n && !err; i++) {
 		const uint32_t *from = tables->stacks.entries[i].data;
 		uint32_t n = tables->stacks.entries[i].size / sizeof(*from);
@@ -141,34 +153,76 @@ static int samples(struct tables *tables, const char *host, Pprof__Profile *prof
 	for (uint32_t i = 0; i < tables->samples.n && !err; i++) {
 		const struct table_sample *from = table_at(&tables->samples, i, struct table_sample);
 
-		err = sample_fill(tables, from, shared, profile->sample[i]);
+		err = sample_fill(tables, &words, from, shared, profile->sample[i]);
 		profile->sample[i]->location_id = stacks[from->stack];
 		profile->sample[i]->n_location_id = tables->stacks.entries[from->stack].size / sizeof(uint32_t);
 	}
 	return err;
 }
 
-/* Entry i of a table has the id i. */
+/* Where most CPU time went. NULL: nowhere, or not known. */
+static const char *main_program(const struct tables *tables)
+{
+	const struct window_process *main = NULL;
+
+	for (uint32_t i = 0; i < tables->processes.n; i++) {
+		const struct window_process *p = &tables->window->processes[table_at(&tables->processes, i, struct table_process)->of];
+
+		if (!main || times_cpu(&p->times) > times_cpu(&main->times))
+			main = p;
+	}
+	return main && main->program && *main->program ? main->program : NULL;
+}
+
+/*
+ * Entry i of a table has the id i. The first mapping, whatever its id, is taken for the program that was profiled, and
+ * its name shown above each report: with many processes, that of the busiest.
+ */
+static int mappings(struct tables *tables, Pprof__Profile *profile)
+{
+	const char *program = main_program(tables);
+	size_t n = tables->mappings.n - 1, first = 0;
+	uint32_t name = 0;
+	Pprof__Mapping *swap;
+
+	if (program && tables_string(tables, program, &name))
+		return -ENOMEM;
+	profile->mapping = messages(&tables->arena, &pprof__mapping__descriptor, n + 1);
+	if (!profile->mapping)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		profile->mapping[i]->filename = *table_at(&tables->mappings, i + 1, uint32_t);
+		if (profile->mapping[i]->filename == name)
+			first = i + 1;
+	}
+	if (name && !first) { /* nothing is known of its own frames */
+		profile->mapping[n++]->filename = name;
+		first = n;
+	}
+	for (size_t i = 0; i < n; i++) {
+		profile->mapping[i]->id = i + 1;
+		profile->mapping[i]->has_functions = profile->mapping[i]->has_filenames = profile->mapping[i]->has_line_numbers = true;
+	}
+	profile->n_mapping = n;
+	if (first) {
+		swap = profile->mapping[0];
+		profile->mapping[0] = profile->mapping[first - 1];
+		profile->mapping[first - 1] = swap;
+	}
+	return 0;
+}
+
 static int places(struct tables *tables, Pprof__Profile *profile)
 {
 	struct arena *arena = &tables->arena;
 	Pprof__Line **lines = messages(arena, &pprof__line__descriptor, tables->locations.n - 1);
 
-	profile->n_mapping = tables->mappings.n - 1;
-	profile->mapping = messages(arena, &pprof__mapping__descriptor, profile->n_mapping);
 	profile->n_function = tables->functions.n - 1;
 	profile->function = messages(arena, &pprof__function__descriptor, profile->n_function);
 	profile->n_location = tables->locations.n - 1;
 	profile->location = messages(arena, &pprof__location__descriptor, profile->n_location);
-	if (!lines || !profile->mapping || !profile->function || !profile->location)
+	if (!lines || !profile->function || !profile->location)
 		return -ENOMEM;
-	for (size_t i = 0; i < profile->n_mapping; i++) {
-		Pprof__Mapping *mapping = profile->mapping[i];
-
-		mapping->id = i + 1;
-		mapping->filename = *table_at(&tables->mappings, i + 1, uint32_t);
-		mapping->has_functions = mapping->has_filenames = mapping->has_line_numbers = true;
-	}
 	for (size_t i = 0; i < profile->n_function; i++) {
 		const struct table_function *from = table_at(&tables->functions, i + 1, struct table_function);
 		Pprof__Function *function = profile->function[i];
@@ -193,25 +247,21 @@ static int places(struct tables *tables, Pprof__Profile *profile)
 	return 0;
 }
 
-/* "fixingahole 0.1.0", the host, what was lost, and what there was to say. */
-static int comments(struct tables *tables, const char *host, Pprof__Profile *profile)
+/* Lines that readers print above each report: who wrote this, what was lost, and what there was to say. */
+static int comments(struct tables *tables, Pprof__Profile *profile)
 {
 	const struct window *window = tables->window;
-	char text[128];
+	char lost[512] = "lost: ";
+	size_t at = strlen(lost);
 	int err;
 
-	profile->comment = arena_array(&tables->arena, LOSS_COUNT + window->n_notices + 2, sizeof(*profile->comment));
+	profile->comment = arena_array(&tables->arena, window->n_notices + 2, sizeof(*profile->comment));
 	if (!profile->comment)
 		return -ENOMEM;
-	err = string(tables, "fixingahole " VERSION, &profile->comment[profile->n_comment++]);
-	if (!err && host && *host) {
-		snprintf(text, sizeof(text), "host: %s", host);
-		err = string(tables, text, &profile->comment[profile->n_comment++]);
-	}
-	for (int i = 0; i < LOSS_COUNT && !err; i++) {
-		snprintf(text, sizeof(text), "lost: %llu %s", (unsigned long long)window->losses[i], loss_text(i));
-		err = string(tables, text, &profile->comment[profile->n_comment++]);
-	}
+	for (int i = 0; i < LOSS_COUNT && at < sizeof(lost); i++)
+		at += (size_t)snprintf(lost + at, sizeof(lost) - at, "%s%llu %s", i ? ", " : "", (unsigned long long)window->losses[i], loss_text(i));
+	err = string(tables, "fixingahole " VERSION, &profile->comment[profile->n_comment++]) ?:
+	      string(tables, lost, &profile->comment[profile->n_comment++]);
 	for (size_t i = 0; i < window->n_notices && !err; i++)
 		err = string(tables, window->notices[i], &profile->comment[profile->n_comment++]);
 	return err;
@@ -266,7 +316,8 @@ static int gzip(const struct encoded *plain, struct encoded *out)
 static int pprof_bytes(struct tables *tables, const char *host, struct encoded *plain)
 {
 	Pprof__Profile profile = PPROF__PROFILE__INIT;
-	int err = header(tables, &profile) ?: samples(tables, host, &profile) ?: places(tables, &profile) ?: comments(tables, host, &profile);
+	int err = header(tables, &profile) ?: samples(tables, host, &profile) ?: mappings(tables, &profile) ?: places(tables, &profile) ?:
+		  comments(tables, &profile);
 
 	if (err)
 		return err;

@@ -27,6 +27,7 @@ struct push {
 	struct spool *spool;
 	char *host;
 	pthread_t thread;
+	bool joined;
 	CURL *curl;           /* the thread's */
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t change;
@@ -142,7 +143,7 @@ static enum verdict judge(struct push *p, CURLcode code, const char *error, cons
 
 	*retry_after_s = 0;
 	if (code != CURLE_OK) {
-		snprintf(why, 200, "%s", *error ? error : curl_easy_strerror(code));
+		snprintf(why, 200, "%.199s", *error ? error : curl_easy_strerror(code));
 		return VERDICT_AGAIN;
 	}
 	curl_easy_getinfo(p->curl, CURLINFO_RESPONSE_CODE, &answer.status);
@@ -379,13 +380,19 @@ void push__end(struct push *p, uint64_t deadline_ns)
 	pthread_mutex_unlock(&p->lock);
 }
 
+void push__join(struct push *p)
+{
+	if (!p->joined)
+		pthread_join(p->thread, NULL);
+	p->joined = true;
+}
+
 void push__free(struct push *p)
 {
 	if (!p)
 		return;
-	if (!p->end)
-		push__end(p, 0);
-	pthread_join(p->thread, NULL);
+	push__end(p, 0);
+	push__join(p);
 	curl_easy_cleanup(p->curl);
 	credentials__unref(p->credentials);
 	spool__free(p->spool);

@@ -31,7 +31,9 @@ void push__wake(struct push *push);
 void push__renew(struct push *push, struct credentials *credentials);
 /* It is to end: sends until the spool is empty or that moment (CLOCK_MONOTONIC) has come, and at once if it waits between two tries. */
 void push__end(struct push *push, uint64_t deadline_ns);
-/* Ends at once, unless push__end() gave it time. Waits for that; a second more at most. */
+/* Waits for its end, a second after that moment at most. */
+void push__join(struct push *push);
+/* Ends at once, unless that has happened. */
 void push__free(struct push *push);
 void push__state(struct push *push, struct push_state *state);
 struct spool *push__spool(struct push *push);

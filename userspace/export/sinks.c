@@ -192,7 +192,7 @@ int sinks__new(struct sinks **out, const struct config *config, char problem[512
 	if (err) {
 		if (!*problem)
 			snprintf(problem, 512, "cannot prepare the places for profiles: %s", strerror(-err));
-		sinks__free(s, 0);
+		sinks__free(s);
 		return err;
 	}
 	*out = s;
@@ -229,16 +229,24 @@ int sinks__reload(struct sinks *s, const struct config *config, char problem[512
 	return 0;
 }
 
-void sinks__free(struct sinks *s, uint64_t grace_ns)
+void sinks__finish(struct sinks *s, uint64_t grace_ns)
 {
 	uint64_t deadline = clock_ns(CLOCK_MONOTONIC) + grace_ns;
 
-	if (!s)
-		return;
 	/* all at once, so that grace is not one after the other's */
 	for (size_t i = 0; i < s->n; i++)
 		if (s->list[i].push)
 			push__end(s->list[i].push, deadline);
+	for (size_t i = 0; i < s->n; i++)
+		if (s->list[i].push)
+			push__join(s->list[i].push);
+}
+
+void sinks__free(struct sinks *s)
+{
+	if (!s)
+		return;
+	sinks__finish(s, 0);
 	for (size_t i = 0; i < s->n; i++) {
 		push__free(s->list[i].push);
 		folder__free(s->list[i].folder);

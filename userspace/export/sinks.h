@@ -45,7 +45,9 @@ void sinks__state(struct sinks *sinks, struct sinks_state *state);
 void sinks__log_changes(struct sinks *sinks);
 /* One line for the end, "12 profiles written, 7 sent, 3 wait in the spool": what was zero is left out, except that losses are always said. */
 void sinks__summary(struct sinks *sinks, char line[256]);
-/* Tries for at most so long to send what waits; what is left stays in the spool. */
-void sinks__free(struct sinks *sinks, uint64_t grace_ns);
+/* The last window was given: tries for at most so long to send what waits, and returns then; the state is there still. What is left stays in the spool. */
+void sinks__finish(struct sinks *sinks, uint64_t grace_ns);
+/* At once, but for a request that is under way: up to a second. */
+void sinks__free(struct sinks *sinks);
 
 #endif

@@ -106,8 +106,13 @@ const char *tables_clean(struct tables *tables, const char *text)
 
 static int text_add(struct tables *tables, struct table *table, const char *text, uint32_t *index)
 {
-	const char *clean = tables_clean(tables, text ?: "");
+	const char *clean;
 
+	if ((!text || !*text) && table->n) {
+		*index = 0;
+		return 0;
+	}
+	clean = tables_clean(tables, text ?: "");
 	return clean ? table_add(table, &tables->arena, clean, strlen(clean) + 1, 0, index) : -ENOMEM;
 }
 
@@ -173,6 +178,22 @@ static int location_add(struct tables *tables, const struct table_location *loca
 	return err ?: table_add(&tables->locations, &tables->arena, &key, sizeof(key), 0, index);
 }
 
+/* As tables_string(), of the window's own texts, which stay where they are: each is looked at once. */
+static int window_string(struct tables *tables, const char *text, uint32_t *index)
+{
+	uint64_t key = (uintptr_t)text;
+	uint32_t at, *known;
+	int err = table_add(&tables->pointers, &tables->arena, &key, sizeof(key), sizeof(*known), &at);
+
+	if (err)
+		return err;
+	known = (uint32_t *)((uint64_t *)tables->pointers.entries[at].data + 1);
+	if (!*known && text)
+		err = tables_string(tables, text, known);
+	*index = *known;
+	return err;
+}
+
 /* A name for a frame that has none. */
 static int unnamed(struct tables *tables, const char *path, uint32_t *index)
 {
@@ -191,8 +212,8 @@ static int frame_location(struct tables *tables, const struct window_frame *fram
 	struct table_function function = { 0 };
 	bool named = frame->function && *frame->function;
 	uint32_t path;
-	int err = tables_string(tables, frame->path, &path) ?:
-		  named ? tables_string(tables, frame->function, &function.name) : unnamed(tables, frame->path, &function.name);
+	int err = window_string(tables, frame->path, &path) ?:
+		  named ? window_string(tables, frame->function, &function.name) : unnamed(tables, frame->path, &function.name);
 
 	if (err)
 		return err;
@@ -207,22 +228,33 @@ static int frame_location(struct tables *tables, const struct window_frame *fram
 	return err ?: location_add(tables, &location, &function, index);
 }
 
-/* As frame_location(), once for equal pointers: stacks share most of their frames. */
+/*
+ * As frame_location(), but where a frame was just looked up it is not again: stacks share most of their frames, and this is
+ * asked a few hundred thousand times a window. Equal texts mostly have equal addresses; where they have not, the location
+ * is still the same.
+ */
+#define RECENT 16384 /* power of two */
+struct recent_frame { uint64_t path, function; uint32_t kind, lineno, firstlineno, location; };
+
 static int frame_add(struct tables *tables, const struct window_frame *frame, uint32_t *index)
 {
-	struct { uint64_t path, function; uint32_t kind, lineno, firstlineno, zero; } key = {
-		(uintptr_t)frame->path, (uintptr_t)frame->function, frame->kind, frame->lineno, frame->firstlineno, 0
-	};
-	uint32_t at, *known;
-	int err = table_add(&tables->frames, &tables->arena, &key, sizeof(key), sizeof(*known), &at);
+	uint64_t path = (uintptr_t)frame->path, function = (uintptr_t)frame->function;
+	uint64_t hash = (path ^ function * 31 ^ ((uint64_t)frame->lineno << 32 | frame->firstlineno)) * 0x9e3779b97f4a7c15ULL;
+	struct recent_frame *recent = &tables->recent[(hash >> 32) & (RECENT - 1)];
+	uint32_t location;
+	int err;
 
+	if (recent->location && recent->path == path && recent->function == function && recent->kind == (uint32_t)frame->kind &&
+	    recent->lineno == frame->lineno && recent->firstlineno == frame->firstlineno) {
+		*index = recent->location;
+		return 0;
+	}
+	err = frame_location(tables, frame, &location);
 	if (err)
 		return err;
-	known = (uint32_t *)((char *)tables->frames.entries[at].data + sizeof(key));
-	if (!*known)
-		err = frame_location(tables, frame, known);
-	*index = *known;
-	return err;
+	*recent = (struct recent_frame){ path, function, frame->kind, frame->lineno, frame->firstlineno, location };
+	*index = location;
+	return 0;
 }
 
 /* A place that is no frame: a name in brackets. */
@@ -348,7 +380,8 @@ int tables_build(struct tables *tables, const struct window *window)
 	int err;
 
 	*tables = (struct tables){ .window = window, .n_values = window->heap ? VALUES : VALUES_WITHOUT_HEAP };
-	if (!processes || !stacks)
+	tables->recent = arena_array(&tables->arena, RECENT, sizeof(*tables->recent));
+	if (!processes || !stacks || !tables->recent)
 		return -ENOMEM;
 	err = tables_string(tables, NULL, &zero) ?: tables_text(tables, NULL, &zero) ?:
 	      table_add(&tables->mappings, &tables->arena, &zero, sizeof(zero), 0, &zero) ?:
@@ -370,6 +403,6 @@ void tables_release(struct tables *tables)
 	table_release(&tables->processes);
 	table_release(&tables->stacks);
 	table_release(&tables->texts);
-	table_release(&tables->frames);
+	table_release(&tables->pointers);
 	arena_release(&tables->arena);
 }

@@ -50,7 +50,8 @@ struct tables {
 	struct table functions, locations, samples, processes;
 	struct table stacks;          /* uint32_t each location, INNERMOST first */
 	struct table texts;           /* as strings, but what need not become part of the message */
-	struct table frames;          /* only needed to build the others */
+	struct table pointers;        /* only needed to build the others, as is recent */
+	struct recent_frame *recent;
 	uint32_t n_values;            /* per sample */
 };
 

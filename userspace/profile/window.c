@@ -157,10 +157,12 @@ static void take_wait(struct windows *w, const struct event_wait *event)
 	struct seen_row *row;
 
 	w->waits += event->count;
-	w->losses[LOSS_SKIPPED_WALKS] += event->estimated;
 	times_add_wait(&w->whole, event);
 	if (process == NONE)
 		return;
+	/* of others nobody looks for a stack */
+	if (symbols__interpreter(w->symbols, event->head.space))
+		w->losses[LOSS_SKIPPED_WALKS] += event->estimated;
 	window_thread(w, &event->head, process);
 	row = window_row(w, process, event->head.tid, waiting_leaf(w, process, event), window_reason(w, event));
 	if (!row)

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""record: many processes at once, by programs whose answer is known."""
+
+import collections
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+SPIN = """import sys, time
+def first(n):
+    s = 0
+    for i in range(n):
+        s += i
+    return s
+def second(n):
+    s = 0
+    for i in range(n):
+        s += i
+    return s
+print("ready", flush=True)
+end = time.monotonic() + float(sys.argv[1])
+while time.monotonic() < end:
+    first(2000)
+    second(6000)
+"""
+
+SLEEP = """import sys, threading, time
+def pause(s):
+    time.sleep(s)
+def live():
+    for _ in range(int(sys.argv[1])):
+        pause(0.25)
+threads = [threading.Thread(target=live) for _ in range(4)]
+for thread in threads:
+    thread.start()
+print("ready", flush=True)
+for thread in threads:
+    thread.join()
+"""
+
+SHORT = """import time
+def short(until):
+    n = 0
+    while time.process_time() < until:
+        n += 1
+    return n
+short(time.process_time() + 0.06)
+"""
+
+
+class Window:
+    """What --json prints."""
+
+    def __init__(self, text):
+        self.data = json.loads(text)
+        self.processes = self.data["processes"]
+
+    def pid(self, pid):
+        found = [p for p in self.processes if p["pid"] == pid]
+        assert len(found) == 1, found
+        return found[0]
+
+    def by_function(self, pids, *kinds):
+        """Seconds of these kinds of time by the innermost frame's function."""
+        seconds = collections.Counter()
+        for row in self.data["rows"]:
+            if self.processes[row["process"]]["pid"] not in pids:
+                continue
+            frames = self.data["stacks"][row["stack"]].get("frames") or []
+            function = self.data["frames"][frames[0]].get("function") if frames else None
+            seconds[function] += sum(row.get(kind + "_ns", 0) for kind in kinds) / 1e9
+        return seconds
+
+
+CPU = ("python", "native", "system")
+
+
+def start(project, name, text, *arguments, python=sys.executable):
+    project.write(name, text)
+    target = subprocess.Popen([python, os.path.join(project.folder, name), *arguments], stdout=subprocess.PIPE, universal_newlines=True)
+    if "ready" in text:
+        assert target.stdout.readline() == "ready\n"
+    return target
+
+
+def record(project, *options, **more):
+    return subprocess.run([project.binary, "record", *options], cwd=project.folder, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, **more)
+
+
+def window(project, *options):
+    result = record(project, "--json", *options)
+    assert result.returncode == 0, result.stderr
+    return Window(result.stdout)
+
+
+def cpu_seconds(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        words = f.read().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def watch(project, pid, seconds, *options):
+    """A window of so long, and the CPU seconds that the kernel says the process took meanwhile."""
+    profiler = subprocess.Popen([project.binary, "record", "--json", *options], cwd=project.folder, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    assert "watching" in profiler.stderr.readline()
+    before = cpu_seconds(pid)
+    time.sleep(seconds)
+    spent = cpu_seconds(pid) - before
+    profiler.send_signal(signal.SIGINT)
+    out, err = profiler.communicate()
+    assert profiler.returncode == 0, err
+    return Window(out), spent
+
+
+@pytest.mark.parametrize("target", ["-a", "--pid"])
+def test_shares(project, python, target):
+    """A quarter and three quarters; at 997 Hz over 5 s one standard deviation is below 0.7 points."""
+    with start(project, "spin.py", SPIN, "60", python=python.path) as spin:
+        seen, spent = watch(project, spin.pid, 5, "--rate", "997", *([target] if target == "-a" else [target, str(spin.pid)]))
+        spin.kill()
+    process = seen.pid(spin.pid)
+    assert process["name"] == "spin.py" and process["interpreter"] == "CPython %d.%d" % python.version[:2]
+    seconds = seen.by_function([spin.pid], *CPU)
+    whole = sum(seconds.values())
+    assert abs(seconds["second"] / (seconds["first"] + seconds["second"]) - 0.75) < 0.025, seconds
+    # the kernel counts in ticks of 10 ms; and we go on for some milliseconds more
+    assert abs(whole - spent) < 0.05 * spent + 0.05, (whole, spent)
+
+
+def test_waiting(project):
+    """A process sleeps in pause() all the time, whichever of its threads wakes up; another one that is no Python waits, too."""
+    other = subprocess.Popen(["sleep", "60"])
+    with start(project, "sleepy.py", SLEEP, "40") as sleepy:
+        seen = window(project, "-a", "--seconds", "4")
+        sleepy.kill()
+    other.kill()
+    other.wait()
+    seconds = seen.by_function([sleepy.pid], "waiting", "runnable")
+    assert abs(sum(seconds.values()) - seen.data["seconds"]) < 0.2, seconds
+    # a thread that wakes up while we attach is not read; its first wait counts for where the main thread stands
+    assert seconds["pause"] > 0.9 * sum(seconds.values()), seconds
+    assert abs(seen.pid(other.pid)["waiting_ns"] / 1e9 - seen.data["seconds"]) < 0.2
+
+
+def test_other_programs(project):
+    """A program that is no Python: its seconds, per process."""
+    with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as loop:
+        seen, spent = watch(project, loop.pid, 3, "-a")
+        loop.kill()
+    process = seen.pid(loop.pid)
+    taken = sum(process.get(kind + "_ns", 0) for kind in CPU) / 1e9
+    assert process["name"] == "sh" and not process.get("interpreter")
+    assert abs(taken - spent) < 0.05 * spent + 0.1, (taken, spent)
+
+
+def test_short_lives(project, every_python):
+    """Processes that are born and gone while we look: nearly all of what they did has names."""
+    project.write("short.py", SHORT)
+    profiler = subprocess.Popen([project.binary, "record", "-a", "--json", "--rate", "499"], cwd=project.folder, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    assert "watching" in profiler.stderr.readline()
+    pids = []
+    for _ in range(10):
+        process = subprocess.Popen([every_python.path, "-S", "-E", os.path.join(project.folder, "short.py")], cwd=project.folder)
+        pids.append(process.pid)
+        assert process.wait() == 0
+    profiler.send_signal(signal.SIGINT)
+    out, err = profiler.communicate()
+    assert profiler.returncode == 0, err
+    seen = Window(out)
+    assert all(seen.pid(pid).get("interpreter") for pid in pids), [seen.pid(pid) for pid in pids]
+    seconds = seen.by_function(pids, *CPU)
+    assert all(seen.pid(pid)["end_ns"] for pid in pids)
+    # what they do before their first line, and after the last, belongs to no function of theirs
+    assert abs(seconds["short"] - 10 * 0.06) < 0.15 * 10 * 0.06, seconds
+    mine = [p for p in seen.processes if p["pid"] in pids]
+    assert sum(p.get("unseen_samples", 0) for p in mine) <= 0.1 * sum(p["samples"] for p in mine)
+
+
+def test_intervals(project):
+    """Every interval is a window of its own, and nothing falls between them."""
+    with start(project, "spin.py", SPIN, "30") as spin:
+        result = record(project, "-a", "--json", "--interval", "1", "--seconds", "4.5")
+        spin.kill()
+    assert result.returncode == 0, result.stderr
+    decoder, text, windows = json.JSONDecoder(), result.stdout.strip(), []
+    while text:
+        data, end = decoder.raw_decode(text)
+        windows.append(data)
+        text = text[end:].strip()
+    assert len(windows) == 5
+    for one, two in zip(windows, windows[1:]):
+        assert one["end_ns"] == two["start_ns"]
+    assert abs(sum(w["seconds"] for w in windows) - 4.5) < 0.5
+
+
+def test_summary_and_signals(project):
+    with start(project, "spin.py", SPIN, "30") as spin:
+        profiler = subprocess.Popen([project.binary, "record", "-a"], cwd=project.folder, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+        assert "Ctrl-C ends it" in profiler.stderr.readline()
+        time.sleep(1.5)
+        profiler.send_signal(signal.SIGTERM)
+        out, err = profiler.communicate()
+        spin.kill()
+    assert profiler.returncode == 0, err
+    assert "spin.py" in out and "Top" in out and "Lost: " in out
+    assert not os.listdir(project.folder) or "performance" not in os.listdir(project.folder)
+
+
+@pytest.mark.parametrize("options, said", [
+    ([], "nothing to record"),
+    (["-a", "--pid", "1"], "exclude each other"),
+    (["-a", "x"], "unexpected 'x'"),
+    (["-a", "--interval", "0"], "'--interval' must be"),
+])
+def test_wrong_words(project, options, said):
+    result = record(project, *options)
+    assert result.returncode == 2 and said in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_lent_capabilities(project):
+    """A binary that has capabilities of its own does not show one user what the others do."""
+    binary = os.path.join(project.folder, "fixingahole")
+    subprocess.run(["cp", project.binary, binary], check=True)
+    if subprocess.run(["setcap", "cap_bpf,cap_perfmon,cap_sys_ptrace+ep", binary]).returncode:
+        pytest.skip("files cannot have capabilities here")
+    os.chmod(project.folder, 0o755)
+    result = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", binary, "record", "-a", "--seconds", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, cwd="/")
+    assert result.returncode == 1 and "only root" in result.stderr, result.stderr
+
+
+def test_ends_with_the_process(project):
+    """Without -a it is over when the processes are."""
+    with start(project, "spin.py", SPIN, "5") as spin:
+        begin = time.monotonic()
+        result = record(project, "--pid", str(spin.pid))
+        assert time.monotonic() - begin < 20
+    assert result.returncode == 0 and "spin.py" in result.stdout, result.stderr
