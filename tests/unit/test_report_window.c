@@ -207,6 +207,11 @@ static void colours_and_seconds_are_options(void **state)
 	assert_non_null(strstr(text, "  0.487s                   100s  (53 more processes)\n"));
 	assert_non_null(strstr(text, "  0.800s    75  25   0    0.00s  /srv/app/a/very/deep/folder/of/the/project/views.py:12 Views.render\n"));
 	free(text);
+	text = printed(window, &(struct report_options){ .width = 80, .threshold_percent = 3 });
+	assert_non_null(strstr(text, "Top 3 Processes by CPU "));
+	assert_non_null(strstr(text, "    0.1%                   100s  (51 more processes)\n"));
+	assert_non_null(strstr(text, "Top 2 Lines by CPU "));
+	free(text);
 	watched_end(&w);
 }
 

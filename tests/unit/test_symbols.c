@@ -321,6 +321,109 @@ static void interpreters_are_inherited_and_named(void **state)
 	replay_release(&r);
 }
 
+static void late_records_of_an_ended_space_make_no_new_one(void **state)
+{
+	struct replay r;
+	struct maker m = start(&r, read_process);
+	uint32_t line;
+
+	process.name = "still there";
+	maker_function(&m, CODE, FILE_NAME, "f", 10);
+	assert_int_equal(symbols__codes(r.symbols), 1);
+	symbols__end(r.symbols, 1);
+	assert_int_equal(symbols__codes(r.symbols), 0);
+	maker_interp(&m);
+	maker_function(&m, CODE, FILE_NAME, "f", 10);
+	assert_null(look(&m, CODE, 0, &line));
+	assert_int_equal(process.calls, 0);
+	assert_int_equal(symbols__codes(r.symbols), 0);
+	assert_null(symbols__interpreter(r.symbols, 1));
+	/* of a hundred others, some end: the rest are found as before */
+	for (m.space = 2; m.space < 102; m.space++) {
+		maker_interp(&m);
+		maker_function(&m, CODE, FILE_NAME, "f", m.space);
+	}
+	for (uint32_t space = 2; space < 102; space += 3)
+		symbols__end(r.symbols, space);
+	for (m.space = 2; m.space < 102; m.space++) {
+		if (m.space % 3 == 2)
+			assert_null(look(&m, CODE, 0, &line));
+		else
+			assert_int_equal(look(&m, CODE, 0, &line)->firstlineno, m.space);
+	}
+	replay_release(&r);
+}
+
+static bool is_kept(void *context, const struct symbol *symbol)
+{
+	return symbol == context;
+}
+
+static void what_nobody_needs_is_swept(void **state)
+{
+	struct replay r;
+	struct maker m = start(&r, NULL);
+	const struct symbol *kept, *live;
+	size_t strings;
+	uint32_t line;
+
+	strings = strings__count(r.strings);
+	maker_function(&m, CODE, FILE_NAME, "live", 10);
+	live = look(&m, CODE, 0, &line);
+	m.space = 2;
+	maker_interp(&m);
+	maker_function(&m, CODE, "/p/kept.py", "kept", 10);
+	maker_function(&m, CODE + 1, "/p/gone.py", "gone", 10);
+	kept = look(&m, CODE, 0, &line);
+	look(&m, CODE + 1, 0, &line);
+	symbols__end(r.symbols, 2);
+	assert_int_equal(symbols__count(r.symbols), 3);
+	assert_int_equal(strings__count(r.strings), strings + 6);
+	symbols__sweep(r.symbols, is_kept, (void *)kept);
+	assert_int_equal(symbols__count(r.symbols), 2);
+	assert_int_equal(strings__count(r.strings), strings + 4);
+	assert_string_equal(kept->file, "/p/kept.py");
+	/* they are still the ones of their names, and no number comes twice */
+	m.space = 3;
+	maker_interp(&m);
+	maker_function(&m, CODE, "/p/kept.py", "kept", 10);
+	maker_function(&m, CODE + 1, "/p/gone.py", "gone", 10);
+	maker_function(&m, CODE + 2, FILE_NAME, "live", 10);
+	assert_ptr_equal(look(&m, CODE, 0, &line), kept);
+	assert_ptr_equal(look(&m, CODE + 2, 0, &line), live);
+	assert_int_equal(look(&m, CODE + 1, 0, &line)->index, 3);
+	replay_release(&r);
+}
+
+static void code_of_a_large_space_that_is_not_met_is_swept(void **state)
+{
+	struct replay r;
+	struct maker m = start(&r, read_process);
+	uint32_t line;
+
+	process.name = "read again";
+	for (uint32_t i = 0; i < 10000; i++)
+		maker_function(&m, CODE + i, FILE_NAME, "f", 10);
+	/* all are new */
+	symbols__sweep(r.symbols, is_kept, NULL);
+	assert_int_equal(symbols__codes(r.symbols), 10000);
+	for (uint32_t i = 0; i < 100; i++)
+		assert_string_equal(look(&m, CODE + i, 0, &line)->function, "f");
+	symbols__sweep(r.symbols, is_kept, NULL);
+	assert_int_equal(symbols__codes(r.symbols), 100);
+	assert_string_equal(look(&m, CODE + 99, 20, &line)->function, "f");
+	assert_int_equal(line, 20);
+	assert_int_equal(process.calls, 0);
+	/* the walker has sent it, and will not again; the process has it */
+	assert_string_equal(look(&m, CODE + 5000, 0, &line)->function, "read again");
+	assert_int_equal(process.calls, 1);
+	/* a small one keeps all */
+	symbols__sweep(r.symbols, is_kept, NULL);
+	symbols__sweep(r.symbols, is_kept, NULL);
+	assert_int_equal(symbols__codes(r.symbols), 101);
+	replay_release(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +438,9 @@ int main(void)
 		cmocka_unit_test(time_is_split_by_the_innermost_address),
 		cmocka_unit_test(what_the_interpreter_calls_in_the_c_runtime_is_its_own),
 		cmocka_unit_test(interpreters_are_inherited_and_named),
+		cmocka_unit_test(late_records_of_an_ended_space_make_no_new_one),
+		cmocka_unit_test(what_nobody_needs_is_swept),
+		cmocka_unit_test(code_of_a_large_space_that_is_not_met_is_swept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -172,6 +172,76 @@ static void numbers_are_taken_out_of_maps(void **state)
 	map64_release(&map);
 }
 
+static bool keep_long(void *context, const char *text)
+{
+	++*(int *)context;
+	return strlen(text) > 6;
+}
+
+static void weak_texts_can_be_swept(void **state)
+{
+	struct strings *s = strings__new();
+	const char *kept, *both, *long_one;
+	char text[32];
+	int asked = 0;
+
+	strings__sweep(s, keep_long, &asked);
+	assert_int_equal(asked, 0);
+	kept = strings__intern(s, "kept");
+	assert_ptr_equal(strings__intern_weak(s, "kept"), kept);
+	both = strings__intern_weak(s, "both");
+	assert_ptr_equal(strings__intern(s, "both"), both);
+	long_one = strings__intern_weak(s, "a long one");
+	assert_null(strings__intern_weak(s, NULL));
+	for (int i = 0; i < 10000; i++) {
+		snprintf(text, sizeof(text), "%d", i);
+		strings__intern_weak(s, text);
+	}
+	assert_int_equal(strings__count(s), 10003);
+	strings__sweep(s, keep_long, &asked);
+	assert_int_equal(asked, 10001);
+	assert_int_equal(strings__count(s), 3);
+	assert_ptr_equal(strings__intern(s, "kept"), kept);
+	assert_ptr_equal(strings__intern(s, "both"), both);
+	assert_ptr_equal(strings__intern_weak(s, "a long one"), long_one);
+	assert_int_equal(strings__count(s), 3);
+	assert_string_equal(strings__intern_weak(s, "77"), "77");
+	strings__free(s);
+}
+
+static void repaired(const char *text, size_t size, const char *expected)
+{
+	char out[64];
+
+	memset(out, 'x', sizeof(out));
+	assert_int_equal(utf8_repair(out, size, text), strlen(expected));
+	assert_string_equal(out, expected);
+	assert_true(utf8_valid(out, strlen(out)));
+}
+
+static void texts_are_made_utf8(void **state)
+{
+	char nothing = 'x';
+
+	repaired("", 64, "");
+	repaired("plain", 64, "plain");
+	repaired("gr\xc3\xbcn \xe5\x90\x8d \xf0\x9f\x90\x8d", 64, "gr\xc3\xbcn \xe5\x90\x8d \xf0\x9f\x90\x8d");
+	repaired("\xff" "a\xc3", 64, "\xef\xbf\xbd" "a\xef\xbf\xbd");
+	/* too short, too long for what they say, halves of a pair, beyond the last one */
+	repaired("\xc0\x80", 64, "\xef\xbf\xbd\xef\xbf\xbd");
+	repaired("\xe5\x90", 64, "\xef\xbf\xbd\xef\xbf\xbd");
+	repaired("\xed\xa0\x80z", 64, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbdz");
+	repaired("\xf4\x90\x80\x80", 64, "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+	/* what does not fit is left out, whole */
+	repaired("gr\xc3\xbcn", 6, "gr\xc3\xbcn");
+	repaired("gr\xc3\xbcn", 5, "gr\xc3\xbc");
+	repaired("gr\xc3\xbcn", 4, "gr");
+	repaired("\xff", 3, "");
+	repaired("x", 1, "");
+	assert_int_equal(utf8_repair(&nothing, 0, "x"), 0);
+	assert_int_equal(nothing, 'x');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +252,8 @@ int main(void)
 		cmocka_unit_test(an_arena_refuses_what_overflows),
 		cmocka_unit_test(a_map_keeps_what_was_put),
 		cmocka_unit_test(numbers_are_taken_out_of_maps),
+		cmocka_unit_test(weak_texts_can_be_swept),
+		cmocka_unit_test(texts_are_made_utf8),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,11 +128,16 @@ static void print_others(const struct page *page, const struct window_groups *gr
 	putc('\n', page->out);
 }
 
+/* How many are worth a line: of the table's CPU time, the threshold at least. */
 static size_t busy(const struct page *page, const struct window_groups *groups)
 {
+	uint64_t all = 0;
 	size_t n = 0;
 
-	while (n < groups->n && n < page->top && times_cpu(&groups->groups[n].times))
+	for (size_t i = 0; i < groups->n; i++)
+		all += times_cpu(&groups->groups[i].times);
+	while (n < groups->n && n < page->top && times_cpu(&groups->groups[n].times) &&
+	       (double)times_cpu(&groups->groups[n].times) >= (double)all * page->options->threshold_percent / 100)
 		n++;
 	return n;
 }

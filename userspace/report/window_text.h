@@ -11,7 +11,8 @@
 
 /*
  * 0 or -errno. CPU time of processes in % of one core, of lines in % of the CPU time of all Python processes; with
- * options->absolute both in seconds. options->width 0: 100 columns.
+ * options->absolute both in seconds. options->width 0: 100 columns. Each table lists at most options->top_n rows, of
+ * at least options->threshold_percent of its CPU time, and says what the others come to.
  */
 int report_window(FILE *out, const struct window *window, const struct report_options *options);
 
