@@ -6,7 +6,7 @@
 # test also looks for interpreters newer than Debian 12's: /opt/sid if it is there, else a small Debian sid
 # under $FIXINGAHOLE_SID (default ${XDG_CACHE_HOME:-/root/.cache}/fixingahole/sid). That part may fail: the
 # reason is printed, the tests skip those interpreters, and the exit status stays 0.
-# FIXINGAHOLE_SID=none leaves it out. Likewise test builds an OpenTelemetry collector to push to (tools/collector.sh).
+# FIXINGAHOLE_SID=none leaves it out. Likewise test builds what our exports are shown to (tools/readers.sh).
 # `deps.sh sid-root` prints the folder in use, if any.
 set -u
 
@@ -119,6 +119,14 @@ install_sid() {
     say "in $root: ${got[*]:-nothing}"
 }
 
+# What tests show our exports to. As install_sid, it may fail.
+build_readers() {
+    local name
+    for name in collector pprof; do
+        "$(dirname "$0")/readers.sh" "$name" >/dev/null || true
+    done
+}
+
 main() {
     local group packages=() sid=0
     [ $# -eq 0 ] && set -- build
@@ -134,7 +142,7 @@ main() {
     done
     install_packages "${packages[@]}" || return 1
     [ "$sid" -eq 0 ] || install_sid || true
-    [ "$sid" -eq 0 ] || "$(dirname "$0")/collector.sh" >/dev/null || true
+    [ "$sid" -eq 0 ] || build_readers
 }
 
 main "$@"

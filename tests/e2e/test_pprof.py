@@ -19,7 +19,7 @@ import interpreters
 from wire import Message
 
 ENCODE = os.path.join(os.path.dirname(os.environ.get("FIXINGAHOLE", os.path.join(interpreters.REPOSITORY, "build/fixingahole"))), "tests/export/encode")
-COLLECTOR = os.path.join(interpreters.REPOSITORY, "tools/collector.sh")
+READERS = os.path.join(interpreters.REPOSITORY, "tools/readers.sh")
 HOST = "v\u00e9.example"
 CPU = {"copy_user": 42, "[process cr\ufffdn\u00e9]": 7, "[unknown]": 5}  # innermost frames, milliseconds
 
@@ -42,9 +42,9 @@ service:
 """
 
 
-def tool(*words):
-    """A path that tools/collector.sh finds or makes; where it cannot, a skip, but in CI a failure."""
-    done = subprocess.run([COLLECTOR, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def reader(name):
+    """The path of a program that tools/readers.sh builds; where it cannot, a skip, but in CI a failure."""
+    done = subprocess.run([READERS, name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(done.stderr.strip().splitlines()[-1])
     return done.stdout.strip()
@@ -59,10 +59,10 @@ def pprof_file(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def go_pprof(pprof_file):
-    go = tool("go")
+    pprof = reader("pprof")
 
     def run(*options):
-        command = [go, "tool", "pprof", *options, pprof_file]
+        command = [pprof, *options, pprof_file]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=dict(os.environ, TZ="UTC")).stdout
 
     return run
@@ -71,7 +71,7 @@ def go_pprof(pprof_file):
 @pytest.fixture
 def collector(tmp_path):
     """Its address, and a function that ends it and returns what it printed."""
-    binary = tool()
+    binary = reader("collector")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
