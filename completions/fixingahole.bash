@@ -48,7 +48,7 @@ _fixingahole_value() { # OPTION: completes its value; 1 when it takes none
     --module | --output-file | --live | --rate | --name | --seconds | -r | --repeat | -n | --top | --threshold | \
         --interval | --keep-files | --keep-bytes | --header | --timeout | --spool-bytes) COMPREPLY=() ;;
     -p | --precision) _fixingahole_words {-10..10} ;;
-    -t) [ "$command" = summarize ] || return 1 ;;
+    -t) [ "$command" = summarize ] || [ "$command" = merge ] || return 1 ;;
     *) return 1 ;;
     esac
 }
@@ -59,7 +59,7 @@ _fixingahole() {
     COMPREPLY=()
 
     if [ "$COMP_CWORD" -eq 1 ]; then
-        _fixingahole_words profile record summarize stats doctor help -V --version -h --help
+        _fixingahole_words profile record top summarize stats merge doctor help -V --version -h --help
         return
     fi
     # --option=value arrives as three words
@@ -116,7 +116,11 @@ _fixingahole() {
         fi
         _fixingahole_words -a --all --pid --name --cgroup --seconds --no-children --rate -d --detailed --interval -o --output --protocol \
             --keep-files --keep-bytes --header --header-file --ca-file --client-cert --timeout --spool --spool-bytes --options \
-            -q --quiet -v --verbose -h --help
+            --json -q --quiet -v --verbose -h --help
+        ;;
+    top)
+        _fixingahole_value "$previous" ||
+            _fixingahole_words -a --all --pid --name --cgroup --seconds --no-children --rate -d --detailed --interval --once -v --verbose -h --help
         ;;
     summarize)
         if _fixingahole_value "$previous"; then
@@ -137,8 +141,18 @@ _fixingahole() {
             mapfile -t COMPREPLY < <(compgen -d -- "$current")
         fi
         ;;
+    merge)
+        if _fixingahole_value "$previous"; then
+            return
+        elif [[ $current == -* ]]; then
+            _fixingahole_words -o --output-directory -n --top -t --threshold --duration -v --verbose -h --help
+        else
+            compopt -o filenames 2>/dev/null
+            mapfile -t COMPREPLY < <(compgen -d -- "$current")
+        fi
+        ;;
     doctor) [[ $current == -* ]] && _fixingahole_words -v --verbose -h --help ;;
-    help) _fixingahole_words profile record summarize stats doctor ;;
+    help) _fixingahole_words profile record top summarize stats merge doctor ;;
     esac
 }
 

@@ -19,7 +19,7 @@
 #define RUNTIME_NS 200000000ULL
 /* What does not look like a Python is asked after so long, and each time this many times later. */
 #define SPARING_NS 3000000ULL
-#define SPARING_GROWTH 8
+#define SPARING_GROWTH 3
 /* Of many processes, what is missing of a known one is asked when the linker is done, and once more. */
 #define SPARING_RUNTIME_NS 20000000ULL
 #define PYTHONS_MAX 4096
@@ -128,7 +128,7 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 	if (err == -ESRCH)
 		return true;
 	if (err) {
-		snprintf(p->reason, sizeof(p->reason), "its interpreter could not be read: %s", strerror(-err));
+		snprintf(p->reason, sizeof(p->reason), "its interpreter could not be read: %s%s", strerror(-err), err == -EACCES || err == -EPERM ? " (CAP_SYS_PTRACE, or sudo, may do it)" : "");
 		return false;
 	}
 	if (found.status == INTERP_NOT_PYTHON) {

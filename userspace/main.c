@@ -8,13 +8,15 @@
 
 #include "cli/config.h"
 #include "cli/help.h"
-#include "record.h"
 #include "doctor/doctor.h"
+#include "merge_run.h"
+#include "record.h"
 #include "report/report.h"
 #include "session.h"
 #include "target/attached.h"
 #include "target/identity.h"
 #include "target/launch.h"
+#include "top.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -118,8 +120,9 @@ static int run(const struct config *config, const struct identity *identity)
 	case COMMAND_RECORD:
 		return record_run(config, identity);
 	case COMMAND_TOP:
+		return top_run(config, identity);
 	case COMMAND_MERGE:
-		break;
+		return merge_run(config, identity);
 	case COMMAND_DOCTOR:
 		return doctor__run(config, identity);
 	case COMMAND_SUMMARIZE:
@@ -156,6 +159,11 @@ int main(int argc, char **argv)
 	int err, status;
 
 	hold_standard_streams();
+	err = identity__drop_given();
+	if (err) {
+		log_error("cannot give up capabilities: %s", strerror(-err));
+		return 1;
+	}
 	err = identity__resolve(&identity, NULL);
 	if (err) {
 		log_error(err == -EINVAL ? "SUDO_UID or SUDO_GID is not a number: unset it, or name the user with --user" : "cannot find out who you are: %s", strerror(-err));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +82,15 @@ static void fill_builder_options(struct preparation *prep, const struct config *
 	o->script_size = prep->source_size;
 }
 
+/* Where the Yama module is in force, a process may look at its descendants only. */
+static bool yama_refuses(void)
+{
+	_cleanup_fclose_ FILE *file = identity__has_capability(CAP_SYS_PTRACE) ? NULL : fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+	int scope;
+
+	return file && fscanf(file, "%d", &scope) == 1 && scope > 0;
+}
+
 int prepare_attach(struct preparation *prep, const struct config *c, const struct identity *id)
 {
 	struct attached *a = &prep->attached;
@@ -91,6 +101,10 @@ int prepare_attach(struct preparation *prep, const struct config *c, const struc
 	if (err) {
 		log_error("%s", problem);
 		return err;
+	}
+	if (yama_refuses()) {
+		log_error("attaching needs CAP_SYS_PTRACE here, for kernel.yama.ptrace_scope is not 0; run it with sudo, or give it to the binary with setcap");
+		return -EPERM;
 	}
 	if (bench && !strcmp(bench, "1")) {
 		log_error("FIXINGAHOLE_BENCH_EMPTY is for scripts that are started");

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,6 +20,7 @@
 #include "run.h"
 #include "target/calls_file.h"
 #include "target/memory_limit.h"
+#include "target/ranks.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
 #include "util/log.h"
@@ -28,6 +31,8 @@ struct session {
 	const struct identity *identity;
 	struct preparation prep;
 	struct report_options report;
+	char host[HOST_NAME_MAX + 1];
+	struct profile_rank ranks[RANKS_MAX];
 };
 
 /* What one run needs for its reports while it goes on (--live) and afterwards. */
@@ -77,6 +82,15 @@ static void describe_end(struct strings *strings, struct profile *profile, const
 	profile->ended_how = strings__intern(strings, text);
 }
 
+/* Where this run stands among others, for those who merge them. */
+static void fill_place(struct session *s, struct strings *strings, struct profile *p, bool attached)
+{
+	if (!gethostname(s->host, sizeof(s->host) - 1) && *s->host)
+		p->host = s->host;
+	p->ranks = s->ranks;
+	p->n_ranks = attached ? ranks_of_process(s->prep.attached.named.pids[0], strings, s->ranks) : ranks_of(s->identity->environment, strings, s->ranks);
+}
+
 static void fill_facts(struct session *s, struct strings *strings, struct profile *p, const struct run_result *r)
 {
 	const struct config *c = s->config;
@@ -87,6 +101,7 @@ static void fill_facts(struct session *s, struct strings *strings, struct profil
 	p->args = r->attach ? s->prep.attached.command.args : (const char **)c->script_argv;
 	p->n_args = r->attach ? s->prep.attached.command.n_args : (size_t)c->script_argc;
 	p->entrypoint_dir = s->prep.entrypoint_dir;
+	fill_place(s, strings, p, r->attach);
 	p->start_epoch_s = r->start_epoch_s;
 	p->start_monotonic_s = r->start_monotonic_s;
 	p->wall_ns = r->wall_ns;
@@ -254,6 +269,17 @@ static void follow_heap(struct capture *capture, pid_t pid)
 		log_warning("cannot put probes on the script's allocator: %s", strerror(-err));
 }
 
+/* Debian's and Ubuntu's kernels know levels that upstream does not, at which CAP_PERFMON is not enough for a timer. */
+static const char *timer_hint(int err)
+{
+	_cleanup_fclose_ FILE *file = err == -EACCES && !identity__has_capability(CAP_SYS_ADMIN) ? fopen("/proc/sys/kernel/perf_event_paranoid", "re") : NULL;
+	int level;
+
+	if (!file || fscanf(file, "%d", &level) != 1 || level <= 2)
+		return "";
+	return "; kernel.perf_event_paranoid is above 2, for which this kernel may want CAP_SYS_ADMIN: 'sudo sysctl kernel.perf_event_paranoid=2'";
+}
+
 /* One run of the script and its reports. Returns 0 and the script's exit status, or -errno after a line on stderr. */
 static int run_once(struct session *s, struct launch *launch, int run, int *exit_status)
 {
@@ -293,7 +319,7 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 	}
 	capture__free(options.capture);
 	if (err) {
-		log_error("%s", problem);
+		log_error("%s%s", problem, timer_hint(err));
 		if (!run)
 			prepare_discard(&s->prep, s->identity);
 	} else {

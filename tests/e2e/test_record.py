@@ -104,21 +104,32 @@ def cpu_seconds(pid):
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def watch(project, pid, seconds, *options):
+    """A window of so long, and the CPU seconds that the kernel says the process took meanwhile."""
+    profiler = subprocess.Popen([project.binary, "record", "--json", *options], cwd=project.folder, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    assert "watching" in profiler.stderr.readline()
+    before = cpu_seconds(pid)
+    time.sleep(seconds)
+    spent = cpu_seconds(pid) - before
+    profiler.send_signal(signal.SIGINT)
+    out, err = profiler.communicate()
+    assert profiler.returncode == 0, err
+    return Window(out), spent
+
+
 @pytest.mark.parametrize("target", ["-a", "--pid"])
 def test_shares(project, python, target):
     """A quarter and three quarters; at 997 Hz over 5 s one standard deviation is below 0.7 points."""
-    with start(project, "spin.py", SPIN, "30", python=python.path) as spin:
-        before = cpu_seconds(spin.pid)
-        seen = window(project, "--rate", "997", "--seconds", "5", *([target] if target == "-a" else [target, str(spin.pid)]))
-        spent = cpu_seconds(spin.pid) - before
+    with start(project, "spin.py", SPIN, "60", python=python.path) as spin:
+        seen, spent = watch(project, spin.pid, 5, "--rate", "997", *([target] if target == "-a" else [target, str(spin.pid)]))
         spin.kill()
     process = seen.pid(spin.pid)
     assert process["name"] == "spin.py" and process["interpreter"] == "CPython %d.%d" % python.version[:2]
     seconds = seen.by_function([spin.pid], *CPU)
     whole = sum(seconds.values())
     assert abs(seconds["second"] / (seconds["first"] + seconds["second"]) - 0.75) < 0.025, seconds
-    # ticks of 10 ms; and the profiler starts and ends within the time that was taken
-    assert whole < spent * 1.03 + 0.03 and whole > spent * 0.75, (whole, spent)
+    # the kernel counts in ticks of 10 ms; and we go on for some milliseconds more
+    assert abs(whole - spent) < 0.05 * spent + 0.05, (whole, spent)
 
 
 def test_waiting(project):
@@ -139,15 +150,12 @@ def test_waiting(project):
 def test_other_programs(project):
     """A program that is no Python: its seconds, per process."""
     with subprocess.Popen(["sh", "-c", "while :; do :; done"]) as loop:
-        time.sleep(0.2)
-        before = cpu_seconds(loop.pid)
-        seen = window(project, "-a", "--seconds", "3")
-        spent = cpu_seconds(loop.pid) - before
+        seen, spent = watch(project, loop.pid, 3, "-a")
         loop.kill()
     process = seen.pid(loop.pid)
-    taken = sum(process[kind + "_ns"] for kind in CPU if kind + "_ns" in process) / 1e9
+    taken = sum(process.get(kind + "_ns", 0) for kind in CPU) / 1e9
     assert process["name"] == "sh" and not process.get("interpreter")
-    assert spent * 0.7 < taken < spent * 1.05 + 0.05, (taken, spent)
+    assert abs(taken - spent) < 0.05 * spent + 0.1, (taken, spent)
 
 
 def test_short_lives(project, every_python):
@@ -156,19 +164,19 @@ def test_short_lives(project, every_python):
     profiler = subprocess.Popen([project.binary, "record", "-a", "--json", "--rate", "499"], cwd=project.folder, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     assert "watching" in profiler.stderr.readline()
     pids = []
-    for _ in range(20):
-        process = subprocess.Popen([every_python.path, "-S", "-E", os.path.join(project.folder, "short.py")])
+    for _ in range(10):
+        process = subprocess.Popen([every_python.path, "-S", "-E", os.path.join(project.folder, "short.py")], cwd=project.folder)
         pids.append(process.pid)
-        process.wait()
+        assert process.wait() == 0
     profiler.send_signal(signal.SIGINT)
     out, err = profiler.communicate()
     assert profiler.returncode == 0, err
     seen = Window(out)
-    assert {p["pid"] for p in seen.processes if p.get("interpreter")} >= set(pids)
+    assert all(seen.pid(pid).get("interpreter") for pid in pids), [seen.pid(pid) for pid in pids]
     seconds = seen.by_function(pids, *CPU)
     assert all(seen.pid(pid)["end_ns"] for pid in pids)
     # what they do before their first line, and after the last, belongs to no function of theirs
-    assert abs(seconds["short"] - 20 * 0.06) < 0.15 * 20 * 0.06, seconds
+    assert abs(seconds["short"] - 10 * 0.06) < 0.15 * 10 * 0.06, seconds
     mine = [p for p in seen.processes if p["pid"] in pids]
     assert sum(p.get("unseen_samples", 0) for p in mine) <= 0.1 * sum(p["samples"] for p in mine)
 
@@ -227,8 +235,8 @@ def test_lent_capabilities(project):
 
 def test_ends_with_the_process(project):
     """Without -a it is over when the processes are."""
-    with start(project, "spin.py", SPIN, "1.5") as spin:
+    with start(project, "spin.py", SPIN, "5") as spin:
         begin = time.monotonic()
         result = record(project, "--pid", str(spin.pid))
-        assert time.monotonic() - begin < 10
+        assert time.monotonic() - begin < 20
     assert result.returncode == 0 and "spin.py" in result.stdout, result.stderr

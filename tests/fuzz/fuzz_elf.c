@@ -8,6 +8,7 @@
 #include "image/elf.h"
 #include "python/analyse.h"
 #include "python/layout.h"
+#include "symbols/functions.h"
 
 static void analyse(const uint8_t *data, size_t size)
 {
@@ -30,12 +31,33 @@ static void analyse(const uint8_t *data, size_t size)
 	elf_image__free(image);
 }
 
+static void name_functions(const uint8_t *data, size_t size)
+{
+	struct functions *functions;
+	int fd = memfd_create("fuzz", MFD_CLOEXEC);
+
+	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
+		abort();
+	if (functions__new(fd, 100000, &functions))
+		return;
+	if (functions__bytes(functions) > 200000)
+		abort();
+	for (uint64_t at = 0; at < 0x10000; at += 0x333) {
+		const char *name = functions__at(functions, 0x7f0000000000, 0x1000, 0x7f0000000000 + at);
+
+		if (name && !*name)
+			abort();
+	}
+	functions__free(functions);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct elf_code_range *ranges = NULL;
 	size_t count;
 
 	analyse(data, size);
+	name_functions(data, size);
 	if (elf_parse_eh_frame(data, size, 0x400000, &ranges, &count) == 0) {
 		for (size_t i = 1; i < count; i++) {
 			if (ranges[i].start < ranges[i - 1].start || ranges[i].end <= ranges[i].start)

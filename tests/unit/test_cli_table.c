@@ -120,10 +120,10 @@ static void test_completions(void **state)
 
 static void test_help(void **state)
 {
-	static const char *const topics[] = { NULL, "profile", "summarize", "stats", "doctor" };
-	static const enum command which[] = { COMMAND_VERSION, COMMAND_PROFILE, COMMAND_SUMMARIZE, COMMAND_STATS, COMMAND_DOCTOR };
+	static const char *const topics[] = { NULL, "profile", "record", "top", "summarize", "stats", "merge", "doctor" };
+	static const enum command which[] = { COMMAND_VERSION, COMMAND_PROFILE, COMMAND_RECORD, COMMAND_TOP, COMMAND_SUMMARIZE, COMMAND_STATS, COMMAND_MERGE, COMMAND_DOCTOR };
 
-	for (size_t t = 0; t < 5; t++) {
+	for (size_t t = 0; t < sizeof(topics) / sizeof(*topics); t++) {
 		char *text = help_text(topics[t]);
 		const char *line = text;
 

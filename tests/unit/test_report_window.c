@@ -154,7 +154,8 @@ static const char expected[] =
 	"--------------------------------------------------------------------------------\n"
 	"    1.4%     0 100   0    0.00s  ExecScan postgres\n"
 	"\n"
-	"Samples: 938 at 1000 Hz, waits: 52; of Python code: 901, named: 900 (99.89%)\n"
+	"Samples: 938 at 1000 Hz, waits: 52\n"
+	"Of Python code: 901, named: 900 (99.89%), before the interpreter was known: 0\n"
 	"Lost: 3 dropped records, 0 missed timer ticks, 0 cut stacks,\n"
 	"      0 unreadable frames, 1 unnamed code,\n"
 	"      0 samples without a known interpreter, 0 undecodable records,\n"
@@ -183,7 +184,7 @@ static void lines_fit_the_terminal(void **state)
 		char *text = printed(window, &(struct report_options){ .width = width }), *rest = text, *line;
 
 		while ((line = strsep(&rest, "\n"))) {
-			if (strncmp(line, "Lost:", 5) && line[0] != ' ' && strncmp(line, "Samples:", 8))
+			if (strncmp(line, "Lost:", 5) && line[0] != ' ' && strncmp(line, "Of Python", 9))
 				assert_in_range(text_width(line, 0), 0, width);
 		}
 		free(text);
@@ -209,6 +210,27 @@ static void colours_and_seconds_are_options(void **state)
 	watched_end(&w);
 }
 
+/* What a process did while it was a Python stays with the lines. */
+static void lines_outlive_their_interpreters(void **state)
+{
+	struct watched w;
+	struct maker *m = watched_begin(&w, &options);
+	char *text;
+
+	watched_python(m, 1, 1, "/usr/bin/python3");
+	maker_function(m, APP, "/x/run.py", "run", 1);
+	cpu(m, 3, 0, MAKER_EVAL, FRAMES(AT(APP, 1, 7)));
+	m->space = 2;
+	maker_exec(m, 1, "/bin/sh");
+	cpu(m, 1, 0, 0x1001, NULL, 0);
+	text = printed(watched_cut(&w), &(struct report_options){ .absolute = true });
+	assert_non_null(strstr(text, "1 process (0 ended), 0 of them Python\n0.00 CPU seconds (1.00 CPUs), 0.00 of them in Python processes\n"));
+	assert_non_null(strstr(text, "  0.003s   100   0   0    0.00s  /x/run.py:7 run\n"));
+	assert_non_null(strstr(text, "  0.001s     0 100   0    0.00s  ExecScan postgres\n"));
+	free(text);
+	watched_end(&w);
+}
+
 static void an_empty_window_says_so(void **state)
 {
 	struct watched w;
@@ -217,7 +239,7 @@ static void an_empty_window_says_so(void **state)
 	watched_begin(&w, &options);
 	text = printed(watched_cut(&w), &(struct report_options){});
 	assert_non_null(strstr(text, "0 processes (0 ended), 0 of them Python\n0.00 CPU seconds (0.00 CPUs), 0.00 of them in Python processes\n\nNo process used the CPU\n"));
-	assert_non_null(strstr(text, "named: 0 (100.00%)\nOnly 0 CPU samples"));
+	assert_non_null(strstr(text, "named: 0 (100.00%), before the interpreter was known: 0\nOnly 0 CPU samples"));
 	free(text);
 	watched_end(&w);
 }
@@ -333,6 +355,7 @@ int main(void)
 		cmocka_unit_test(the_summary_is_ranked_by_cpu),
 		cmocka_unit_test(lines_fit_the_terminal),
 		cmocka_unit_test(colours_and_seconds_are_options),
+		cmocka_unit_test(lines_outlive_their_interpreters),
 		cmocka_unit_test(an_empty_window_says_so),
 		cmocka_unit_test(hostile_names_are_made_harmless),
 		cmocka_unit_test(json_holds_the_window),

@@ -567,7 +567,6 @@ static void the_tree_is_rebuilt(void **state)
 	struct watched w;
 	struct maker *m = watched_begin(&w, &options);
 	const struct window *window;
-	uint64_t native_ns = 0;
 
 	watched_python(m, 100, 1, "/usr/bin/python3");
 	functions(m);
@@ -581,7 +580,6 @@ static void the_tree_is_rebuilt(void **state)
 		maker_wait(m, 7, SECOND, WAIT_BLOCKED, SYS_read);
 		window = watched_cut(&w);
 		assert_window_holds(window);
-		native_ns += window->whole.native_ns;
 		assert_true(window->whole.native_ns == 700 * MILLISECOND);
 		assert_int_equal(row_of(window, 100, 33, "read")->times.waiting_ns, SECOND);
 		assert_int_equal(row_of(window, 100, 44, NULL)->live_bytes, 1000);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bpf/shared.h"
+#include "capture/library_probes.h"
 #include "capture/probe_set.h"
 #include "capture/timers.h"
 #include "util/cleanup.h"
@@ -40,6 +41,7 @@ struct capture {
 	struct capture_options options;
 	struct timers timers;
 	struct heap_probes *heap_probes;
+	struct library_probes library_probes;
 	struct py_layout layouts[PY_MAX_LAYOUTS];
 	unsigned int n_layouts;
 	uint64_t bad;
@@ -87,34 +89,50 @@ static int describe(char problem[512], int err, const char *what)
 
 	/* the capabilities were checked before */
 	if (err == -EPERM || err == -EACCES)
-		remedy = "this kernel, or a container's or security module's rules, refuse it; --verbose tells more";
+		remedy = "this kernel, or a container's or security module's rules, refuse it; 'fixingahole doctor' finds out";
 	else if (err == -ENOENT || err == -ESRCH || err == -EINVAL)
 		remedy = "this needs Linux 6.1 or later with BTF (/sys/kernel/btf/vmlinux)";
 	snprintf(problem, 512, "cannot %s: %s: %s", what, strerror(-err), remedy);
 	return err;
 }
 
-/* On the preload library's probes, in whatever process it will be. */
-static int attach_heap(struct capture *c)
+#define LIBRARY_PROBES 6
+
+/* What the preload library calls, and what hears of it. */
+static void list_library_probes(const struct fixingahole_bpf *s, struct library_probe list[LIBRARY_PROBES])
 {
-	struct fixingahole_bpf *s = c->skeleton;
-	const struct { struct bpf_program *program; struct bpf_link **link; const char *function; } probes[] = {
-		{ s->progs.heap_alloc, &s->links.heap_alloc, "fixingahole_heap_alloc" },
-		{ s->progs.heap_free, &s->links.heap_free, "fixingahole_heap_free" },
-		{ s->progs.heap_moved, &s->links.heap_moved, "fixingahole_heap_moved" },
-		{ s->progs.heap_failed, &s->links.heap_failed, "fixingahole_heap_failed" },
-		{ s->progs.heap_sums, &s->links.heap_sums, "fixingahole_heap_totals" },
-		{ s->progs.heap_copy, &s->links.heap_copy, "fixingahole_heap_copy" },
+	const struct library_probe all[LIBRARY_PROBES] = {
+		{ s->progs.heap_alloc, "fixingahole_heap_alloc" },
+		{ s->progs.heap_free, "fixingahole_heap_free" },
+		{ s->progs.heap_moved, "fixingahole_heap_moved" },
+		{ s->progs.heap_failed, "fixingahole_heap_failed" },
+		{ s->progs.heap_sums, "fixingahole_heap_totals" },
+		{ s->progs.heap_copy, "fixingahole_heap_copy" },
 	};
 
-	for (size_t i = 0; i < sizeof(probes) / sizeof(*probes); i++) {
-		LIBBPF_OPTS(bpf_uprobe_opts, options, .func_name = probes[i].function);
+	memcpy(list, all, sizeof(all));
+}
 
-		*probes[i].link = bpf_program__attach_uprobe_opts(probes[i].program, -1, c->options.heap_library, 0, &options);
-		if (!*probes[i].link)
-			return -errno;
+static int attach_library(struct capture *c)
+{
+	struct library_probe list[LIBRARY_PROBES];
+
+	list_library_probes(c->skeleton, list);
+	return library_probes__attach(&c->library_probes, c->options.heap_library, list, LIBRARY_PROBES);
+}
+
+/* Before all is loaded. */
+static void choose_library_probes(struct capture *c)
+{
+	struct library_probe list[LIBRARY_PROBES];
+
+	list_library_probes(c->skeleton, list);
+	for (size_t i = 0; i < LIBRARY_PROBES; i++) {
+		if (c->options.heap_library)
+			library_probe_prepare(list[i].program);
+		else
+			bpf_program__set_autoload(list[i].program, false);
 	}
-	return 0;
 }
 
 /* What the heap's probes need to hear of processes, before on_exec and on_exit change their state. */
@@ -157,7 +175,7 @@ static int attach_all(struct capture *c)
 	s->links.on_switch = bpf_program__attach(s->progs.on_switch);
 	s->links.on_rss_stat = bpf_program__attach(s->progs.on_rss_stat);
 	if (c->options.heap_library) {
-		int err = attach_heap(c);
+		int err = attach_library(c);
 
 		if (err)
 			return err;
@@ -224,13 +242,7 @@ static int load(struct capture *c, char problem[512])
 	} else {
 		bpf_program__set_autoload(c->skeleton->progs.cpu_empty, false);
 	}
-	if (!c->options.heap_library) {
-		struct fixingahole_bpf *s = c->skeleton;
-		struct bpf_program *const heap[] = { s->progs.heap_alloc, s->progs.heap_free, s->progs.heap_moved, s->progs.heap_failed, s->progs.heap_sums, s->progs.heap_copy };
-
-		for (size_t i = 0; i < sizeof(heap) / sizeof(*heap); i++)
-			bpf_program__set_autoload(heap[i], false);
-	}
+	choose_library_probes(c);
 	bpf_program__set_autoload(c->skeleton->progs.attach_tasks, c->options.attach && !c->options.empty);
 	if (!c->options.attach)
 		bpf_map__set_max_entries(c->skeleton->maps.places, 1);
@@ -505,9 +517,10 @@ void capture__free(struct capture *c)
 {
 	if (!c)
 		return;
-	if (c->skeleton && (c->skeleton->links.heap_alloc || c->heap_probes))
+	if (c->library_probes.n_fds || c->library_probes.n_links || c->heap_probes)
 		close_probes_elsewhere();
 	heap_probes__free(c->heap_probes);
+	library_probes__release(&c->library_probes);
 	timers__close(&c->timers);
 	ring_buffer__free(c->ring);
 	fixingahole_bpf__destroy(c->skeleton);

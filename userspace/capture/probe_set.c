@@ -27,21 +27,28 @@ void probe_set_prepare(struct bpf_program *call)
 	bpf_program__set_expected_attach_type(call, TRACE_UPROBE_SESSION);
 }
 
-static int attach_session(struct probe_set *set, const struct probe_programs *programs, const struct probe_places *places, const char *path, pid_t pid)
+int probe_set_link(const struct bpf_program *program, uint32_t type, const char *path, const uint64_t *offsets, const uint64_t *cookies, uint32_t n, pid_t pid)
 {
 	struct multi_attr attr = {
-		.program = bpf_program__fd(programs->call),
-		.attach_type = TRACE_UPROBE_SESSION,
+		.program = bpf_program__fd(program),
+		.attach_type = type,
 		.path = (uintptr_t)path,
-		.offsets = (uintptr_t)places->offset,
-		.cookies = (uintptr_t)places->cookie,
-		.count = places->n,
+		.offsets = (uintptr_t)offsets,
+		.cookies = (uintptr_t)cookies,
+		.count = n,
 		.pid = pid,
 	};
 	int fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
 
+	return fd < 0 ? -errno : fd;
+}
+
+static int attach_session(struct probe_set *set, const struct probe_programs *programs, const struct probe_places *places, const char *path, pid_t pid)
+{
+	int fd = probe_set_link(programs->call, TRACE_UPROBE_SESSION, path, places->offset, places->cookie, places->n, pid);
+
 	if (fd < 0)
-		return -errno;
+		return fd;
 	set->session = fd;
 	return 0;
 }

@@ -32,6 +32,12 @@ struct probe_programs {
 	bool sessions;            /* call, else enter and leave */
 };
 
+/*
+ * A link on several places of a file, for programs of that type of attachment (enum bpf_attach_type; from 6.6 on). cookies may be NULL;
+ * pid 0: in all processes. A descriptor, or -errno.
+ */
+int probe_set_link(const struct bpf_program *program, uint32_t type, const char *path, const uint64_t *offsets, const uint64_t *cookies, uint32_t n, pid_t pid);
+
 /* The program's type of attachment; before it is loaded. */
 void probe_set_prepare(struct bpf_program *call);
 

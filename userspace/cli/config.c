@@ -69,6 +69,24 @@ static int resolve_input(struct invocation *v, const char *directory)
 	return 0;
 }
 
+/* The folders of merge: each is there. */
+static int check_inputs(const struct config *config)
+{
+	struct stat st;
+
+	for (size_t i = 0; i < config->n_inputs; i++) {
+		if (stat(config->inputs[i], &st) < 0) {
+			log_error("cannot open '%s': %s", config->inputs[i], strerror(errno));
+			return -EINVAL;
+		}
+		if (!S_ISDIR(st.st_mode)) {
+			log_error("'%s' is not a folder: name the one that holds the results", config->inputs[i]);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
 static int resolve(struct invocation *v, char *const *environment)
 {
 	_cleanup_free_ char *directory = NULL;
@@ -86,6 +104,8 @@ static int resolve(struct invocation *v, char *const *environment)
 		return err;
 	if (v->config.command == COMMAND_PROFILE)
 		return resolve_script(v, directory);
+	if (v->config.command == COMMAND_MERGE)
+		return check_inputs(&v->config);
 	return command_spec(v->config.command) && command_spec(v->config.command)->operands == OPERAND_ONE ? resolve_input(v, directory) : 0;
 }
 

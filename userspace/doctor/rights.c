@@ -57,7 +57,7 @@ static void check_capabilities(struct checkup *c)
 	static const struct { unsigned int number; const char *name, *use; bool in_admin; enum health without; } all[] = {
 		{ CAP_BPF, "CAP_BPF", "to load BPF programs", true, HEALTH_NO },
 		{ CAP_PERFMON, "CAP_PERFMON", "for timers, tracepoints and probes", true, HEALTH_NO },
-		{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", "to read what interpreters keep in their memory", false, HEALTH_NO },
+		{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", "to look into processes of other users, and of one's own that have capabilities", false, HEALTH_LIMITED },
 		{ CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", "for programs and libraries that others may not read", false, HEALTH_OK },
 	};
 	const struct facts *f = &c->facts;
@@ -72,7 +72,7 @@ static void check_capabilities(struct checkup *c)
 	}
 }
 
-#define NEEDED (1ULL << CAP_BPF | 1ULL << CAP_PERFMON | 1ULL << CAP_SYS_PTRACE)
+#define NEEDED (1ULL << CAP_BPF | 1ULL << CAP_PERFMON)
 
 /* What the file's attribute permits; 0: there is none. */
 static uint64_t file_capabilities(void)

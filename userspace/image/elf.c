@@ -116,7 +116,7 @@ static bool section_usable(const struct elf_image *image, const GElf_Shdr *heade
 	       header->sh_size <= image->file_size - header->sh_offset && !(header->sh_flags & SHF_COMPRESSED);
 }
 
-static int each_symbol_of(struct elf_image *image, Elf_Scn *section, const GElf_Shdr *header, elf_symbol_fn *fn, void *arg)
+static int each_symbol_of(struct elf_image *image, Elf_Scn *section, const GElf_Shdr *header, uint64_t bytes_max, elf_symbol_fn *fn, void *arg)
 {
 	GElf_Shdr strings_header;
 	Elf_Scn *strings = elf_getscn(image->elf, header->sh_link);
@@ -125,7 +125,7 @@ static int each_symbol_of(struct elf_image *image, Elf_Scn *section, const GElf_
 	int result = 0;
 
 	if (!section_usable(image, header) || header->sh_entsize != sizeof(Elf64_Sym) || !strings || !gelf_getshdr(strings, &strings_header) ||
-	    strings_header.sh_type != SHT_STRTAB || !section_usable(image, &strings_header))
+	    strings_header.sh_type != SHT_STRTAB || !section_usable(image, &strings_header) || header->sh_size + strings_header.sh_size > bytes_max)
 		return 0;
 	data = elf_getdata(section, NULL);
 	names = elf_getdata(strings, NULL);
@@ -144,7 +144,7 @@ static int each_symbol_of(struct elf_image *image, Elf_Scn *section, const GElf_
 	return result;
 }
 
-static int each_symbol_in(struct elf_image *image, GElf_Word type, elf_symbol_fn *fn, void *arg)
+static int each_symbol_in(struct elf_image *image, GElf_Word type, uint64_t bytes_max, elf_symbol_fn *fn, void *arg)
 {
 	Elf_Scn *section = NULL;
 
@@ -153,21 +153,26 @@ static int each_symbol_in(struct elf_image *image, GElf_Word type, elf_symbol_fn
 
 		/* one of each kind is what a linker makes */
 		if (gelf_getshdr(section, &header) && header.sh_type == type)
-			return each_symbol_of(image, section, &header, fn, arg);
+			return each_symbol_of(image, section, &header, bytes_max, fn, arg);
 	}
 	return 0;
 }
 
 int elf_image__each_dynamic_symbol(struct elf_image *image, elf_symbol_fn *fn, void *arg)
 {
-	return each_symbol_in(image, SHT_DYNSYM, fn, arg);
+	return each_symbol_in(image, SHT_DYNSYM, UINT64_MAX, fn, arg);
+}
+
+int elf_image__each_symbol_within(struct elf_image *image, bool dynamic, uint64_t bytes_max, elf_symbol_fn *fn, void *arg)
+{
+	return each_symbol_in(image, dynamic ? SHT_DYNSYM : SHT_SYMTAB, bytes_max, fn, arg);
 }
 
 int elf_image__each_symbol(struct elf_image *image, elf_symbol_fn *fn, void *arg)
 {
-	int result = each_symbol_in(image, SHT_DYNSYM, fn, arg);
+	int result = each_symbol_in(image, SHT_DYNSYM, UINT64_MAX, fn, arg);
 
-	return result ? result : each_symbol_in(image, SHT_SYMTAB, fn, arg);
+	return result ? result : each_symbol_in(image, SHT_SYMTAB, UINT64_MAX, fn, arg);
 }
 
 int elf_image__section(const struct elf_image *image, const char *name, struct elf_section *out)

@@ -52,6 +52,8 @@ typedef int elf_symbol_fn(const struct elf_symbol *symbol, void *arg);
 int elf_image__each_symbol(struct elf_image *image, elf_symbol_fn *fn, void *arg);
 /* The same of .dynsym alone: what other images can bind to. */
 int elf_image__each_dynamic_symbol(struct elf_image *image, elf_symbol_fn *fn, void *arg);
+/* Of one of the tables, unless it and its names exceed so many bytes: they are in memory meanwhile. */
+int elf_image__each_symbol_within(struct elf_image *image, bool dynamic, uint64_t bytes_max, elf_symbol_fn *fn, void *arg);
 
 /* -ENOENT where there is none of that name. */
 int elf_image__section(const struct elf_image *image, const char *name, struct elf_section *out);

@@ -183,8 +183,43 @@ struct profile_process {
 	int status;                   /* as wait(2); valid if .end_ns */
 	bool out_of_memory;           /* the kernel killed it for lack of memory */
 	uint32_t threads;             /* seen */
-	struct { const char *path; uint32_t lineno; const char *function; struct times times; } *top; /* its heaviest lines, largest first, at most 20 */
+	uint32_t input;               /* in a merged profile, of which input: index into .merge->inputs */
+	struct profile_top { const char *path; uint32_t lineno; const char *function; struct times times; } *top; /* its heaviest lines, largest first, at most 20 */
 	size_t n_top;
+};
+
+/* Where a run stood among others: SLURM_PROCID=3, and the like. */
+struct profile_rank { const char *name, *value; };
+
+/* One of the runs that a merged profile joins. */
+struct profile_input {
+	const char *label;            /* what people call it: its folder, without what all have in common */
+	const char *path;             /* its folder */
+	const char *host;             /* NULL: not known */
+	const struct profile_rank *ranks; /* the most telling one first */
+	size_t n_ranks;
+	const char *command_line, *program;
+	double start_epoch_s;
+	uint64_t start_ns;            /* since the start of the earliest */
+	uint64_t elapsed_ns, wall_ns;
+	struct times whole;
+	uint64_t samples, rss_bytes, max_rss_bytes, heap_peak_bytes; /* rss: touched */
+	uint32_t rate_hz, allowed_cpus;
+	uint32_t n_processes;
+	int status;                   /* as wait(2) */
+	bool interrupted;
+	const char *ended_how;        /* as in struct profile */
+};
+
+struct profile_skipped { const char *path, *problem; };
+
+/* What a merged profile was made of. Its times, counts and bytes are sums; peaks are, too, and so are upper bounds. */
+struct profile_merge {
+	struct profile_input *inputs;
+	size_t n_inputs;
+	const struct profile_skipped *skipped; /* could not be read */
+	size_t n_skipped;
+	size_t n_versions;            /* files of which the inputs have different texts: how many more tables that makes */
 };
 
 /* What was not seen, or not understood. Zero is printed as zero. */
@@ -272,6 +307,9 @@ struct profile {
 	size_t n_args;
 	const char *entrypoint_dir;   /* directory of the script */
 	const char *root;
+	const char *host;             /* this machine's name; NULL: not known */
+	const struct profile_rank *ranks; /* what the environment says of this process among others */
+	size_t n_ranks;
 	double start_epoch_s;
 	double start_monotonic_s;
 	uint64_t elapsed_ns;          /* first exec to last exit: "Finished in" */
@@ -305,6 +343,7 @@ struct profile {
 	size_t n_rss_timeline;
 	struct profile_heap *heap;    /* NULL: not measured */
 	struct profile_calls *calls;  /* NULL: not counted */
+	const struct profile_merge *merge; /* NULL: one run. Else .elapsed_ns is the longest, .wall_ns from the first start to the last end, .max_rss_bytes the largest */
 	uint64_t losses[LOSS_COUNT];
 	uint64_t unknown_frames, python_frames; /* of the innermost frames of Python samples */
 	const char **notices;         /* one line each, printed with the losses */

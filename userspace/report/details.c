@@ -6,9 +6,10 @@
 
 #include "report/heap.h"
 #include "report/json_write.h"
+#include "report/merged.h"
 #include "report/share.h"
 
-static void write_times(struct json *json, const struct times *times)
+void json_times(struct json *json, const struct times *times)
 {
 	json_number(json, "python_s", seconds(times->python_ns), 9);
 	json_number(json, "native_s", seconds(times->native_ns), 9);
@@ -19,7 +20,7 @@ static void write_times(struct json *json, const struct times *times)
 
 static void write_measures(struct json *json, const struct measures *m)
 {
-	write_times(json, &m->times);
+	json_times(json, &m->times);
 	json_unsigned(json, "samples", m->samples);
 	json_unsigned(json, "waits", m->waits);
 	json_unsigned(json, "rss_bytes", m->rss_bytes);
@@ -91,10 +92,15 @@ static void write_callers(struct json *json, const struct profile_callee *callee
 	json_close(json);
 }
 
+const char *calls_how(uint32_t how)
+{
+	static const char *const words[] = { "not started", "frame evaluation", "events", "unknown interpreter", "refused" };
+
+	return how < sizeof(words) / sizeof(*words) ? words[how] : NULL;
+}
+
 static void write_calls(struct json *json, const struct profile_calls *calls)
 {
-	static const char *const how[] = { "not started", "frame evaluation", "events", "unknown interpreter", "refused" };
-
 	json_object(json, "calls");
 	write_counts(json, calls->calls, calls->resumptions);
 	json_unsigned(json, "lost", calls->lost);
@@ -119,7 +125,7 @@ static void write_calls(struct json *json, const struct profile_calls *calls)
 
 		json_object(json, NULL);
 		json_unsigned(json, "pid", p->pid);
-		json_string(json, "how", p->how < sizeof(how) / sizeof(*how) ? how[p->how] : NULL);
+		json_string(json, "how", calls_how(p->how));
 		write_counts(json, p->calls, p->resumptions);
 		json_close(json);
 	}
@@ -173,7 +179,7 @@ static void write_files(struct json *json, const struct profile *profile)
 	json_close(json);
 }
 
-static void write_status(struct json *json, int status, bool ended)
+void json_status(struct json *json, int status, bool ended)
 {
 	if (ended && WIFEXITED(status))
 		json_integer(json, "exit_status", WEXITSTATUS(status));
@@ -185,9 +191,11 @@ static void write_status(struct json *json, int status, bool ended)
 		json_null(json, "signal");
 }
 
-static void write_process(struct json *json, const struct profile_process *process, bool with_heap)
+static void write_process(struct json *json, const struct profile *profile, const struct profile_process *process)
 {
 	json_object(json, NULL);
+	if (profile->merge)
+		json_merged_process(json, profile, process);
 	json_unsigned(json, "pid", process->pid);
 	json_unsigned(json, "parent_pid", process->parent_pid);
 	json_string(json, "program", process->program);
@@ -198,16 +206,16 @@ static void write_process(struct json *json, const struct profile_process *proce
 		json_number(json, "end_s", seconds(process->end_ns), 9);
 	else
 		json_null(json, "end_s");
-	write_times(json, &process->times);
+	json_times(json, &process->times);
 	json_unsigned(json, "samples", process->samples);
 	json_unsigned(json, "rss_bytes", process->rss_bytes);
 	json_unsigned(json, "max_rss_bytes", process->max_rss_bytes);
-	if (with_heap)
+	if (profile->heap)
 		json_unsigned(json, "heap_peak_bytes", process->heap_peak_bytes);
 	json_number(json, "utime_s", seconds(process->utime_ns), 9);
 	json_number(json, "stime_s", seconds(process->stime_ns), 9);
 	json_number(json, "run_s", seconds(process->run_ns), 9);
-	write_status(json, process->status, process->end_ns != 0);
+	json_status(json, process->status, process->end_ns != 0);
 	json_bool(json, "killed_for_memory", process->out_of_memory);
 	json_unsigned(json, "threads", process->threads);
 	json_array(json, "top");
@@ -216,7 +224,7 @@ static void write_process(struct json *json, const struct profile_process *proce
 		json_string(json, "path", process->top[i].path);
 		json_unsigned(json, "lineno", process->top[i].lineno);
 		json_string(json, "function", process->top[i].function);
-		write_times(json, &process->top[i].times);
+		json_times(json, &process->top[i].times);
 		json_close(json);
 	}
 	json_close(json);
@@ -232,6 +240,8 @@ static void write_run(struct json *json, const struct profile *profile)
 		json_string(json, NULL, profile->args[i]);
 	json_close(json);
 	json_string(json, "root", profile->root);
+	json_string(json, "host", profile->host);
+	json_ranks(json, profile->ranks, profile->n_ranks);
 	json_number(json, "start_epoch_s", profile->start_epoch_s, 6);
 	json_number(json, "start_monotonic_s", profile->start_monotonic_s, 6);
 	json_number(json, "elapsed_s", seconds(profile->elapsed_ns), 9);
@@ -239,7 +249,7 @@ static void write_run(struct json *json, const struct profile *profile)
 	json_number(json, "utime_s", seconds(profile->utime_ns), 9);
 	json_number(json, "stime_s", seconds(profile->stime_ns), 9);
 	json_unsigned(json, "max_rss_bytes", profile->max_rss_bytes);
-	write_status(json, profile->status, true);
+	json_status(json, profile->status, true);
 	json_bool(json, "interrupted", profile->interrupted);
 	if (profile->memory_limit)
 		json_unsigned(json, "memory_limit_reached_bytes", profile->memory_limit);
@@ -268,7 +278,7 @@ int report_details(FILE *out, const struct profile *profile, const struct report
 	json_string(&json, "schema", "fixingahole-details-1");
 	write_run(&json, profile);
 	json_object(&json, "whole");
-	write_times(&json, &profile->whole);
+	json_times(&json, &profile->whole);
 	json_close(&json);
 	json_object(&json, "outside");
 	write_measures(&json, &profile->outside);
@@ -281,8 +291,10 @@ int report_details(FILE *out, const struct profile *profile, const struct report
 	write_files(&json, profile);
 	json_array(&json, "processes");
 	for (size_t i = 0; i < profile->n_processes; i++)
-		write_process(&json, &profile->processes[i], profile->heap != NULL);
+		write_process(&json, profile, &profile->processes[i]);
 	json_close(&json);
+	if (profile->merge)
+		json_merged(&json, profile);
 	json_timeline(&json, "rss_timeline", profile->rss_timeline, profile->n_rss_timeline);
 	json_object(&json, "losses");
 	for (int i = 0; i < LOSS_COUNT; i++)

@@ -232,7 +232,10 @@ int print_heap_peak(FILE *out, const struct profile *profile, const struct repor
 		return 0;
 	format_memory_exact(memory, (double)profile->heap->all.peak_bytes);
 	paint(out, options->color, PAINT_BOLD);
-	fprintf(out, "At the peak of %s, %.3f seconds after the start:", memory, seconds(profile->heap->all.peak_ns));
+	if (profile->merge && profile->merge->n_inputs > 1)
+		fprintf(out, "At each input's own peak, %s in all:", memory);
+	else
+		fprintf(out, "At the peak of %s, %.3f seconds after the start:", memory, seconds(profile->heap->all.peak_ns));
 	paint(out, options->color, PAINT_NONE);
 	putc('\n', out);
 	for (; shown < n && shown < PEAK_LINES; shown++) {

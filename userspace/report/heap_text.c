@@ -88,7 +88,8 @@ void print_heap_overall(FILE *out, const struct profile *profile)
 	fputs("     Memory usage: ", out);
 	if (print_sparkline(out, &heap->all, OVERALL_COLUMNS, profile->elapsed_ns))
 		putc(' ', out);
-	fprintf(out, "(max: %s, growth rate: %3.0f%%)\n", max, heap->growth_rate);
+	fprintf(out, "(max: %s%s, growth rate: %3.0f%%)\n", max, profile->merge && profile->merge->n_inputs > 1 ? " as the sum of the inputs' peaks" : "",
+		heap->growth_rate);
 }
 
 struct top { const struct profile_line *line; uint64_t bytes; };

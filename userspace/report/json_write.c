@@ -170,6 +170,15 @@ void json_string_n(struct json *json, const char *key, const char *text, size_t 
 	json_text_end(json);
 }
 
+void json_string_named(struct json *json, const char *key, const char *text)
+{
+	json_text_begin(json, NULL);
+	json_text_piece(json, key, strlen(key));
+	put(json, "\": \"", 4);
+	json_text_piece(json, text, strlen(text));
+	json_text_end(json);
+}
+
 void json_string(struct json *json, const char *key, const char *text)
 {
 	if (text)

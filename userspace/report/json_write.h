@@ -43,8 +43,9 @@ void json_number(struct json *json, const char *key, double value, int decimals)
 void json_bool(struct json *json, const char *key, bool value);
 void json_null(struct json *json, const char *key);
 
-/* An object whose key is foreign text. */
+/* An object, or a text, whose key is foreign text. */
 void json_object_named(struct json *json, const char *key);
+void json_string_named(struct json *json, const char *key, const char *text);
 
 /* A string in pieces: open, any number of pieces, close. */
 void json_text_begin(struct json *json, const char *key);

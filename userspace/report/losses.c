@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "report/heap.h"
+#include "report/merged.h"
 #include "report/share.h"
 #include "report/text.h"
 
@@ -38,6 +39,8 @@ void print_losses(FILE *out, const struct profile *profile)
 		fprintf(out, "Only %llu CPU sample%s: the shares of CPU time are rough.\n", (unsigned long long)profile->cpu_samples,
 			profile->cpu_samples == 1 ? "" : "s");
 	print_loss_counts(out, profile->losses);
+	if (profile->merge)
+		print_merged_losses(out, profile);
 	if (profile->heap)
 		print_heap_losses(out, profile->heap);
 	/* each thread's last part of a period is normal */

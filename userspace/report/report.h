@@ -33,6 +33,8 @@ int report_results(FILE *out, const struct profile *profile, const struct report
 int report_json(FILE *out, const struct profile *profile, const struct report_options *options);
 /* profile_details.json: everything else */
 int report_details(FILE *out, const struct profile *profile, const struct report_options *options);
+/* How calls were counted in a process: words for enum calls_how of preload/calls_file.h; NULL beyond. */
+const char *calls_how(uint32_t how);
 /* --live: a few lines */
 int report_live(FILE *out, const struct profile *profile, const struct report_options *options);
 

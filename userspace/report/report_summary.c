@@ -8,6 +8,7 @@
 
 #include "report/heap.h"
 #include "report/losses.h"
+#include "report/merged.h"
 #include "report/share.h"
 #include "report/summary.h"
 #include "report/text.h"
@@ -47,10 +48,14 @@ static void print_killed(FILE *out, const struct profile *profile)
 
 		if (!process->out_of_memory)
 			continue;
-		if (process->pid == profile->processes[0].pid) {
+		if (process->pid == profile->processes[0].pid && !profile->merge) {
 			fputs("The script", out);
 		} else {
 			fprintf(out, "Process %u", process->pid);
+			if (profile->merge) {
+				fputs(" of ", out);
+				print_name(out, profile->merge->inputs[process->input].label);
+			}
 			if (process->program) {
 				fputs(", ", out);
 				print_name(out, process->program);
@@ -67,14 +72,10 @@ static void print_killed(FILE *out, const struct profile *profile)
 	}
 }
 
-static void print_head(FILE *out, const struct profile *profile)
+static void print_one_head(FILE *out, const struct profile *profile)
 {
 	char memory[32];
 
-	if (profile->command_line) {
-		print_name(out, profile->command_line);
-		fputs("\n\n", out);
-	}
 	fprintf(out, "Finished in %.3f seconds", seconds(profile->elapsed_ns));
 	if (profile->heap) {
 		format_memory_exact(memory, (double)profile->heap->all.peak_bytes);
@@ -84,6 +85,18 @@ static void print_head(FILE *out, const struct profile *profile)
 	format_memory_exact(memory, (double)profile->max_rss_bytes);
 	fprintf(out, "Max RSS Memory Usage: %s\n", memory);
 	fprintf(out, "Total Wall Time: %.3f seconds\n", seconds(profile->wall_ns));
+}
+
+static void print_head(FILE *out, const struct profile *profile)
+{
+	if (profile->command_line) {
+		print_name(out, profile->command_line);
+		fputs("\n\n", out);
+	}
+	if (profile->merge)
+		print_merged_head(out, profile);
+	else
+		print_one_head(out, profile);
 	print_cpu(out, profile);
 	if (profile->ended_how) {
 		print_name(out, profile->ended_how);
@@ -254,7 +267,9 @@ int report_summary(FILE *out, const struct profile *profile, const struct report
 	}
 	if (err == 0) {
 		fputs("\n\n", out);
-		if (profile->heap)
+		if (profile->merge)
+			err = print_merged_processes(out, profile, options);
+		if (profile->heap && !err)
 			err = print_heap_peak(out, profile, options);
 		if (profile->heap && !err)
 			print_heap_types(out, profile, options);

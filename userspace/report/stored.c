@@ -87,6 +87,70 @@ static int read_file(const char *path, char **text, size_t *size, char problem[5
 	return 0;
 }
 
+static int by_key(const void *a, const void *b)
+{
+	return strcmp((*(const cJSON *const *)a)->string, (*(const cJSON *const *)b)->string);
+}
+
+/* The key that an object of the tree has twice, or NULL. cJSON bounds the depth. */
+static const char *find_twin(const cJSON *json)
+{
+	_cleanup_free_ const cJSON **members = NULL;
+	const char *twin = NULL;
+	const cJSON *item;
+	size_t n = 0;
+
+	cJSON_ArrayForEach(item, json) {
+		twin = item->child ? find_twin(item) : NULL;
+		if (twin)
+			return twin;
+		n++;
+	}
+	members = cJSON_IsObject(json) && n > 1 ? calloc(n, sizeof(*members)) : NULL;
+	if (!members)
+		return NULL;
+	n = 0;
+	cJSON_ArrayForEach(item, json)
+		members[n++] = item;
+	qsort(members, n, sizeof(*members), by_key);
+	for (size_t i = 1; i < n && !twin; i++)
+		twin = strcmp(members[i - 1]->string, members[i]->string) ? NULL : members[i]->string;
+	return twin;
+}
+
+static int parse(const char *path, cJSON **json, char problem[512])
+{
+	_cleanup_free_ char *text = NULL;
+	size_t size = 0;
+	int err = read_file(path, &text, &size, problem);
+
+	if (err < 0)
+		return err;
+	*json = cJSON_ParseWithLengthOpts(text, size + 1, NULL, 1);
+	if (*json)
+		return 0;
+	set_problem(problem, "cannot use '%s': not JSON", path);
+	return -EINVAL;
+}
+
+int stored_read_json(const char *path, cJSON **json, char problem[512])
+{
+	const char *twin;
+	cJSON *read;
+	int err = parse(path, &read, problem);
+
+	if (err < 0)
+		return err;
+	twin = find_twin(read);
+	if (twin) {
+		set_problem(problem, "cannot use '%s': the key '%s' is there twice", path, twin);
+		cJSON_Delete(read);
+		return -EINVAL;
+	}
+	*json = read;
+	return 0;
+}
+
 /* A finite number in [0, max]; a hair below 0 counts as 0. */
 static int get_number(const cJSON *object, const char *where, const char *key, double max, double *value, char problem[512])
 {
@@ -177,18 +241,12 @@ static int read_all(struct stored *stored, const char *path, char problem[512])
 
 int stored__load(struct stored *stored, const char *path, char problem[512])
 {
-	_cleanup_free_ char *text = NULL;
-	size_t size = 0;
-	int err = read_file(path, &text, &size, problem);
+	int err;
 
 	*stored = (struct stored){0};
+	err = parse(path, &stored->json, problem);
 	if (err < 0)
 		return err;
-	stored->json = cJSON_ParseWithLengthOpts(text, size + 1, NULL, 1);
-	if (!stored->json) {
-		set_problem(problem, "cannot use '%s': not JSON", path);
-		return -EINVAL;
-	}
 	err = read_all(stored, path, problem);
 	if (err < 0)
 		stored__release(stored);

@@ -47,6 +47,12 @@ void stored__release(struct stored *stored);
  */
 double stored__whole_s(const struct stored *stored, const char *path);
 
+/*
+ * A whole JSON file as a tree, for cJSON_Delete(). -EINVAL with a problem: cannot be read, too large, not JSON, or an object in it has
+ * a key twice, of which nobody could say which counts; -ENOMEM.
+ */
+int stored_read_json(const char *path, cJSON **json, char problem[512]);
+
 /* Puts the file's name before a problem that does not tell it. */
 void name_problem(char problem[512], const char *path);
 /* One line, whatever the arguments hold. */

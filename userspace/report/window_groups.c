@@ -146,6 +146,14 @@ static int add_reason(struct grouping *g, uint32_t group, const char *reason, ui
 	return 0;
 }
 
+/* Of a process that is a Python, or was one before it executed something else. */
+static bool row_is_python(const struct window *w, const struct window_row *row)
+{
+	const struct window_stack *stack = &w->stacks[row->stack];
+
+	return w->processes[row->process].python || (stack->n_frames && stack->frames[stack->n_frames - 1].kind == WINDOW_PYTHON);
+}
+
 /* By where their rows are. */
 static int group_rows(struct grouping *g)
 {
@@ -160,7 +168,7 @@ static int group_rows(struct grouping *g)
 		const struct window_row *row = &w->rows[i];
 		uint32_t index;
 
-		if (w->processes[row->process].python != (g->by == BY_LINE))
+		if (row_is_python(w, row) != (g->by == BY_LINE))
 			continue;
 		err = stack_group(g, row->stack, &index);
 		if (err)

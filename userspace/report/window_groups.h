@@ -25,7 +25,7 @@ enum window_by {
 	BY_PROCESS,
 	BY_CONTAINER,
 	BY_USER,
-	BY_LINE,     /* charged lines of Python processes; rows without one are in groups without a path */
+	BY_LINE,     /* charged lines of Python processes, and of what other processes did while they were one; rows without one are in groups without a path */
 	BY_FUNCTION, /* innermost functions of other processes, where known */
 };
 

@@ -24,7 +24,8 @@ struct page {
 	const struct report_options *options;
 	int columns;
 	size_t top;
-	uint64_t python_cpu_ns; /* of all Python processes */
+	struct window_groups lines;
+	uint64_t python_cpu_ns; /* of all of them */
 };
 
 static double elapsed_s(const struct window *w)
@@ -246,21 +247,17 @@ static void print_place(const struct page *page, const struct window_group *grou
 	putc('\n', page->out);
 }
 
-static int print_lines(const struct page *page)
+static void print_lines(const struct page *page)
 {
-	struct window_groups groups;
+	int columns = page->columns - TIMES_COLUMNS - 2;
+	size_t n = busy(page, &page->lines);
 	char title[96];
-	int err = window_groups__make(&groups, page->window, BY_LINE), columns = page->columns - TIMES_COLUMNS - 2;
-	size_t n;
 
-	if (err)
-		return err;
-	n = busy(page, &groups);
 	if (n) {
 		snprintf(title, sizeof(title), "Top %zu Line%s by CPU%s:", n, n == 1 ? "" : "s", page->options->absolute ? "" : " (100% is what all Python processes used)");
 		heading(page, title, TIMES_HEADING "  line, function");
 		for (size_t i = 0; i < n; i++) {
-			const struct window_group *group = &groups.groups[i];
+			const struct window_group *group = &page->lines.groups[i];
 
 			print_times(page, &group->times, (double)page->python_cpu_ns);
 			fputs("  ", page->out);
@@ -272,10 +269,8 @@ static int print_lines(const struct page *page)
 			text_print(page->out, group->reason, strlen(group->reason), columns - 9, TEXT_NAME);
 			putc('\n', page->out);
 		}
-		print_others(page, &groups, n, "line", "lines", (double)page->python_cpu_ns);
+		print_others(page, &page->lines, n, "line", "lines", (double)page->python_cpu_ns);
 	}
-	window_groups__release(&groups);
-	return 0;
 }
 
 static int by_wait(const void *a, const void *b)
@@ -288,15 +283,14 @@ static int by_wait(const void *a, const void *b)
 	return x->lineno != y->lineno ? (x->lineno < y->lineno ? -1 : 1) : strcmp(x->path ? x->path : "", y->path ? y->path : "");
 }
 
-static int print_waits(const struct page *page)
+/* In another order from then on. */
+static void print_waits(const struct page *page)
 {
-	struct window_groups groups;
-	int err = window_groups__make(&groups, page->window, BY_LINE), columns = page->columns - 11;
+	const struct window_groups groups = page->lines;
 	char wait[32], columns_text[COLUMNS_MAX];
+	int columns = page->columns - 11;
 	size_t n = 0;
 
-	if (err)
-		return err;
 	if (groups.n)
 		qsort(groups.groups, groups.n, sizeof(*groups.groups), by_wait);
 	while (n < groups.n && n < page->top && times_wait(&groups.groups[n].times) >= WAIT_WORTH_NS)
@@ -318,8 +312,6 @@ static int print_waits(const struct page *page)
 		}
 		print_place(page, group, columns - columns / 3 - 1);
 	}
-	window_groups__release(&groups);
-	return 0;
 }
 
 static int print_functions(const struct page *page)
@@ -354,7 +346,7 @@ static int print_functions(const struct page *page)
 	return 0;
 }
 
-static void print_header(struct page *page)
+static void print_header(const struct page *page)
 {
 	const struct window *w = page->window;
 	time_t start = (time_t)w->start_epoch_s;
@@ -365,8 +357,6 @@ static void print_header(struct page *page)
 	for (uint32_t i = 0; i < w->n_processes; i++) {
 		pythons += w->processes[i].python;
 		ended += !!w->processes[i].end_ns;
-		if (w->processes[i].python)
-			page->python_cpu_ns += times_cpu(&w->processes[i].times);
 	}
 	if (gmtime_r(&start, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", &tm);
@@ -382,11 +372,13 @@ static void print_header(struct page *page)
 static void print_trust(const struct page *page)
 {
 	const struct window *w = page->window;
-	uint64_t of = w->python_samples - w->frameless_samples;
+	uint64_t of = w->python_samples - w->frameless_samples, unseen = 0;
 
-	putc('\n', page->out);
-	fprintf(page->out, "Samples: %llu at %u Hz, waits: %llu; of Python code: %llu, named: %llu (%.2f%%)\n", (unsigned long long)w->cpu_samples, w->rate_hz,
-		(unsigned long long)w->waits, (unsigned long long)of, (unsigned long long)w->named_samples, of ? (double)w->named_samples / (double)of * 100 : 100);
+	for (uint32_t i = 0; i < w->n_processes; i++)
+		unseen += w->processes[i].python ? w->processes[i].unseen_samples : 0;
+	fprintf(page->out, "\nSamples: %llu at %u Hz, waits: %llu\n", (unsigned long long)w->cpu_samples, w->rate_hz, (unsigned long long)w->waits);
+	fprintf(page->out, "Of Python code: %llu, named: %llu (%.2f%%), before the interpreter was known: %llu\n", (unsigned long long)of, (unsigned long long)w->named_samples,
+		of ? (double)w->named_samples / (double)of * 100 : 100, (unsigned long long)unseen);
 	if (w->cpu_samples < FEW_SAMPLES)
 		fprintf(page->out, "Only %llu CPU sample%s: the shares of CPU time are rough.\n", (unsigned long long)w->cpu_samples, w->cpu_samples == 1 ? "" : "s");
 	print_loss_counts(page->out, w->losses);
@@ -399,29 +391,38 @@ static void print_trust(const struct page *page)
 	}
 }
 
+static int print_tables(const struct page *page)
+{
+	int err = print_processes(page);
+
+	if (!err)
+		err = print_owners(page, BY_CONTAINER);
+	if (!err)
+		err = print_owners(page, BY_USER);
+	if (err)
+		return err;
+	print_lines(page);
+	print_waits(page);
+	return print_functions(page);
+}
+
 int report_window(FILE *out, const struct window *window, const struct report_options *options)
 {
 	struct page page = { .out = out, .window = window, .options = options, .columns = options->width ? options->width : COLUMNS_PIPED, .top = options->top_n > 0 ? (size_t)options->top_n : TOP_DEFAULT };
-	int err;
+	int err = window_groups__make(&page.lines, window, BY_LINE);
 
+	if (err)
+		return err;
 	if (page.columns < COLUMNS_MIN)
 		page.columns = COLUMNS_MIN;
 	if (page.columns > COLUMNS_MAX)
 		page.columns = COLUMNS_MAX;
+	for (size_t i = 0; i < page.lines.n; i++)
+		page.python_cpu_ns += times_cpu(&page.lines.groups[i].times);
 	print_header(&page);
-	err = print_processes(&page);
+	err = print_tables(&page);
 	if (!err)
-		err = print_owners(&page, BY_CONTAINER);
-	if (!err)
-		err = print_owners(&page, BY_USER);
-	if (!err)
-		err = print_lines(&page);
-	if (!err)
-		err = print_waits(&page);
-	if (!err)
-		err = print_functions(&page);
-	if (err)
-		return err;
-	print_trust(&page);
-	return stream_result(out);
+		print_trust(&page);
+	window_groups__release(&page.lines);
+	return err ? err : stream_result(out);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -367,14 +368,33 @@ static int get_capabilities(struct __user_cap_data_struct *sets)
 	return syscall(SYS_capget, &header, sets) < 0 ? -errno : 0;
 }
 
+static void take_out(struct __user_cap_data_struct *sets, unsigned int capability)
+{
+	sets[CAP_TO_INDEX(capability)].effective &= ~CAP_TO_MASK(capability);
+	sets[CAP_TO_INDEX(capability)].permitted &= ~CAP_TO_MASK(capability);
+}
+
+int identity__drop_given(void)
+{
+	static const unsigned int over_files[] = { CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_CHOWN, CAP_FSETID };
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
+	int r;
+
+	if (!getauxval(AT_SECURE) || !getuid())
+		return 0;
+	r = get_capabilities(sets);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < sizeof(over_files) / sizeof(*over_files); i++)
+		take_out(sets, over_files[i]);
+	return syscall(SYS_capset, &header, sets) < 0 ? -errno : 0;
+}
+
 int identity__missing_capabilities(char *buffer, size_t size)
 {
 	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
-	const struct { unsigned int number; const char *name; bool in_admin; } needed[] = {
-		{ CAP_BPF, "CAP_BPF", true },
-		{ CAP_PERFMON, "CAP_PERFMON", true },
-		{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", false },
-	};
+	const struct { unsigned int number; const char *name; } needed[] = { { CAP_BPF, "CAP_BPF" }, { CAP_PERFMON, "CAP_PERFMON" } };
 	int r = get_capabilities(sets);
 	bool missing = false;
 	size_t used = 0;
@@ -384,7 +404,7 @@ int identity__missing_capabilities(char *buffer, size_t size)
 	if (size)
 		buffer[0] = '\0';
 	for (size_t i = 0; i < sizeof(needed) / sizeof(*needed); i++) {
-		if (has(sets, needed[i].number) || (needed[i].in_admin && has(sets, CAP_SYS_ADMIN)))
+		if (has(sets, needed[i].number) || has(sets, CAP_SYS_ADMIN))
 			continue;
 		missing = true;
 		if (used < size)
@@ -393,9 +413,16 @@ int identity__missing_capabilities(char *buffer, size_t size)
 	return missing ? -EPERM : 0;
 }
 
+bool identity__has_capability(unsigned int number)
+{
+	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
+
+	return !get_capabilities(sets) && has(sets, number);
+}
+
 int identity__drop_capabilities(bool keep_admin)
 {
-	static const unsigned int keep[] = { CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_KILL };
+	static const unsigned int keep[] = { CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_KILL, CAP_CHECKPOINT_RESTORE };
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
 	uint32_t mask[_LINUX_CAPABILITY_U32S_3] = {};

@@ -40,11 +40,19 @@ void identity__leave(const struct identity *id);
 int identity__become(const struct identity *id);
 
 /*
- * Which capabilities that profiling needs are missing. 0: none; else writes their names
+ * Which capabilities are missing without which nothing can be profiled. 0: none; else writes their names
  * ("CAP_BPF, CAP_PERFMON") and returns -EPERM.
  */
 int identity__missing_capabilities(char *buffer, size_t size);
-/* Drops what is not needed once everything is attached. Keeps CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_KILL.
+/*
+ * Where the program's file has capabilities, everybody who may run it gets them, to profile with: those to pass by the rights of files are
+ * none of his, and are given up here. Call first thing. 0 or -errno.
+ */
+int identity__drop_given(void);
+/* Have we this one (effective)? */
+bool identity__has_capability(unsigned int number);
+/* Drops what is not needed once everything is attached. Keeps CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_KILL,
+ * CAP_CHECKPOINT_RESTORE (for libraries that were replaced: /proc/PID/map_files).
  * keep_admin: CAP_SYS_ADMIN as well. For the calling thread and those that it starts afterwards. */
 int identity__drop_capabilities(bool keep_admin);
 

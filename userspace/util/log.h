@@ -15,4 +15,10 @@ __attribute__((format(printf, 1, 2))) void log_notice(const char *format, ...);
 /* With --verbose only. */
 __attribute__((format(printf, 1, 2))) void log_debug(const char *format, ...);
 
+/*
+ * Where lines go in place of stderr, for as long as the terminal shows something else; NULL: stderr again. The line is without its
+ * end, and valid for the call only.
+ */
+void log_divert(void (*sink)(void *context, const char *line), void *context);
+
 #endif

@@ -1,0 +1,593 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Runs written, read back and joined: sums that are known by construction. */
+#include "unit/report_fixture.h"
+
+#include <errno.h>
+#include <math.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "merge/find.h"
+#include "merge/merge.h"
+#include "util/cleanup.h"
+
+static char folder[64];
+static struct strings *strings;
+
+static int set_up(void **state)
+{
+	strcpy(folder, "/tmp/fixingahole-merge-XXXXXX");
+	strings = strings__new();
+	return mkdtemp(folder) && strings ? 0 : -1;
+}
+
+static int tear_down(void **state)
+{
+	char command[128];
+
+	strings__free(strings);
+	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+	return system(command);
+}
+
+static const char *at(const char *name)
+{
+	static char paths[4][256];
+	static int next;
+
+	snprintf(paths[next = (next + 1) % 4], sizeof(paths[0]), "%s/%s", folder, name);
+	return paths[next];
+}
+
+static void put(const char *name, const char *text)
+{
+	FILE *file;
+
+	for (char *path = (char *)at(name), *p = path + strlen(folder) + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		mkdir(path, 0755);
+		*p = '/';
+	}
+	file = fopen(at(name), "w");
+	assert_non_null(file);
+	fputs(text, file);
+	assert_int_equal(fclose(file), 0);
+}
+
+/* Both files of a run in the folder `name`. */
+static void store(const char *name, const struct profile *profile)
+{
+	_cleanup_free_ char *results = written(report_json, profile, &plain), *details = written(report_details, profile, &plain);
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/profile_results.json", name);
+	put(path, results);
+	snprintf(path, sizeof(path), "%s/profile_details.json", name);
+	put(path, details);
+}
+
+static int load(struct stored_run *run, const char *name, char problem[512])
+{
+	char results[128], details[128];
+
+	snprintf(results, sizeof(results), "%s/profile_results.json", at(name));
+	snprintf(details, sizeof(details), "%s/profile_details.json", at(name));
+	return stored_run__load(run, strings, results, details, problem);
+}
+
+static void add(struct merge *merge, const char *name)
+{
+	struct stored_run run;
+	char problem[512];
+
+	if (load(&run, name, problem))
+		fail_msg("%s", problem);
+	assert_int_equal(merge__add(merge, &run, name, at(name), problem), 0);
+	stored_run__release(&run);
+}
+
+static const struct profile *merged(struct merge **merge, const char *const *names)
+{
+	const struct profile *profile;
+
+	*merge = merge__new(strings);
+	assert_non_null(*merge);
+	for (; *names; names++)
+		add(*merge, *names);
+	profile = merge__finish(*merge, "fixingahole merge x");
+	assert_non_null(profile);
+	return profile;
+}
+
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static const struct profile_line *line_of(const struct profile *profile, const char *path, uint32_t lineno)
+{
+	for (size_t i = 0; i < profile->n_files; i++) {
+		for (size_t k = 0; k < profile->files[i].n_lines && !strcmp(profile->files[i].path, path); k++) {
+			if (profile->files[i].lines[k].lineno == lineno)
+				return &profile->files[i].lines[k];
+		}
+	}
+	fail_msg("no line %u of '%s'", lineno, path);
+	return NULL;
+}
+
+static void need(const char *text, const char *words)
+{
+	if (!strstr(text, words))
+		fail_msg("'%s' is missing in:\n%s", words, text);
+}
+
+/* --- one run --- */
+
+static void test_one_is_itself(void **state)
+{
+	struct profile one = advanced_profile();
+	_cleanup_free_ char *after = NULL, *table = NULL;
+	const struct profile *p;
+	struct merge *merge;
+
+	store("a", &one);
+	p = merged(&merge, NAMES("a"));
+	after = written(report_json, p, &plain);
+	/* the source is not there: the regions of loops and functions are what the known lines tell; the rest is the same */
+	assert_int_equal(times_total(&p->whole), times_total(&one.whole));
+	assert_int_equal(p->n_stacks, one.n_stacks);
+	assert_int_equal(p->elapsed_ns, one.elapsed_ns);
+	assert_int_equal(p->wall_ns, one.wall_ns);
+	assert_int_equal(p->max_rss_bytes, one.max_rss_bytes);
+	assert_string_equal(p->notices[0], advanced_notices[0]);
+	for (size_t i = 0; i < one.files[0].n_lines; i++) {
+		const struct measures *a = &one.files[0].lines[i].m, *b = &line_of(p, ADVANCED, one.files[0].lines[i].lineno)->m;
+
+		assert_memory_equal(&a->times, &b->times, sizeof(a->times));
+		assert_int_equal(a->rss_bytes, b->rss_bytes);
+		assert_int_equal(a->n_cpu_samples, b->n_cpu_samples);
+		assert_int_equal(a->n_waits_for, b->n_waits_for);
+	}
+	need(after, "\"line\": \"    return json.dumps(data)\"");
+	need(after, "\"imports\": [");
+	need(after, "from numpy import fft");
+	table = written(report_results, p, &plain);
+	need(table, "return json.dumps(data)");
+	merge__free(merge);
+}
+
+static void test_sums(void **state)
+{
+	struct profile one = advanced_profile(), two = advanced_profile();
+	_cleanup_free_ char *summary = NULL;
+	const struct profile_line *line;
+	const struct profile *p;
+	struct merge *merge;
+
+	two.start_epoch_s += 2;
+	two.start_monotonic_s = 7;
+	two.elapsed_ns = 20000 * MS;
+	two.wall_ns = 21000 * MS;
+	two.max_rss_bytes = 100 * MIBS;
+	two.host = "node2";
+	store("r1", &one);
+	store("r2", &two);
+	p = merged(&merge, NAMES("r1", "r2"));
+	assert_int_equal(times_total(&p->whole), 2 * times_total(&one.whole));
+	assert_int_equal(p->cpu_samples, 2 * one.cpu_samples);
+	assert_int_equal(p->elapsed_ns, 20000 * MS);
+	assert_int_equal(p->wall_ns, 23000 * MS);
+	assert_int_equal(p->max_rss_bytes, 1746 * MIBS);
+	assert_int_equal(p->allowed_cpus, 4); /* two hosts, two CPUs each */
+	assert_int_equal(p->losses[LOSS_CUT_STACKS], 6);
+	assert_int_equal(p->n_files, 1);
+	assert_int_equal(p->n_stacks, 3);
+	assert_int_equal(p->stacks[0].samples, 12000);
+	line = line_of(p, ADVANCED, 13);
+	assert_int_equal(line->m.times.python_ns, 8000 * MS);
+	assert_int_equal(line->m.rss_bytes, 154 * MIBS);
+	assert_int_equal(line->m.n_waits_for, 2);
+	assert_int_equal(line->m.waits_for[0].ns, 800 * MS);
+	assert_int_equal(line->m.waits_for[0].count, 82);
+	assert_true(fabs(line->m.core_utilization - 0.5) < 1e-6);
+	/* moments count from the first one's monotonic start: 100.25 stays, and the other's are 2 s + (100.25 - 7) s after 99.5 */
+	assert_int_equal(line->m.n_cpu_samples, 4);
+	assert_true(fabs(line->m.cpu_samples_s[0] - 100.25) < 1e-6);
+	assert_true(fabs(line->m.cpu_samples_s[2] - (99.5 + 2 + 93.25)) < 1e-5);
+	/* shares are of the joined whole */
+	assert_true(fabs((double)times_total(&line->m.times) / (double)times_total(&p->whole) - (double)times_total(&one.files[0].lines[2].m.times) / (double)times_total(&one.whole)) < 1e-9);
+	summary = written(report_summary, p, &plain);
+	need(summary, "Merged: 2 inputs");
+	need(summary, "Max RSS Memory Usage: 1.705 GB (the largest; sum of all: 1.803 GB)");
+	need(summary, "Imbalance of inputs (largest by mean): CPU 1.00, waiting 1.00, elapsed 1.36");
+	need(summary, "preempted often: the machine was busy (all 2 inputs)");
+	merge__free(merge);
+}
+
+/* Merging in steps is merging at once. */
+static void test_steps(void **state)
+{
+	_cleanup_free_ char *at_once = NULL, *in_steps = NULL, *details = NULL;
+	struct profile runs[4];
+	const struct profile *p;
+	struct merge *merge;
+	char name[8];
+
+	for (int i = 0; i < 4; i++) {
+		runs[i] = advanced_profile();
+		runs[i].start_epoch_s += i;
+		runs[i].elapsed_ns += (uint64_t)i * 1000 * MS;
+		snprintf(name, sizeof(name), "s%d", i);
+		store(name, &runs[i]);
+	}
+	p = merged(&merge, NAMES("s0", "s1", "s2", "s3"));
+	at_once = written(report_json, p, &plain);
+	merge__free(merge);
+	store("left", merged(&merge, NAMES("s0", "s1")));
+	merge__free(merge);
+	store("right", merged(&merge, NAMES("s2", "s3")));
+	merge__free(merge);
+	p = merged(&merge, NAMES("left", "right"));
+	in_steps = written(report_json, p, &plain);
+	assert_string_equal(in_steps, at_once);
+	assert_int_equal(p->merge->n_inputs, 4);
+	assert_string_equal(p->merge->inputs[3].label, "right/s3");
+	assert_int_equal(p->merge->inputs[3].start_ns, 3000 * MS);
+	details = written(report_details, p, &plain);
+	need(details, "\"label\": \"left/s0\"");
+	merge__free(merge);
+}
+
+/* --- the heap, calls, processes --- */
+
+static struct heap_measures heap_of(uint64_t mib, double error)
+{
+	return (struct heap_measures){
+		.allocated_bytes = 4 * mib * MIBS, .live_bytes = mib * MIBS, .peak_bytes = 2 * mib * MIBS, .at_peak_bytes = 2 * mib * MIBS, .average_bytes = mib * MIBS,
+		.allocated_error = error, .peak_error = error, .allocations = 10, .allocated_of = {mib * MIBS, 0, 3 * mib * MIBS, 0}, .python = 0.75, .usage = 1,
+		.likelihood = mib > 1 ? 0.99 : 0.5, .velocity = (double)mib, .left_bytes = mib, .peak_ns = mib * 1000 * MS, .samples = mib,
+	};
+}
+
+static void test_heap(void **state)
+{
+	struct heap_measures measures[2] = {heap_of(1, 3000), heap_of(3, 4000)};
+	struct profile_heap heaps[2] = {{.all = measures[0], .growth_rate = 10}, {.all = measures[1], .growth_rate = 50, .failed_count = 1}};
+	struct profile_line lines[2][3];
+	struct profile_file files[2];
+	_cleanup_free_ char *summary = NULL;
+	const struct profile *p;
+	struct profile runs[2];
+	struct merge *merge;
+	char name[8];
+
+	for (int i = 0; i < 2; i++) {
+		runs[i] = advanced_profile();
+		memcpy(lines[i], advanced_lines, sizeof(lines[i]));
+		lines[i][2].m.heap = &measures[i];
+		files[i] = advanced_files[0];
+		files[i].lines = lines[i];
+		files[i].m.heap = &measures[i];
+		runs[i].files = &files[i];
+		runs[i].heap = &heaps[i];
+		runs[i].elapsed_ns = 10000 * MS;
+		snprintf(name, sizeof(name), "h%d", i);
+		store(name, &runs[i]);
+	}
+	p = merged(&merge, NAMES("h0", "h1"));
+	assert_int_equal(p->heap->all.peak_bytes, 8 * MIBS);
+	assert_int_equal(p->heap->all.allocated_bytes, 16 * MIBS);
+	assert_int_equal(p->heap->all.average_bytes, 4 * MIBS); /* both began at one time */
+	assert_true(fabs(p->heap->all.peak_error - 5000) < 1);
+	assert_true(fabs(p->heap->all.allocations - 20) < 1e-9);
+	assert_true(fabs(p->heap->all.python - 0.75) < 1e-9);
+	assert_int_equal(p->heap->all.peak_ns, 3000 * MS);
+	assert_true(fabs(p->heap->growth_rate - (10 * 2 + 50 * 6) / 8.0) < 1e-9);
+	assert_int_equal(p->heap->failed_count, 1);
+	assert_int_equal(line_of(p, ADVANCED, 13)->m.heap->peak_bytes, 8 * MIBS);
+	assert_true(fabs(line_of(p, ADVANCED, 13)->m.heap->likelihood - 0.99) < 1e-9);
+	assert_true(fabs(line_of(p, ADVANCED, 13)->m.heap->velocity - 4) < 1e-9);
+	assert_int_equal(p->merge->inputs[1].heap_peak_bytes, 6 * MIBS);
+	summary = written(report_summary, p, &plain);
+	need(summary, "8.000 MB of heap RAM (the sum of the inputs' peaks, so at most that at one moment; the largest: 6.000 MB)");
+	merge__free(merge);
+}
+
+static void test_calls(void **state)
+{
+	struct profile_caller callers[] = {{ADVANCED, "<module>", 1, 5, 0}, {NULL, NULL, 0, 2, 1}};
+	struct profile_callee callees[] = {{.path = ADVANCED, .function = "serialize", .firstlineno = 12, .reported = true, .calls = 7, .resumptions = 1, .callers = callers, .n_callers = 2}};
+	struct profile_calls_process processes[] = {{.pid = 9, .how = 1, .calls = 7, .resumptions = 1}};
+	struct profile_calls calls = {.calls = 7, .resumptions = 1, .lost = 3, .functions = callees, .n_functions = 1, .processes = processes, .n_processes = 1};
+	struct profile one = advanced_profile();
+	const struct profile *p;
+	struct merge *merge;
+
+	one.calls = &calls;
+	store("c1", &one);
+	store("c2", &one);
+	p = merged(&merge, NAMES("c1", "c2"));
+	assert_int_equal(p->calls->calls, 14);
+	assert_int_equal(p->calls->lost, 6);
+	assert_int_equal(p->calls->n_functions, 1);
+	assert_int_equal(p->calls->functions[0].n_callers, 2);
+	assert_int_equal(p->calls->functions[0].callers[0].calls, 10);
+	assert_int_equal(p->calls->functions[0].callers[1].resumptions, 2);
+	assert_int_equal(p->calls->n_processes, 2);
+	assert_int_equal(p->calls->processes[1].how, 1);
+	assert_string_equal(p->notices[p->n_notices - 1], "c2: looks like a copy of another input, and counts all the same");
+	for (size_t i = 0; i < p->files[0].n_functions; i++)
+		assert_int_equal(p->files[0].functions[i].calls != NULL, !strcmp(p->files[0].functions[i].name, "serialize"));
+	merge__free(merge);
+}
+
+static void test_processes(void **state)
+{
+	static const struct profile_rank ranks[] = {{"SLURM_PROCID", "7"}};
+	struct profile_process process = {.pid = 41, .interpreter = "CPython 3.11", .start_ns = 5 * MS, .end_ns = 1000 * MS, .times = {.python_ns = 900 * MS}, .max_rss_bytes = 20 * MIBS};
+	struct profile one = advanced_profile(), two = advanced_profile();
+	struct profile_process slow = process;
+	_cleanup_free_ char *summary = NULL, *details = NULL;
+	const struct profile *p;
+	struct merge *merge;
+
+	slow.times.python_ns = 2700 * MS;
+	slow.status = 9;
+	one.processes = &process;
+	two.processes = &slow;
+	one.n_processes = two.n_processes = 1;
+	two.start_epoch_s -= 10;
+	two.host = "node2";
+	two.ranks = ranks;
+	two.n_ranks = 1;
+	two.status = 9;
+	two.ended_how = "The script was ended by signal 9 (Killed).";
+	store("p1", &one);
+	store("p2", &two);
+	p = merged(&merge, NAMES("p1", "p2"));
+	assert_int_equal(p->n_processes, 2);
+	assert_int_equal(p->processes[0].input, 0);
+	assert_int_equal(p->processes[0].start_ns, 10005 * MS); /* the other began ten seconds earlier */
+	assert_int_equal(p->processes[1].start_ns, 5 * MS);
+	assert_int_equal(p->status, 9);
+	summary = written(report_summary, p, &plain);
+	need(summary, "1 of 2 inputs did not end by themselves with exit status 0: p2: The script was ended by signal 9");
+	need(summary, "p1    -     -          41      0.995      0.900    0.50");
+	need(summary, "p2    node2 7          41      0.995      2.700    1.50");
+	details = written(report_details, p, &plain);
+	need(details, "\"rank\": \"7\"");
+	need(details, "\"SLURM_PROCID\": \"7\"");
+	need(details, "\"signal\": 9");
+	merge__free(merge);
+}
+
+/* --- files that differ --- */
+
+static void test_versions(void **state)
+{
+	static const char other_source[] =
+		"import json\n\n\n\n\n\n\n\t    numpy.fft(signal)\n\n\n\n\n    return json.dumps(data)\n";
+	struct profile one = advanced_profile(), two = advanced_profile();
+	struct profile_file file = advanced_files[0];
+	_cleanup_free_ char *table = NULL, *json = NULL;
+	const struct profile *p;
+	struct merge *merge;
+
+	file.source = other_source;
+	file.source_size = sizeof(other_source) - 1;
+	two.files = &file;
+	store("v1", &one);
+	store("v2", &two);
+	store("v3", &one);
+	p = merged(&merge, NAMES("v1", "v2", "v3"));
+	assert_int_equal(p->n_files, 2);
+	assert_int_equal(p->merge->n_versions, 1);
+	assert_int_equal(line_of(p, ADVANCED, 13)->m.times.python_ns, 8000 * MS);
+	assert_int_equal(line_of(p, ADVANCED " (version 2)", 13)->m.times.python_ns, 4000 * MS);
+	table = written(report_results, p, &plain);
+	need(table, "fft.fft(signal)");
+	need(table, "numpy.fft(signal)");
+	need(table, "kept apart");
+	json = written(report_json, p, &plain);
+	need(json, "advanced.py%20(version%202) serialize:13;");
+	/* merged again, with one that has the first text, each goes where it belongs */
+	store("both", p);
+	merge__free(merge);
+	p = merged(&merge, NAMES("v2", "both"));
+	assert_int_equal(p->n_files, 2);
+	assert_int_equal(line_of(p, ADVANCED, 13)->m.times.python_ns, 8000 * MS);
+	assert_int_equal(line_of(p, ADVANCED " (version 2)", 13)->m.times.python_ns, 8000 * MS);
+	merge__free(merge);
+}
+
+/* The file on disk is taken only if it is what ran. */
+static void test_sources(void **state)
+{
+	struct profile one = advanced_profile();
+	struct profile_file file = advanced_files[0];
+	const struct profile *p;
+	struct merge *merge;
+
+	put("advanced.py", advanced_source);
+	file.path = file.display = at("advanced.py");
+	file.path = file.display = strings__intern(strings, file.path);
+	one.files = &file;
+	store("d", &one);
+	p = merged(&merge, NAMES("d"));
+	assert_string_equal(p->files[0].source, advanced_source);
+	assert_null(p->files[0].source_problem);
+	merge__free(merge);
+	put("advanced.py", "import json\nsecret\n");
+	p = merged(&merge, NAMES("d"));
+	assert_null(strstr(p->files[0].source, "secret"));
+	assert_non_null(p->files[0].source_problem);
+	merge__free(merge);
+	/* the copy in the run's folder */
+	put("d/advanced.py", advanced_source);
+	p = merged(&merge, NAMES("d"));
+	assert_string_equal(p->files[0].source, advanced_source);
+	merge__free(merge);
+}
+
+/* --- bad files --- */
+
+static char *replaced(const char *text, const char *from, const char *to)
+{
+	const char *found = strstr(text, from);
+	char *result;
+
+	if (!found)
+		fail_msg("no '%s' to replace", from);
+	assert_true(asprintf(&result, "%.*s%s%s", (int)(found - text), text, to, found + strlen(from)) > 0);
+	return result;
+}
+
+static void test_bad_files(void **state)
+{
+	static const struct { bool results; const char *from, *to, *said; } bad[] = {
+		{false, "{", "[", "not JSON"},
+		{false, "fixingahole-details-1", "fixingahole-details-9", "schema"},
+		{false, "\"elapsed_s\": 9.308", "\"elapsed_s\": \"long\"", "'elapsed_s' of the profile is not a number"},
+		{false, "\"elapsed_s\": 9.308", "\"elapsed_s\": -5", "out of range"},
+		{false, "\"elapsed_s\": 9.308", "\"elapsed_s\": 1e300", "out of range"},
+		{false, "\"elapsed_s\": 9.308,", "", "'elapsed_s' of the profile is missing"},
+		{false, "\"elapsed_s\":", "\"samples\": 1, \"elapsed_s\":", "the key 'samples' is there twice"},
+		{false, "\"lineno\": 8,", "\"lineno\": 13,", "not in order"},
+		{false, "\"rss_bytes\": 639631360", "\"rss_bytes\": 1e18", "'rss_bytes'"},
+		{false, "\"processes\": [", "\"processes\": [7", "'pid' of a process is missing"},
+		{false, "\"processes\": [", "\"inputs\": 3, \"processes\": [", "'inputs' of the profile is not a list"},
+		{false, "\"native_s\": 4.3", "\"native_s\": 0.5", "exceeds the whole"},
+		{true, "\"stacks\": [", "\"stacks\": [1,", "stack 0"},
+		{true, "\"start_time_absolute\": 1769439530.25", "\"start_time_absolute\": 5", "another run"},
+		{true, "\"files\": {", "\"files\": [{", "not JSON"},
+		{true, "\"cpu_samples_list\": [", "\"cpu_samples_list\": 5, \"more\": [", "'cpu_samples_list' of '" ADVANCED "' is not a list"},
+	};
+	struct profile one = advanced_profile();
+	_cleanup_free_ char *results = written(report_json, &one, &plain), *details = written(report_details, &one, &plain);
+
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		_cleanup_free_ char *broken = replaced(bad[i].results ? results : details, bad[i].from, bad[i].to);
+		struct stored_run run;
+		char problem[512] = "";
+
+		put("bad/profile_results.json", bad[i].results ? broken : results);
+		put("bad/profile_details.json", bad[i].results ? details : broken);
+		if (load(&run, "bad", problem) != -EINVAL)
+			fail_msg("'%s' was taken", bad[i].to);
+		need(problem, bad[i].said);
+		need(problem, bad[i].results ? "bad/profile_results.json" : "bad/profile_details.json");
+		assert_null(strchr(problem, '\n'));
+	}
+}
+
+/* Cut anywhere, the files are refused. */
+static void test_cut_files(void **state)
+{
+	struct profile one = advanced_profile();
+	_cleanup_free_ char *results = written(report_json, &one, &plain), *details = written(report_details, &one, &plain);
+
+	put("cut/profile_results.json", results);
+	for (size_t size = strlen(details) - 3; size > 100; size -= size / 20) {
+		struct stored_run run;
+		char problem[512] = "";
+
+		details[size] = '\0';
+		put("cut/profile_details.json", details);
+		assert_int_equal(load(&run, "cut", problem), -EINVAL);
+	}
+}
+
+/* Sums that would turn around are refused, and nothing has changed. */
+static void test_too_large(void **state)
+{
+	struct profile one = advanced_profile();
+	struct merge *merge = merge__new(strings);
+	struct stored_run run;
+	char problem[512] = "";
+	int err = 0, n = 0;
+
+	one.whole.waiting_ns = 1000000000ULL * 1000000000ULL;
+	store("large", &one);
+	assert_int_equal(load(&run, "large", problem), 0);
+	for (; !err && n < 20; n++)
+		err = merge__add(merge, &run, "large", "/large", problem);
+	assert_int_equal(err, -EINVAL);
+	need(problem, "too large");
+	assert_int_equal(merge__finish(merge, "x")->merge->n_inputs, n - 1);
+	stored_run__release(&run);
+	merge__free(merge);
+}
+
+/* --- what is where --- */
+
+static void test_find(void **state)
+{
+	const char *which, *folders[2];
+	struct found_list list;
+
+	put("f/rank2/sim/20261121_101010/profile_details.json", "{}");
+	put("f/rank2/sim/20261121_101010/profile_results.json", "{}");
+	put("f/rank10/sim/20261121_101012/profile_details.json", "{}");
+	put("f/rank10/sim/20261121_101012/named.json", "{}");
+	put("f/rank3/sim/20261121_101012_1/profile_details.json", "{}");
+	put("f/rank4/sim/20261121_101012/profile_results.json", "{}");
+	put("f/rank5/sim/20261121_101012/function_stats.json", "{}");
+	folders[0] = at("f");
+	folders[1] = at("f/rank2");
+	assert_int_equal(found__search(&list, folders, 2, &which), 0);
+	assert_int_equal(list.n, 4);
+	assert_string_equal(list.items[0].label, "rank2");
+	assert_string_equal(list.items[1].label, "rank3");
+	assert_null(list.items[1].results);
+	assert_string_equal(list.items[2].label, "rank4");
+	assert_null(list.items[2].details);
+	assert_string_equal(list.items[3].label, "rank10");
+	need(list.items[3].results, "named.json");
+	found__release(&list);
+	folders[0] = at("nowhere");
+	assert_int_equal(found__search(&list, folders, 1, &which), -ENOENT);
+	assert_ptr_equal(which, folders[0]);
+}
+
+static void test_find_repeated(void **state)
+{
+	const char *which, *folders[1];
+	struct found_list list;
+
+	put("g/x/20261121_101010/profile_details.json", "{}");
+	put("g/x/20261121_101010/profile_results.json", "{}");
+	put("g/x/20261121_101010/profile_details_1.json", "{}");
+	put("g/x/20261121_101010/profile_results_1.json", "{}");
+	put("g/x/20261121_101011/profile_details.json", "{}");
+	put("g/x/20261121_101011/profile_results.json", "{}");
+	put("g/x/20261121_101011/link", "");
+	unlink(at("g/x/20261121_101011/link"));
+	assert_int_equal(symlink("..", at("g/x/20261121_101011/link")), 0);
+	folders[0] = at("g");
+	assert_int_equal(found__search(&list, folders, 1, &which), 0);
+	assert_int_equal(list.n, 3);
+	assert_string_equal(list.items[0].label, "20261121_101010");
+	assert_string_equal(list.items[1].label, "20261121_101010_1");
+	need(list.items[1].results, "profile_results_1.json");
+	assert_string_equal(list.items[2].label, "20261121_101011");
+	assert_false(list.items[2].named);
+	found__release(&list);
+	folders[0] = at("g/x/20261121_101011");
+	assert_int_equal(found__search(&list, folders, 1, &which), 0);
+	assert_int_equal(list.n, 1);
+	assert_true(list.items[0].named);
+	found__release(&list);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_is_itself), cmocka_unit_test(test_sums), cmocka_unit_test(test_steps),
+		cmocka_unit_test(test_heap), cmocka_unit_test(test_calls), cmocka_unit_test(test_processes),
+		cmocka_unit_test(test_versions), cmocka_unit_test(test_sources),
+		cmocka_unit_test(test_bad_files), cmocka_unit_test(test_cut_files), cmocka_unit_test(test_too_large),
+		cmocka_unit_test(test_find), cmocka_unit_test(test_find_repeated),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}
