@@ -278,6 +278,23 @@ def test_bound_drops_the_oldest(program, store, spool, tmp_path):
     assert store.windows() == list(range(100 - end["waiting"], 101))
 
 
+def test_full_disk_under_the_spool(program, store, tmp_path):
+    """It bounds the spool as --spool-bytes does: the newest are kept."""
+    store.vanish()
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "none", str(small)], check=True)
+    try:
+        options = ["-o", "pprof+http://127.0.0.1:%d" % store.port, "--spool", small / "spool"]
+        end = Recorder(program, options, count=100, interval_ms=2, rows=100, grace_ms=0).wait()
+        assert end["failed"] == 0 and end["full"] > 0 and end["full"] + end["waiting"] == 100
+        store.start()
+        Recorder(program, options, first=100, count=1).wait()
+        assert store.windows() == list(range(100 - end["waiting"], 101)) or store.windows() == list(range(101 - end["waiting"], 101))
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
 def test_memory_is_flat(program, store, spool):
     """Thousands of windows, most of them while the server is away: what waits is on disk."""
     recorder = Recorder(program, ["-o", "pprof+" + store.url(), *spool], count=3000, interval_ms=2, rows=200, grace_ms=60000)

@@ -167,15 +167,24 @@ static int open_queue(struct spool *s, const char *path)
 	return flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0 ? (errno == EWOULDBLOCK ? -EBUSY : -errno) : 0;
 }
 
-/* Down to the bound. The one that is being sent is the last to go. */
+/* All but the newest so many can go. The one that is being sent is the last to go. */
+static bool drop_oldest(struct spool *s, size_t newest)
+{
+	size_t i;
+
+	if (s->count <= newest)
+		return false;
+	i = at(s, 0)->number == s->busy && s->count > newest + 1;
+	remove_at(s, i);
+	s->dropped++;
+	return true;
+}
+
+/* Down to the bound. */
 static void make_room(struct spool *s, uint64_t bytes)
 {
-	while (s->count && (s->bytes + bytes > s->bytes_max || s->count >= ITEMS_MAX)) {
-		size_t i = at(s, 0)->number == s->busy && s->count > 1;
-
-		remove_at(s, i);
-		s->dropped++;
-	}
+	while ((s->bytes + bytes > s->bytes_max || s->count >= ITEMS_MAX) && drop_oldest(s, 0))
+		;
 }
 
 int spool__open(struct spool **out, const char *folder, const char *queue, uint64_t bytes_max, char problem[512])
@@ -252,6 +261,9 @@ static int put(struct spool *s, const struct spool_item *item, struct spool_head
 		return err;
 	name_of(s->next, name);
 	err = file_put(s->fd, name, parts, 2, 0600);
+	/* a full disk is a bound, too: what is newer counts more. (The new one is an entry already, the last one.) */
+	while (err == -ENOSPC && drop_oldest(s, 1))
+		err = file_put(s->fd, name, parts, 2, 0600);
 	if (err) {
 		s->count--;
 		s->bytes -= bytes;
