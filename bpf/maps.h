@@ -209,8 +209,8 @@ static __always_inline struct proc_state *proc_of(struct task_struct *task)
 extern __u32 pid_level;
 extern __u64 pid_space;
 
-/* 0: it has no number there. */
-static __always_inline u32 pid_number(struct task_struct *task)
+/* 0: it has no number there. Not inline: few need it, and it would take registers from those who do not. */
+static __noinline u32 pid_number(struct task_struct *task)
 {
 	struct pid *pid = BPF_CORE_READ(task, thread_pid);
 	struct upid upid = {};
