@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "image/elf.h"
 #include "target/calls_file.h"
 #include "target/heap_library.h"
 #include "target/preload_library.h"
@@ -173,10 +174,37 @@ void prepare_heap_probes(struct preparation *prep, const struct config *c)
 	o->budget = c->heap_budget_percent / 100;
 }
 
+/* Our libraries are glibc's, and come with its dynamic linker. A script that starts an interpreter is taken to start one that has it. */
+static bool takes_libraries(const struct preparation *prep, const struct identity *id)
+{
+	struct elf_section interpreter;
+	struct elf_image *image;
+	char linker[256] = "";
+	bool takes = true;
+	int fd = identity__enter(id);
+
+	if (fd)
+		return true;
+	fd = open(prep->python, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	identity__leave(id);
+	if (fd < 0 || elf_image__new(fd, &image))
+		return true;
+	if (elf_image__section(image, ".interp", &interpreter) || interpreter.size >= sizeof(linker) || elf_image__read(image, interpreter.address, linker, interpreter.size))
+		takes = false;
+	else
+		takes = strstr(linker, "/ld-linux") != NULL;
+	elf_image__free(image);
+	return takes;
+}
+
 static int choose_heap_source(struct preparation *prep, const struct config *c, const struct identity *id)
 {
-	if (!c->heap_source || strcmp(c->heap_source, "probes"))
+	bool probes = c->heap_source && !strcmp(c->heap_source, "probes");
+
+	if (!probes && takes_libraries(prep, id))
 		return find_heap_library(prep, id);
+	if (!probes)
+		log_notice("'%s' is not linked with glibc and cannot load our library: its heap is seen by probes", prep->python);
 	prepare_heap_probes(prep, c);
 	return 0;
 }
@@ -246,6 +274,10 @@ int prepare(struct preparation *prep, const struct config *c, const struct ident
 		err = prepare_outputs(prep, c, id);
 	if (!err && c->memory)
 		err = choose_heap_source(prep, c, id);
+	if (!err && c->calls_pattern && !takes_libraries(prep, id)) {
+		log_error("cannot count calls: '%s' is not linked with glibc and cannot load our library; leave --calls out", prep->python);
+		err = -EINVAL;
+	}
 	if (!err && c->calls_pattern)
 		err = find_calls_library(prep, id);
 	if (!err)

@@ -270,9 +270,9 @@ static void follow_heap(struct capture *capture, pid_t pid)
 }
 
 /* Debian's and Ubuntu's kernels know levels that upstream does not, at which CAP_PERFMON is not enough for a timer. */
-static const char *timer_hint(int err)
+static const char *timer_hint(int err, const char *problem)
 {
-	_cleanup_fclose_ FILE *file = err == -EACCES && !identity__has_capability(CAP_SYS_ADMIN) ? fopen("/proc/sys/kernel/perf_event_paranoid", "re") : NULL;
+	_cleanup_fclose_ FILE *file = err == -EACCES && strstr(problem, " put ") && !identity__has_capability(CAP_SYS_ADMIN) ? fopen("/proc/sys/kernel/perf_event_paranoid", "re") : NULL;
 	int level;
 
 	if (!file || fscanf(file, "%d", &level) != 1 || level <= 2)
@@ -319,7 +319,7 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 	}
 	capture__free(options.capture);
 	if (err) {
-		log_error("%s%s", problem, timer_hint(err));
+		log_error("%s%s", problem, timer_hint(err, problem));
 		if (!run)
 			prepare_discard(&s->prep, s->identity);
 	} else {

@@ -78,7 +78,7 @@ def test_attach(project, way, options):
     if capabilities is not None:
         pytest.skip("Yama wants CAP_SYS_PTRACE here")
     with Running(project, "shares", before=NOBODY) as target:
-        result = run(project, way[0], "profile", "--seconds", 1.5, *options, "--pid", target.pid, binary=way[1]).check()
+        result = run(project, way[0], "profile", "--seconds", 2, *options, "--pid", target.pid, binary=way[1]).check()
     assert_quarter(result, SCRIPT)
     assert_complete(result)
 
@@ -100,7 +100,7 @@ def test_capable_script(project):
         without = run(project, ambient(TWO), "profile", "--seconds", 0.5, "--pid", target.pid)
         assert without.returncode == 0 and "could not be read: Permission denied (CAP_SYS_PTRACE" in without.stderr, without.text()
         shutil.rmtree(without.folder)
-        result = run(project, ambient([*TWO, "sys_ptrace"]), "profile", "--seconds", 1, "--pid", target.pid).check()
+        result = run(project, ambient([*TWO, "sys_ptrace"]), "profile", "--seconds", 2, "--pid", target.pid).check()
     assert_quarter(result, SCRIPT)
 
 

@@ -174,12 +174,6 @@ static int attach_all(struct capture *c)
 	s->links.on_exit = bpf_program__attach(s->progs.on_exit);
 	s->links.on_switch = bpf_program__attach(s->progs.on_switch);
 	s->links.on_rss_stat = bpf_program__attach(s->progs.on_rss_stat);
-	if (c->options.heap_library) {
-		int err = attach_library(c);
-
-		if (err)
-			return err;
-	}
 	if (!s->links.on_fork || !s->links.on_exec || !s->links.on_exit || !s->links.on_switch || !s->links.on_rss_stat)
 		return -errno;
 	return 0;
@@ -259,9 +253,13 @@ static int load(struct capture *c, char problem[512])
 	err = attach_all(c);
 	if (err)
 		return describe(problem, err, "attach to the kernel's tracepoints");
-	err = c->options.heap_probes ? open_heap_probes(c) : 0;
+	err = c->options.heap_library ? attach_library(c) : c->options.heap_probes ? open_heap_probes(c) : 0;
+	if (err == -EACCES || err == -EPERM)
+		snprintf(problem, 512, "cannot put the heap's probes on functions: %s: before Linux %s this takes CAP_SYS_ADMIN; run it with sudo", strerror(-err), c->options.heap_library ? "6.6" : "6.13");
+	else if (err)
+		describe(problem, err, "put a probe on a function");
 	if (err)
-		return describe(problem, err, "put a probe on a function");
+		return err;
 	if (c->options.all)
 		timers__only_cpus(&c->timers, c->options.rate_hz, bpf_program__fd(c->skeleton->progs.cpu_sample));
 	c->ring = ring_buffer__new(bpf_map__fd(c->skeleton->maps.events), on_record, c, NULL);

@@ -80,14 +80,14 @@ static void try_heap(struct doctor *d)
 	if (!d->library_err) {
 		d->library_err = trial_library(library, problem);
 		if (d->library_err == -EACCES && !facts_have(&d->checkup.facts, CAP_SYS_ADMIN))
-			checkup_add(&d->checkup, HEALTH_LIMITED, "run it with sudo, or with --heap-source=probes", "probes on the heap's library need CAP_SYS_ADMIN on this kernel (--memory)");
+			checkup_add(&d->checkup, HEALTH_LIMITED, "run it with sudo, or on Linux 6.6 or later", "probes on the heap's library need CAP_SYS_ADMIN on this kernel (--memory)");
 		else if (d->library_err)
 			add_failure(d, "probes on the heap's library (--memory)", d->library_err, problem);
 		else
 			checkup_add(&d->checkup, HEALTH_OK, NULL, "probes on the heap's library (--memory)");
 	}
 	d->probes_err = trial_probes(&admin, problem);
-	if (!d->probes_err && admin && !facts_have(&d->checkup.facts, CAP_SYS_ADMIN)) {
+	if (!facts_have(&d->checkup.facts, CAP_SYS_ADMIN) && (admin || d->probes_err == -EACCES || d->probes_err == -EPERM)) {
 		d->probes_err = -EPERM;
 		checkup_add(&d->checkup, HEALTH_LIMITED, "run it with sudo, or on Linux 6.13 or later", "probes on a process's allocator need CAP_SYS_ADMIN on this kernel (--memory with --pid)");
 	} else if (d->probes_err) {

@@ -144,7 +144,8 @@ static int attach(struct run *r)
 	for (int again = 0; again < 2 && !err; again++)
 		err = capture__start(r->capture, again);
 	begin = clock_ns(CLOCK_MONOTONIC);
-	while (!err && clock_ns(CLOCK_MONOTONIC) - begin < ATTACHED_NS) {
+	/* on a slow machine the interpreter may not have begun with its work */
+	while (!err && clock_ns(CLOCK_MONOTONIC) - begin < (r->trial->python ? ATTACHED_NS : PATIENCE_NS / 4)) {
 		usleep(PAUSE_US);
 		capture__drain(r->capture, on_record, r);
 	}
