@@ -351,7 +351,7 @@ static void test_processes(void **state)
 	assert_int_equal(p->processes[1].start_ns, 5 * MS);
 	assert_int_equal(p->status, 9);
 	summary = written(report_summary, p, &plain);
-	need(summary, "1 of 2 inputs did not end by themselves with exit status 0: p2: The script was ended by signal 9");
+	need(summary, "1 of 2 inputs did not run to an end with exit status 0: p2: The script was ended by signal 9");
 	need(summary, "p1    -     -          41      0.995      0.900    0.50");
 	need(summary, "p2    node2 7          41      0.995      2.700    1.50");
 	details = written(report_details, p, &plain);
