@@ -140,6 +140,8 @@ static void test_one_is_itself(void **state)
 	assert_int_equal(p->wall_ns, one.wall_ns);
 	assert_int_equal(p->max_rss_bytes, one.max_rss_bytes);
 	assert_string_equal(p->notices[0], advanced_notices[0]);
+	assert_int_equal(p->n_notices, 1);
+	assert_string_equal(p->logs_path, one.logs_path);
 	for (size_t i = 0; i < one.files[0].n_lines; i++) {
 		const struct measures *a = &one.files[0].lines[i].m, *b = &line_of(p, ADVANCED, one.files[0].lines[i].lineno)->m;
 
@@ -315,7 +317,8 @@ static void test_calls(void **state)
 	assert_int_equal(p->calls->functions[0].callers[1].resumptions, 2);
 	assert_int_equal(p->calls->n_processes, 2);
 	assert_int_equal(p->calls->processes[1].how, 1);
-	assert_string_equal(p->notices[p->n_notices - 1], "c2: looks like a copy of another input, and counts all the same");
+	assert_string_equal(p->notices[1], "6 warnings in '/home/u/repo/performance/advanced/20260126_145848/profile_logs.log' (all 2 inputs)");
+	assert_string_equal(p->notices[2], "c2: looks like a copy of another input, and counts all the same");
 	for (size_t i = 0; i < p->files[0].n_functions; i++)
 		assert_int_equal(p->files[0].functions[i].calls != NULL, !strcmp(p->files[0].functions[i].name, "serialize"));
 	merge__free(merge);
@@ -351,7 +354,7 @@ static void test_processes(void **state)
 	assert_int_equal(p->processes[1].start_ns, 5 * MS);
 	assert_int_equal(p->status, 9);
 	summary = written(report_summary, p, &plain);
-	need(summary, "1 of 2 inputs did not end by themselves with exit status 0: p2: The script was ended by signal 9");
+	need(summary, "1 of 2 inputs did not run to an end with exit status 0: p2: The script was ended by signal 9");
 	need(summary, "p1    -     -          41      0.995      0.900    0.50");
 	need(summary, "p2    node2 7          41      0.995      2.700    1.50");
 	details = written(report_details, p, &plain);

@@ -62,7 +62,7 @@ static void end_names(struct merge *merge, const char *command_line)
 		p->logs_path = NULL;
 }
 
-/* How the inputs ended, in a sentence: "2 of 4 inputs did not end well: rank1: The script ...". */
+/* How the inputs ended, in a sentence: "1 of 4 inputs did not run to an end with exit status 0: rank1: The script was ended by ...". */
 static bool end_how(struct merge *merge)
 {
 	const struct profile_merge *made_of = &merge->made_of;
@@ -82,7 +82,7 @@ static bool end_how(struct merge *merge)
 	merge->profile.ended_how = NULL;
 	if (!first)
 		return true;
-	if (asprintf(&text, "%zu of %zu inputs did not end by themselves with exit status 0%s%s: %s", n, made_of->n_inputs, n > 1 ? "; the first of them, " : ": ",
+	if (asprintf(&text, "%zu of %zu inputs did not run to an end with exit status 0%s%s: %s", n, made_of->n_inputs, n > 1 ? "; the first of them, " : ": ",
 		     first->label, first->ended_how) < 0)
 		text = NULL;
 	merge->profile.ended_how = text ? strings__intern(merge->strings, text) : NULL;

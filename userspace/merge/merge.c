@@ -326,6 +326,17 @@ static int add_parts(struct merge *merge, const struct stored_run *run, const ch
 	return err;
 }
 
+/* What a script's log holds is not joined. */
+static int note_logs(struct merge *merge, const struct profile *p, const char *label)
+{
+	char text[700];
+
+	if (!p->logs_path || !p->n_warnings)
+		return 0;
+	snprintf(text, sizeof(text), "%llu warning%s in '%.600s'", (unsigned long long)p->n_warnings, p->n_warnings == 1 ? "" : "s", p->logs_path);
+	return note_add_with_others(&merge->notes, text, label);
+}
+
 /* A folder that was copied, or given by two names. Only the user knows whether that was meant. */
 static int check_copy(struct merge *merge, const struct profile *p, const char *label)
 {
@@ -355,6 +366,8 @@ int merge__add(struct merge *merge, const struct stored_run *run, const char *la
 		err = add_parts(merge, run, label, path, &names);
 	if (!err)
 		err = check_copy(merge, p, label);
+	if (!err)
+		err = note_logs(merge, p, label);
 	map64_release(&names);
 	if (err)
 		return err;

@@ -41,6 +41,16 @@ int note_add(struct notes *notes, const char *text, const char *label)
 	return 0;
 }
 
+int note_add_with_others(struct notes *notes, const char *text, const char *label)
+{
+	struct note *note = note_get(notes, strings__intern(notes->strings, text));
+
+	if (!note)
+		return -ENOMEM;
+	note->with_others = true;
+	return note_add(notes, text, label);
+}
+
 /* "rank1: TEXT"; of several "TEXT (2 inputs: rank1, rank3)". */
 static const char *with_origin(struct notes *notes, const struct note *note, size_t n_runs)
 {
@@ -79,10 +89,12 @@ int notes_end(struct notes *notes, size_t n_runs, struct arena *arena, struct pr
 	if (!profile->notices)
 		return -ENOMEM;
 	for (size_t i = 0; i < notes->n; i++) {
-		profile->notices[i] = with_origin(notes, &notes->notes[i], n_runs);
-		if (!profile->notices[i])
+		const char *text = with_origin(notes, &notes->notes[i], n_runs);
+
+		if (!text)
 			return -ENOMEM;
-		profile->n_notices++;
+		if (n_runs > 1 || !notes->notes[i].with_others)
+			profile->notices[profile->n_notices++] = text;
 	}
 	return 0;
 }

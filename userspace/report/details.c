@@ -92,7 +92,7 @@ static void write_callers(struct json *json, const struct profile_callee *callee
 	json_close(json);
 }
 
-const char *calls_how(uint32_t how)
+const char *report_calls_how(uint32_t how)
 {
 	static const char *const words[] = { "not started", "frame evaluation", "events", "unknown interpreter", "refused" };
 
@@ -125,7 +125,7 @@ static void write_calls(struct json *json, const struct profile_calls *calls)
 
 		json_object(json, NULL);
 		json_unsigned(json, "pid", p->pid);
-		json_string(json, "how", calls_how(p->how));
+		json_string(json, "how", report_calls_how(p->how));
 		write_counts(json, p->calls, p->resumptions);
 		json_close(json);
 	}

@@ -34,7 +34,7 @@ int report_json(FILE *out, const struct profile *profile, const struct report_op
 /* profile_details.json: everything else */
 int report_details(FILE *out, const struct profile *profile, const struct report_options *options);
 /* How calls were counted in a process: words for enum calls_how of preload/calls_file.h; NULL beyond. */
-const char *calls_how(uint32_t how);
+const char *report_calls_how(uint32_t how);
 /* --live: a few lines */
 int report_live(FILE *out, const struct profile *profile, const struct report_options *options);
 

@@ -24,7 +24,8 @@ static void print_name(FILE *out, const char *text)
 static void print_cpu(FILE *out, const struct profile *profile)
 {
 	double cpu = seconds(times_cpu(&profile->whole)), waiting = seconds(profile->whole.waiting_ns);
-	double elapsed = seconds(profile->elapsed_ns);
+	/* inputs of a merged profile may have run one after the other */
+	double elapsed = seconds(profile->merge ? profile->wall_ns : profile->elapsed_ns);
 
 	fprintf(out, "CPU Time: %.3f seconds in %.3f elapsed (%.2f of %u %s busy), waiting %.3f seconds (%.1f%%)", cpu, elapsed,
 		elapsed > 0 ? cpu / elapsed : 0, profile->allowed_cpus, profile->allowed_cpus == 1 ? "core" : "cores", waiting,

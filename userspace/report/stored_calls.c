@@ -39,8 +39,8 @@ static void read_process(struct json_reader *r, const cJSON *item, struct profil
 	const char *how = read_optional_text(r, item, "how");
 
 	process->pid = read_small(r, item, "pid");
-	for (uint32_t i = 0; how && calls_how(i); i++) {
-		if (!strcmp(how, calls_how(i)))
+	for (uint32_t i = 0; how && report_calls_how(i); i++) {
+		if (!strcmp(how, report_calls_how(i)))
 			process->how = i;
 	}
 	read_counts(r, item, &process->calls, &process->resumptions);

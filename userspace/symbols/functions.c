@@ -59,7 +59,7 @@ static bool executable(const struct functions *f, uint64_t address)
 
 static int take(const struct elf_symbol *symbol, void *arg)
 {
-	size_t length = strlen(symbol->name) + 1;
+	size_t length = strcspn(symbol->name, "@") + 1; /* without a version, "qsort@@GLIBC_2.2.5" */
 	struct functions *f = arg;
 
 	if ((symbol->type != STT_FUNC && symbol->type != STT_GNU_IFUNC) || length == 1 || !executable(f, symbol->value))
@@ -73,8 +73,9 @@ static int take(const struct elf_symbol *symbol, void *arg)
 		return 1;
 	}
 	f->functions[f->n++] = (struct function){ symbol->value, symbol->size < UINT32_MAX ? (uint32_t)symbol->size : UINT32_MAX, (uint32_t)f->names_size };
-	memcpy(f->names + f->names_size, symbol->name, length);
+	memcpy(f->names + f->names_size, symbol->name, length - 1);
 	f->names_size += length;
+	f->names[f->names_size - 1] = '\0';
 	return 0;
 }
 
