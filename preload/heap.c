@@ -23,6 +23,7 @@
 __thread struct heap_thread heap_thread;
 _Static_assert(offsetof(struct heap_thread, copy_left) == HOT_COPY, "hot.S");
 _Static_assert(offsetof(struct heap_thread, py_hot) == HOT_PYTHON, "hot.S");
+_Static_assert(offsetof(struct heap_thread, shut) == 0 && HOT_SHUT == SAMPLER_CLASSES, "hot.S");
 struct sampler_rate heap_rate = {
 	.stride = { [0 ... SAMPLER_CLASSES - 1] = SAMPLER_STRIDE_DEFAULT },
 	.floor = SAMPLER_STRIDE_DEFAULT,

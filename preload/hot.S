@@ -8,8 +8,11 @@
 	.text
 	.hidden heap_thread
 	.hidden python_below
+	.hidden python_pools
 	.hidden python_large_malloc
 	.hidden python_malloc_slow
+	.hidden python_realloc
+	.hidden slots_range
 	.hidden copy_real
 	.hidden copy_look
 
@@ -41,8 +44,100 @@
 	.size \name, . - \name
 .endm
 
+/*
+ * The same for sizes from 1 to PYMALLOC_MAX, taking the block as pymalloc would (preload/pools.h): the first free one of the first pool with blocks of that size, if
+ * it is not the last one.
+ */
+.macro domain_malloc_pools name domain
+	.globl \name
+	.hidden \name
+	.type \name, @function
+	.balign 64
+\name:
+	lea -1(%rsi), %r9
+	cmp $(PYMALLOC_MAX - 1), %r9
+	ja 1f
+	mov heap_thread@gottpoff(%rip), %rax
+	mov %esi, %edx
+	and $-4, %edx
+	mov %fs:HOT_PYTHON(%rax,%rdx,2), %rcx
+	cmp %ecx, %esi
+	jae 2f
+	movabs $0x100000000, %r8
+	sub %rsi, %rcx
+	add %r8, %rcx
+	mov %rcx, %fs:HOT_PYTHON(%rax,%rdx,2)
+	mov python_pools(%rip), %r8
+	and $-POOLS_STEP, %r9d
+	mov (%r8,%r9), %rdx
+	cmp POOL_NEXT(%rdx), %rdx
+	mov POOL_FREE(%rdx), %rax
+	je 3f
+	mov (%rax), %rcx
+	test %rcx, %rcx
+	jz 3f
+	addl $1, (%rdx)
+	mov %rcx, POOL_FREE(%rdx)
+	ret
+1:	mov $\domain, %edi
+	jmp python_large_malloc
+2:	mov $\domain, %edi
+	xor %edx, %edx
+	jmp python_malloc_slow
+3:	jmp *python_below+HOT_BELOW_MALLOC+HOT_BELOW_SIZE*\domain(%rip)
+	.size \name, . - \name
+.endm
+
 	domain_malloc python_mem_malloc 0
 	domain_malloc python_obj_malloc 1
+	domain_malloc_pools python_mem_malloc_pools 0
+	domain_malloc_pools python_obj_malloc_pools 1
+
+/*
+ * void *name(void *ctx, void *p, size_t size): pymalloc's realloc of a domain, for small sizes; the others, and slots, are python_realloc()'s business. p may be a large
+ * block, which below comes by our malloc's functions, that must not count it again. Nobody below calls a domain's functions, so the thread is not shut yet.
+ */
+.macro domain_realloc name domain malloc
+	.globl \name
+	.hidden \name
+	.type \name, @function
+	.balign 64
+\name:
+	test %rsi, %rsi
+	jz 1f
+	mov %rsi, %rcx
+	sub slots_range(%rip), %rcx
+	cmp slots_range+8(%rip), %rcx
+	jb 2f
+	cmp $(PYMALLOC_MAX - 1), %rdx
+	ja 2f
+	mov heap_thread@gottpoff(%rip), %rax
+	mov %edx, %ecx
+	and $-4, %ecx
+	mov %fs:HOT_PYTHON(%rax,%rcx,2), %r8
+	cmp %r8d, %edx
+	jae 2f
+	movabs $0x100000000, %r9
+	sub %rdx, %r8
+	add %r9, %r8
+	mov %r8, %fs:HOT_PYTHON(%rax,%rcx,2)
+	push %rax
+	movl $HOT_SHUT, %fs:(%rax)
+	call *python_below+HOT_BELOW_REALLOC+HOT_BELOW_SIZE*\domain(%rip)
+	pop %rcx
+	movl $0, %fs:(%rcx)
+	ret
+1:	mov %rdx, %rsi
+	jmp \malloc
+2:	mov $\domain, %edi
+	jmp python_realloc
+	.size \name, . - \name
+.endm
+
+	domain_realloc python_mem_realloc 0 python_mem_malloc
+	domain_realloc python_obj_realloc 1 python_obj_malloc
+	domain_realloc python_mem_realloc_pools 0 python_mem_malloc_pools
+	domain_realloc python_obj_realloc_pools 1 python_obj_malloc_pools
 
 #ifndef WITHOUT_COPIES
 /*

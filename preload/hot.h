@@ -9,8 +9,17 @@
 #define HOT_COPY 8
 #define HOT_PYTHON 2848
 
+/* its .shut, which is its first word, while a domain's function runs */
+#define HOT_SHUT 176
+
 /* in struct allocator, and its size */
 #define HOT_BELOW_MALLOC 8
+#define HOT_BELOW_REALLOC 24
 #define HOT_BELOW_SIZE 40
+
+/* in struct pool, and the distance of the table's entries */
+#define POOL_FREE 8
+#define POOL_NEXT 16
+#define POOLS_STEP 16
 
 #endif

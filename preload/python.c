@@ -16,12 +16,14 @@
  * mappings, and are kept out of them.
  */
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "preload/heap.h"
 #include "preload/hot.h"
 #include "preload/marks.h"
+#include "preload/pools.h"
 #include "preload/real.h"
 #include "preload/slots.h"
 
@@ -53,13 +55,19 @@ static struct {
 	int (*have_gil)(void);
 	void *(*raw_malloc)(size_t);
 	void (*raw_free)(void *);
+	const char *(*version)(void);
 	const unsigned char *runtime;
 } py;
 
 /* What was there before us. Constant once a domain is hooked, but for the rare second hooking. */
 struct allocator python_below[DOMAINS];
-_Static_assert(sizeof(struct allocator) == HOT_BELOW_SIZE && offsetof(struct allocator, malloc) == HOT_BELOW_MALLOC, "hot.S");
+_Static_assert(sizeof(struct allocator) == HOT_BELOW_SIZE && offsetof(struct allocator, malloc) == HOT_BELOW_MALLOC &&
+	offsetof(struct allocator, realloc) == HOT_BELOW_REALLOC, "hot.S");
 static struct arena_allocator arena_below;
+static size_t arena_size;
+
+/* What pools_find() found. */
+uintptr_t python_pools;
 
 /* --- pymalloc below --- */
 
@@ -69,10 +77,15 @@ static struct arena_allocator arena_below;
  */
 void *python_mem_malloc(void *ctx, size_t size);
 void *python_obj_malloc(void *ctx, size_t size);
+void *python_mem_malloc_pools(void *ctx, size_t size);
+void *python_obj_malloc_pools(void *ctx, size_t size);
 void *python_malloc_slow(int domain, size_t size, bool zero);
 void *python_large_malloc(int domain, size_t size);
-
-static const struct allocator *const fast[DOMAINS];
+void *python_mem_realloc(void *ctx, void *p, size_t size);
+void *python_obj_realloc(void *ctx, void *p, size_t size);
+void *python_mem_realloc_pools(void *ctx, void *p, size_t size);
+void *python_obj_realloc_pools(void *ctx, void *p, size_t size);
+void *python_realloc(int domain, void *p, size_t size);
 
 /* Calls from below that reach malloc are not counted there. */
 #define NESTED(t, call)                     \
@@ -84,6 +97,8 @@ static const struct allocator *const fast[DOMAINS];
 		p_;                         \
 	})
 
+static void try_pools(struct heap_thread *t);
+
 void *python_malloc_slow(int domain, size_t size, bool zero)
 {
 	struct heap_thread *t = &heap_thread;
@@ -92,6 +107,7 @@ void *python_malloc_slow(int domain, size_t size, bool zero)
 	void *p;
 
 	if (!t->shut && heap_enter(t)) {
+		try_pools(t);
 		sample = heap_take(t, true, size);
 		p = sample.weight ? heap_sampled(t, size, zero, &sample, (HEAP_PY_MEM + domain) | (zero ? HEAP_ZEROED : 0)) : NULL;
 		heap_leave(t);
@@ -176,13 +192,11 @@ static NOINLINE void *fast_realloc_slow(int domain, void *p, size_t size)
 	return p;
 }
 
-static inline void *fast_realloc(int domain, void *p, size_t size)
+void *python_realloc(int domain, void *p, size_t size)
 {
 	struct heap_thread *t = &heap_thread;
 	struct allocator *a = &python_below[domain];
 
-	if (!p)
-		return fast[domain]->malloc(a->ctx, size);
 	if (unlikely(slots_own(p) || !heap_pass_py(t, size)))
 		return fast_realloc_slow(domain, p, size);
 	return NESTED(t, a->realloc(a->ctx, p, size));
@@ -258,12 +272,11 @@ static void *any_realloc(int domain, void *p, size_t size)
 
 #define HOOKS(name, domain)                                                                                                        \
 	static void *name##_fast_calloc(void *ctx, size_t n, size_t size) { return fast_calloc(domain, n, size); }                 \
-	static void *name##_fast_realloc(void *ctx, void *p, size_t size) { return fast_realloc(domain, p, size); }                \
 	static void *name##_any_malloc(void *ctx, size_t size) { return any_new(domain, 1, size, false); }                         \
 	static void *name##_any_calloc(void *ctx, size_t n, size_t size) { return any_new(domain, n, size, true); }                \
 	static void *name##_any_realloc(void *ctx, void *p, size_t size) { return any_realloc(domain, p, size); }                  \
 	static void name##_any_free(void *ctx, void *p) { any_free(domain, p); }                                                   \
-	static const struct allocator name##_fast = { NULL, python_##name##_malloc, name##_fast_calloc, name##_fast_realloc, NULL };   \
+	static const struct allocator name##_fast = { NULL, python_##name##_malloc, name##_fast_calloc, python_##name##_realloc, NULL };   \
 	static const struct allocator name##_any = { NULL, name##_any_malloc, name##_any_calloc, name##_any_realloc, name##_any_free };
 
 HOOKS(mem, 0)
@@ -283,8 +296,12 @@ static void *arena_alloc(void *ctx, size_t size)
 		heap_leave(t);
 	}
 	p = NESTED(t, arena_below.alloc(arena_below.ctx, size));
-	if (p)
+	if (p) {
+		/* 3.11 has its frames from here, too */
+		if (unlikely(!arena_size && size >= POOLS_ARENA_MIN))
+			arena_size = size;
 		__atomic_fetch_add(&heap_arenas, size, __ATOMIC_RELAXED);
+	}
 	/* no small block will be had any more: told once, for each asks for an arena again */
 	if (unlikely(!p) && !__atomic_exchange_n(&failed, true, __ATOMIC_RELAXED))
 		heap_tell_failed(size, HEAP_MAPPING);
@@ -317,6 +334,7 @@ static bool find(void)
 		{ &py.have_gil, "PyGILState_Check", true },
 		{ &py.raw_malloc, "PyMem_RawMalloc", true },
 		{ &py.raw_free, "PyMem_RawFree", true },
+		{ &py.version, "Py_GetVersion", true },
 		{ &py.runtime, "_PyRuntime", false },
 	};
 
@@ -426,6 +444,40 @@ static void hook(void)
 			now.ctx = python_below[d].ctx;
 			now.free = python_below[d].free;
 		}
+		py.set(d + 1, &now);
+	}
+}
+
+/* 3.8's pymalloc counts each block somewhere else as well, and from 3.12 on each interpreter has a table of its own. */
+static bool one_table(void)
+{
+	unsigned minor;
+
+	return sscanf(py.version(), "3.%u", &minor) == 1 && minor >= 9 && minor <= 11;
+}
+
+/*
+ * Once, as soon as it is certain that we stay where we are. From the domains' own functions only: from malloc we might be inside
+ * pymalloc. Who has put himself before us meanwhile goes on to call what he found.
+ */
+static void try_pools(struct heap_thread *t)
+{
+	static bool tried;
+	struct pools_owner owner = { python_below[0].malloc, python_below[0].free, python_below[0].ctx, arena_size };
+	struct allocator now;
+
+	if (likely(tried || !python_settled || heap_totals.python != HEAP_PYTHON_PYMALLOC))
+		return;
+	tried = true;
+	if (!one_table() || python_below[1].malloc != owner.malloc || !py.have_gil())
+		return;
+	NESTED(t, (python_pools = pools_find(&owner), NULL));
+	for (unsigned d = 0; python_pools && d < DOMAINS; d++) {
+		py.get(d + 1, &now);
+		if (now.malloc != fast[d]->malloc)
+			continue;
+		now.malloc = d ? python_obj_malloc_pools : python_mem_malloc_pools;
+		now.realloc = d ? python_obj_realloc_pools : python_mem_realloc_pools;
 		py.set(d + 1, &now);
 	}
 }

@@ -10,6 +10,13 @@
 
 #include "preload/heap.h"
 
+/* Whether the interpreter's own table of free blocks is in use. */
+extern uintptr_t python_pools;
+EXPORT int preload_test_pools(void)
+{
+	return python_pools != 0;
+}
+
 static void put(const struct record *record)
 {
 	static int fd = -2;

@@ -171,6 +171,40 @@ static void test_threads_fork_mappings(void **state)
 	}
 }
 
+/*
+ * Where free blocks are taken from pymalloc's table: the interpreter's own count of blocks stays right, also while something
+ * else stands before the allocator, and in a child.
+ */
+static void test_pools(void **state)
+{
+	for (size_t i = 0; i < n_interpreters; i++) {
+		struct replay r;
+
+		run(interpreters[i].path,
+		    "import sys, ctypes, tracemalloc\n"
+		    "assert ctypes.CDLL(None).preload_test_pools() == ((3, 9) <= sys.version_info < (3, 12))\n"
+		    "def check():\n"
+		    "    before = sys.getallocatedblocks()\n"
+		    "    kept = [[float(i) for i in range(700)] + [bytes(n) for n in range(2, 402)] for k in range(200)]\n"
+		    "    made = sys.getallocatedblocks() - before\n"
+		    "    assert abs(made - 200 * 1101) < 500, made\n"
+		    "    for k in range(0, 200, 2): kept[k] = [bytearray(b'x' * k) for n in range(500)]\n"
+		    "    for k in range(0, 200, 2):\n"
+		    "        for a in kept[k]: a.extend(a)\n"
+		    "    assert all(a == b'x' * k * 2 for k in range(0, 200, 2) for a in kept[k])\n"
+		    "    assert all(x[:700] == [float(i) for i in range(700)] for x in kept[1::2])\n"
+		    "    del kept\n"
+		    "    left = sys.getallocatedblocks() - before\n"
+		    "    assert abs(left) < 500, left\n"
+		    "check()\n"
+		    "tracemalloc.start(); tracemalloc.stop(); check()\n"
+		    "pid = os.fork()\n"
+		    "if not pid: check(); os._exit(0)\n"
+		    "assert os.waitpid(pid, 0)[1] == 0\n",
+		    NULL, &r);
+	}
+}
+
 /* The one that is installed: every probe begins with the nop, and a program runs as without it. */
 static void test_probes(void **state)
 {
@@ -195,6 +229,7 @@ int main(void)
 		cmocka_unit_test(test_accuracy),
 		cmocka_unit_test(test_below),
 		cmocka_unit_test(test_threads_fork_mappings),
+		cmocka_unit_test(test_pools),
 		cmocka_unit_test(test_probes),
 	};
 
