@@ -224,7 +224,7 @@ static int open_all(struct watch *w, char problem[512])
 	const struct config *c = w->options->config;
 	const struct capture_options capture = { .rate_hz = c->rate_hz, .attach = true, .no_children = !c->children, .all = c->all };
 	const struct interps_listener listener = { .no_interpreter = on_no_interpreter, .notice = on_notice, .found = on_found, .sparing = true, .context = w };
-	struct window_options window = { .rate_hz = c->rate_hz, .native = name_native, .alive = is_alive };
+	struct window_options window = { .rate_hz = c->rate_hz, .detailed = w->options->detailed, .native = name_native, .alive = is_alive };
 	struct intake_options intake = { .sink = on_record, .context = w };
 	int err = capture__open(&w->capture, &capture, problem);
 

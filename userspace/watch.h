@@ -14,6 +14,7 @@ enum watch_action { WATCH_GO_ON, WATCH_CUT /* end the window now */, WATCH_STOP 
 struct watch_options {
 	const struct config *config;
 	const struct identity *identity;
+	bool detailed;        /* libraries' frames are charged, too */
 	uint64_t window_ns;   /* length of a window; 0: only WATCH_CUT and the end make one */
 	/* A window has ended. last: no more will come. The window is valid for the duration of the call. */
 	enum watch_action (*window)(void *context, const struct window *window, bool last);

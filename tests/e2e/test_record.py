@@ -158,6 +158,32 @@ def test_other_programs(project):
     assert abs(taken - spent) < 0.05 * spent + 0.1, (taken, spent)
 
 
+def test_libraries(project):
+    """What json does counts for the line that calls it; with --detailed, for json's own."""
+    text = "import json, sys\ndef own(data):\n    return json.dumps(data, indent=1)\ndata = [{str(i): [i]} for i in range(3000)]\nprint('ready', flush=True)\nwhile True:\n    own(data)\n"
+    with start(project, "library.py", text) as target:
+        plain = record(project, "-a", "--seconds", "2").stdout
+        detailed = record(project, "-a", "-d", "--seconds", "2").stdout
+        target.kill()
+    assert "library.py:3 own" in plain and "encoder.py" not in plain, plain
+    assert "encoder.py" in detailed, detailed
+
+
+def test_native_names(project):
+    """What a program that is no Python does has the names of its functions."""
+    with subprocess.Popen(["gzip", "-9c", "/dev/zero"], stdout=subprocess.DEVNULL) as target:
+        seen, _ = watch(project, target.pid, 2, "-a")
+        target.kill()
+    images = collections.Counter()
+    for row in seen.data["rows"]:
+        if seen.processes[row["process"]]["pid"] == target.pid and row.get("samples"):
+            frames = seen.data["stacks"][row["stack"]].get("frames") or []
+            frame = seen.data["frames"][frames[0]] if frames else {}
+            images[(frame.get("kind"), os.path.basename(frame.get("path", "")))] += row["samples"]
+    named = images[("native", "gzip")] + images[("kernel", "[kernel]")] + images[("native", "libc.so.6")]
+    assert images[("native", "gzip")] and named > 0.95 * sum(images.values()), images
+
+
 def test_short_lives(project, every_python):
     """Processes that are born and gone while we look: nearly all of what they did has names."""
     project.write("short.py", SHORT)

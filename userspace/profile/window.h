@@ -98,6 +98,7 @@ struct window {
 
 struct window_options {
 	uint32_t rate_hz;
+	bool detailed; /* the innermost frame is charged, of a library or not */
 	bool heap;
 	/* memory of the model: above so many nodes of the call tree what is not needed any more is dropped. 0: a default */
 	uint32_t nodes_max;

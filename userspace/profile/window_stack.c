@@ -181,7 +181,7 @@ bool window_frames(struct windows *w, struct arena *arena, uint32_t index, struc
 	frames = arena_array(arena, n + 1, sizeof(*frames));
 	if (!frames)
 		return false;
-	*out = (struct window_stack){ .frames = frames, .n_frames = n, .site = leaf->site != NO_SITE ? leaf->site : 0, .cut = leaf->cut };
+	*out = (struct window_stack){ .frames = frames, .n_frames = n, .site = leaf->site != NO_SITE && !w->options.detailed ? leaf->site : 0, .cut = leaf->cut };
 	n = 0;
 	for (uint32_t node = leaf->node; node; node = w->tree.nodes[node].parent)
 		frames[n++] = frame_of(w, &w->tree.nodes[node]);
