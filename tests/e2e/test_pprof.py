@@ -86,8 +86,9 @@ def collector(tmp_path):
         return (tmp_path / "stdout").read_text()
 
     try:
+        deadline = time.monotonic() + 120
         while "Everything is ready" not in (tmp_path / "stderr").read_text():
-            assert process.poll() is None, (tmp_path / "stderr").read_text()
+            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "stderr").read_text()
             time.sleep(0.05)
         yield "http://127.0.0.1:%d/v1development/profiles" % port, end
     finally:
