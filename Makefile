@@ -22,7 +22,7 @@ BUILD ?= build$(if $(SAN),-san)
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-8s %s\n' '$(1)' '$(2)')
 
-PACKAGES := libbpf libelf libdw libcjson libcurl libprotobuf-c zlib ncursesw
+PACKAGES := libbpf libelf libdw libcjson libprotobuf-c zlib ncursesw
 CFLAGS ?= -O2 -g
 override CFLAGS += -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -fno-strict-aliasing
 override CPPFLAGS += -I. -Iuserspace -I$(BUILD) -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -MMD -MP $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)

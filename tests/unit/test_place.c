@@ -12,12 +12,28 @@
 
 #include "export/place.h"
 
+static struct curl_api curl;
+
+static int load(void **state)
+{
+	char problem[512];
+
+	return curl_api_load(&curl, problem);
+}
+
+static int unload(void **state)
+{
+	curl_api_release(&curl);
+	curl_api_release(&curl);
+	return 0;
+}
+
 static void server(const char *word, const char *protocol, enum protocol wanted, const char *url, const char *shown)
 {
 	char problem[512];
 	struct place place;
 
-	assert_int_equal(place_parse(&place, word, protocol, "/here", problem), 0);
+	assert_int_equal(place_parse(&place, &curl, word, protocol, "/here", problem), 0);
 	assert_null(place.folder);
 	assert_int_equal(place.protocol, wanted);
 	assert_string_equal(place.url, url);
@@ -30,7 +46,7 @@ static void folder(const char *word, const char *wanted)
 	char problem[512];
 	struct place place;
 
-	assert_int_equal(place_parse(&place, word, NULL, "/here", problem), 0);
+	assert_int_equal(place_parse(&place, NULL, word, NULL, "/here", problem), 0);
 	assert_string_equal(place.folder, wanted);
 	assert_null(place.url);
 	place_release(&place);
@@ -41,7 +57,7 @@ static void refused(const char *word, const char *protocol, const char *why)
 	struct place place = { .url = (char *)"untouched" };
 	char problem[512] = "";
 
-	assert_int_equal(place_parse(&place, word, protocol, "/here", problem), -EINVAL);
+	assert_int_equal(place_parse(&place, &curl, word, protocol, "/here", problem), -EINVAL);
 	assert_string_equal(place.url, "untouched");
 	if (!strstr(problem, why))
 		fail_msg("'%s' says: %s", word, problem);
@@ -74,13 +90,13 @@ static void test_credentials(void **state)
 	char problem[512];
 	struct place place;
 
-	assert_int_equal(place_parse(&place, "pprof+https://me:a%40secret%3A@host/x", NULL, "/", problem), 0);
+	assert_int_equal(place_parse(&place, &curl, "pprof+https://me:a%40secret%3A@host/x", NULL, "/", problem), 0);
 	assert_string_equal(place.url, "https://host/x");
 	assert_string_equal(place.shown, "https://host/x");
 	assert_string_equal(place.user, "me");
 	assert_string_equal(place.password, "a@secret:");
 	place_release(&place);
-	assert_int_equal(place_parse(&place, "pprof+https://token@host/x", NULL, "/", problem), 0);
+	assert_int_equal(place_parse(&place, &curl, "pprof+https://token@host/x", NULL, "/", problem), 0);
 	assert_string_equal(place.user, "token");
 	assert_string_equal(place.password, "");
 	place_release(&place);
@@ -113,5 +129,5 @@ int main(void)
 		cmocka_unit_test(test_folders), cmocka_unit_test(test_servers), cmocka_unit_test(test_credentials), cmocka_unit_test(test_refused),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, load, unload);
 }

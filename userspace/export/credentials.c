@@ -75,8 +75,7 @@ static bool is_reserved(const char *name, size_t length)
 /* where: what names the header without telling it. */
 static int add_header(struct credentials *c, const char *line, const char *where, char problem[512])
 {
-	size_t name = strcspn(line, ":"), n = 0;
-	struct curl_slist *grown;
+	size_t name = strcspn(line, ":");
 	bool fine = name && line[name] == ':' && line[name + 1 + strspn(line + name + 1, " \t")];
 
 	for (size_t i = 0; i < name && fine; i++)
@@ -87,15 +86,9 @@ static int add_header(struct credentials *c, const char *line, const char *where
 		return explain(problem, -EINVAL, "%s is no header: write 'Name: value'", where);
 	if (is_reserved(line, name))
 		return explain(problem, -EINVAL, "%s: '%.*s' is set by fixingahole itself", where, (int)(name < 40 ? name : 40), line);
-	for (struct curl_slist *item = c->headers; item; item = item->next)
-		n++;
-	if (n >= HEADERS_MAX)
+	if (c->headers.n >= HEADERS_MAX)
 		return explain(problem, -EINVAL, "%s: more than %d headers", where, HEADERS_MAX);
-	grown = curl_slist_append(c->headers, line);
-	if (!grown)
-		return explain(problem, -ENOMEM, "out of memory");
-	c->headers = grown;
-	return 0;
+	return strv_add(&c->headers, line) < 0 ? explain(problem, -ENOMEM, "out of memory") : 0;
 }
 
 static int cannot_read(char problem[512], int err, const char *path, const char *option)
@@ -131,7 +124,7 @@ static int read_headers(struct credentials *c, const char *path, char problem[51
 	return err;
 }
 
-static int read_blob(struct curl_blob *blob, const char *path, const char *option, char problem[512])
+static int read_pem(struct pem *pem, const char *path, const char *option, char problem[512])
 {
 	char *text;
 	size_t size;
@@ -143,7 +136,7 @@ static int read_blob(struct curl_blob *blob, const char *path, const char *optio
 		free(text);
 		return explain(problem, -EINVAL, "'%.300s' (%s) holds no certificate in PEM format", path, option);
 	}
-	*blob = (struct curl_blob){ .data = text, .len = size, .flags = CURL_BLOB_NOCOPY };
+	*pem = (struct pem){ text, size };
 	return 0;
 }
 
@@ -164,9 +157,9 @@ int credentials__load(struct credentials **out, const struct config *config, cha
 	if (!err && config->header_file)
 		err = read_headers(c, config->header_file, problem);
 	if (!err && config->ca_file)
-		err = read_blob(&c->authorities, config->ca_file, "--ca-file", problem);
+		err = read_pem(&c->authorities, config->ca_file, "--ca-file", problem);
 	if (!err && config->client_cert)
-		err = read_blob(&c->certificate, config->client_cert, "--client-cert", problem);
+		err = read_pem(&c->certificate, config->client_cert, "--client-cert", problem);
 	if (err) {
 		credentials__unref(c);
 		return err;
@@ -185,10 +178,12 @@ void credentials__unref(struct credentials *c)
 {
 	if (!c || __atomic_sub_fetch(&c->references, 1, __ATOMIC_ACQ_REL))
 		return;
-	curl_slist_free_all(c->headers);
-	if (c->certificate.len)
-		explicit_bzero(c->certificate.data, c->certificate.len);
-	free(c->authorities.data);
-	free(c->certificate.data);
+	for (size_t i = 0; i < c->headers.n; i++)
+		explicit_bzero(c->headers.items[i], strlen(c->headers.items[i]));
+	strv_release(&c->headers);
+	if (c->certificate.size)
+		explicit_bzero(c->certificate.text, c->certificate.size);
+	free(c->authorities.text);
+	free(c->certificate.text);
 	free(c);
 }

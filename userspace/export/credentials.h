@@ -6,14 +6,18 @@
 #ifndef FIXINGAHOLE_EXPORT_CREDENTIALS_H
 #define FIXINGAHOLE_EXPORT_CREDENTIALS_H
 
-#include <curl/curl.h>
-
 #include "cli/config.h"
+#include "target/strv.h"
+
+struct pem {
+	char *text;
+	size_t size; /* 0: none */
+};
 
 struct credentials {
 	unsigned int references; /* by __atomic only */
-	struct curl_slist *headers; /* "Name: value" */
-	struct curl_blob authorities, certificate; /* len 0: none */
+	struct strv headers; /* "Name: value" */
+	struct pem authorities, certificate;
 	double timeout_s;
 };
 

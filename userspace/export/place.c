@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/place.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,10 +20,33 @@ static const struct { const char *path, *ends_in; } paths[PROTOCOLS] = {
 	[PROTOCOL_OTLP] = { "/v1development/profiles", "/profiles" },
 };
 
-static inline void cleanup_url(CURLU **url) { curl_url_cleanup(*url); }
-static inline void cleanup_curl_text(char **text) { curl_free(*text); }
-#define _cleanup_url_ __attribute__((cleanup(cleanup_url)))
-#define _cleanup_curl_text_ __attribute__((cleanup(cleanup_curl_text)))
+/* A URL that is being taken apart. */
+struct parts {
+	const struct curl_api *curl;
+	CURLU *url;
+};
+
+static inline void cleanup_parts(struct parts *parts) { parts->curl->url_cleanup(parts->url); }
+#define _cleanup_parts_ __attribute__((cleanup(cleanup_parts)))
+
+/* A part as a string of ours, or NULL: there is none. -ENOMEM. */
+static int get(const struct parts *parts, CURLUPart part, unsigned int flags, char **text)
+{
+	char *theirs;
+	CURLUcode code = parts->curl->url_get(parts->url, part, &theirs, flags);
+
+	*text = NULL;
+	if (code)
+		return code == CURLUE_OUT_OF_MEMORY ? -ENOMEM : 0;
+	*text = strdup(theirs);
+	parts->curl->free(theirs);
+	return *text ? 0 : -ENOMEM;
+}
+
+static int set(const struct parts *parts, CURLUPart part, const char *text)
+{
+	return parts->curl->url_set(parts->url, part, text, 0) ? -ENOMEM : 0;
+}
 
 __attribute__((format(printf, 2, 3))) static int explain(char problem[512], const char *format, ...)
 {
@@ -76,34 +97,32 @@ static int take_protocol(struct place *place, const char **word, const char *pro
 	return 0;
 }
 
-static int take_credentials(struct place *place, CURLU *url)
+static int take_credentials(struct place *place, const struct parts *parts)
 {
-	_cleanup_curl_text_ char *user = NULL, *password = NULL;
+	int err = get(parts, CURLUPART_USER, CURLU_URLDECODE, &place->user);
 
-	if (!curl_url_get(url, CURLUPART_USER, &user, CURLU_URLDECODE)) {
-		place->user = strdup(user);
-		if (curl_url_get(url, CURLUPART_PASSWORD, &password, CURLU_URLDECODE))
-			place->password = strdup("");
-		else
-			place->password = strdup(password);
-		if (!place->user || !place->password)
-			return -ENOMEM;
+	err = err ? err : get(parts, CURLUPART_PASSWORD, CURLU_URLDECODE, &place->password);
+	if (!err && place->user && !place->password) {
+		place->password = strdup("");
+		err = place->password ? 0 : -ENOMEM;
 	}
-	return curl_url_set(url, CURLUPART_USER, NULL, 0) || curl_url_set(url, CURLUPART_PASSWORD, NULL, 0) ||
-	       curl_url_set(url, CURLUPART_FRAGMENT, NULL, 0) ? -ENOMEM : 0;
+	err = err ? err : set(parts, CURLUPART_USER, NULL);
+	err = err ? err : set(parts, CURLUPART_PASSWORD, NULL);
+	return err ? err : set(parts, CURLUPART_FRAGMENT, NULL);
 }
 
-static int complete_path(struct place *place, CURLU *url)
+static int complete_path(struct place *place, const struct parts *parts)
 {
-	_cleanup_curl_text_ char *path = NULL;
-	_cleanup_free_ char *whole = NULL;
+	_cleanup_free_ char *path = NULL, *whole = NULL;
 	const char *more = paths[place->protocol].path, *end = paths[place->protocol].ends_in;
 	size_t length;
+	int err;
 
 	if (!more)
 		return 0;
-	if (curl_url_get(url, CURLUPART_PATH, &path, 0))
-		return -ENOMEM;
+	err = get(parts, CURLUPART_PATH, 0, &path);
+	if (err || !path)
+		return err ? err : -ENOMEM;
 	length = strlen(path);
 	if (length >= strlen(end) && !strcmp(path + length - strlen(end), end))
 		return 0;
@@ -113,61 +132,57 @@ static int complete_path(struct place *place, CURLU *url)
 		whole = NULL;
 		return -ENOMEM;
 	}
-	return curl_url_set(url, CURLUPART_PATH, whole, 0) ? -ENOMEM : 0;
+	return set(parts, CURLUPART_PATH, whole);
 }
 
-static int copy_whole(CURLU *url, char **text)
+static int parse_url(struct place *place, const struct curl_api *curl, const char *word, char problem[512])
 {
-	_cleanup_curl_text_ char *whole = NULL;
-
-	if (curl_url_get(url, CURLUPART_URL, &whole, 0))
-		return -ENOMEM;
-	*text = strdup(whole);
-	return *text ? 0 : -ENOMEM;
-}
-
-static int parse_url(struct place *place, const char *word, char problem[512])
-{
-	_cleanup_url_ CURLU *url = curl_url();
-	_cleanup_curl_text_ char *scheme = NULL;
+	_cleanup_parts_ struct parts parts = { curl, curl->url() };
+	_cleanup_free_ char *scheme = NULL;
 	char shown[96];
 	CURLUcode wrong;
 	int err;
 
-	if (!url)
+	if (!parts.url)
 		return -ENOMEM;
 	if (strlen(word) > URL_MAX)
 		return explain(problem, "the URL of '%s' is too long: %d characters at most", shown_word(word, shown), URL_MAX);
-	wrong = curl_url_set(url, CURLUPART_URL, word, CURLU_NON_SUPPORT_SCHEME);
+	wrong = curl->url_set(parts.url, CURLUPART_URL, word, CURLU_NON_SUPPORT_SCHEME);
 	if (wrong == CURLUE_OUT_OF_MEMORY)
 		return -ENOMEM;
 	if (wrong)
-		return explain(problem, "'%s' is no URL: %s", shown_word(word, shown), curl_url_strerror(wrong));
-	if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0))
-		return -ENOMEM;
-	if (strcmp(scheme, "http") && strcmp(scheme, "https"))
+		return explain(problem, "'%s' is no URL: %s", shown_word(word, shown), curl->url_strerror(wrong));
+	err = get(&parts, CURLUPART_SCHEME, 0, &scheme);
+	if (err)
+		return err;
+	if (!scheme || (strcmp(scheme, "http") && strcmp(scheme, "https")))
 		return explain(problem, "'%s' cannot be pushed to: http and https can", shown_word(word, shown));
-	err = take_credentials(place, url);
-	err = err ? err : complete_path(place, url);
-	err = err ? err : copy_whole(url, &place->url);
-	if (!err && curl_url_set(url, CURLUPART_QUERY, NULL, 0))
-		err = -ENOMEM;
-	return err ? err : copy_whole(url, &place->shown);
+	err = take_credentials(place, &parts);
+	err = err ? err : complete_path(place, &parts);
+	err = err ? err : get(&parts, CURLUPART_URL, 0, &place->url);
+	err = err ? err : set(&parts, CURLUPART_QUERY, NULL);
+	err = err ? err : get(&parts, CURLUPART_URL, 0, &place->shown);
+	return err || (place->url && place->shown) ? err : -ENOMEM;
 }
 
-int place_parse(struct place *out, const char *word, const char *protocol, const char *directory, char problem[512])
+bool place_is_remote(const char *word)
+{
+	return strstr(word, "://");
+}
+
+int place_parse(struct place *out, const struct curl_api *curl, const char *word, const char *protocol, const char *directory, char problem[512])
 {
 	struct place place = {};
 	int err = 0;
 
 	*problem = '\0';
-	if (!strstr(word, "://")) {
+	if (!place_is_remote(word)) {
 		place.folder = path_absolute(directory, word);
 		place.shown = place.folder ? strdup(place.folder) : NULL;
 		err = place.shown ? 0 : -ENOMEM;
 	} else {
 		err = take_protocol(&place, &word, protocol, problem);
-		err = err ? err : parse_url(&place, word, problem);
+		err = err ? err : parse_url(&place, curl, word, problem);
 	}
 	if (err) {
 		place_release(&place);

@@ -15,6 +15,10 @@
 #ifndef FIXINGAHOLE_EXPORT_PLACE_H
 #define FIXINGAHOLE_EXPORT_PLACE_H
 
+#include <stdbool.h>
+
+#include "export/curl_api.h"
+
 enum protocol { PROTOCOL_PYROSCOPE, PROTOCOL_PARCA, PROTOCOL_OTLP, PROTOCOL_PPROF, PROTOCOLS };
 
 struct place {
@@ -25,11 +29,13 @@ struct place {
 	char *user, *password; /* decoded; NULL: none */
 };
 
+/* Whether a word names a server. */
+bool place_is_remote(const char *word);
 /*
- * directory: what a relative folder is relative to. protocol: --protocol, or NULL. 0 and *place, which is released; -EINVAL and one line in
+ * curl: not asked for a folder. directory: what a relative folder is relative to. protocol: --protocol, or NULL. 0 and *place, which is released; -EINVAL and one line in
  * problem, which never holds the password; -ENOMEM. On failure *place is untouched.
  */
-int place_parse(struct place *place, const char *word, const char *protocol, const char *directory, char problem[512]);
+int place_parse(struct place *place, const struct curl_api *curl, const char *word, const char *protocol, const char *directory, char problem[512]);
 void place_release(struct place *place);
 
 #endif

@@ -28,6 +28,7 @@ struct push {
 	char *host;
 	pthread_t thread;
 	bool joined;
+	const struct curl_api *api;
 	CURL *curl;           /* the thread's */
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t change;
@@ -70,9 +71,9 @@ static int on_progress(void *context, curl_off_t a, curl_off_t b, curl_off_t c, 
 
 /* --- one request --- */
 
-static int add_header(struct curl_slist **list, const char *line)
+static int add_header(const struct push *p, struct curl_slist **list, const char *line)
 {
-	struct curl_slist *grown = curl_slist_append(*list, line);
+	struct curl_slist *grown = p->api->slist_append(*list, line);
 
 	if (!grown)
 		return -ENOMEM;
@@ -90,50 +91,53 @@ static struct curl_slist *headers_of(const struct push *p, const struct credenti
 	for (size_t i = 0; i < SPOOL_KEY_SIZE; i++)
 		n += (size_t)snprintf(key + n, sizeof(key) - n, "%02x", item->key[i]);
 	for (const char *const *line = request_headers(p->place.protocol); *line && !err; line++)
-		err = add_header(&list, *line);
-	for (struct curl_slist *line = credentials->headers; line && !err; line = line->next)
-		err = add_header(&list, line->data);
-	err = err ? err : add_header(&list, key);
+		err = add_header(p, &list, *line);
+	for (size_t i = 0; i < credentials->headers.n && !err; i++)
+		err = add_header(p, &list, credentials->headers.items[i]);
+	err = err ? err : add_header(p, &list, key);
 	/* else curl asks before it sends a large body, and waits a second for servers that do not answer that */
-	err = err ? err : add_header(&list, "Expect:");
+	err = err ? err : add_header(p, &list, "Expect:");
 	if (err)
-		curl_slist_free_all(list);
+		p->api->slist_free_all(list);
 	return err ? NULL : list;
 }
 
 static void prepare(struct push *p, const struct credentials *c)
 {
+	struct curl_blob authorities = { c->authorities.text, c->authorities.size, CURL_BLOB_COPY };
+	struct curl_blob certificate = { c->certificate.text, c->certificate.size, CURL_BLOB_COPY };
+	const struct curl_api *api = p->api;
 	CURL *curl = p->curl;
 
 	/* connections stay open over that */
-	curl_easy_reset(curl);
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
-	curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
-	curl_easy_setopt(curl, CURLOPT_USERAGENT, "fixingahole/" VERSION);
-	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)((c->timeout_s < 10 ? c->timeout_s : 10) * 1000));
-	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(c->timeout_s * 1000));
-	if (c->authorities.len)
-		curl_easy_setopt(curl, CURLOPT_CAINFO_BLOB, &c->authorities);
-	if (c->certificate.len) {
-		curl_easy_setopt(curl, CURLOPT_SSLCERT_BLOB, &c->certificate);
-		curl_easy_setopt(curl, CURLOPT_SSLKEY_BLOB, &c->certificate);
+	api->easy_reset(curl);
+	api->easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	api->easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L);
+	api->easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	api->easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
+	api->easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
+	api->easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
+	api->easy_setopt(curl, CURLOPT_USERAGENT, "fixingahole/" VERSION);
+	api->easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)((c->timeout_s < 10 ? c->timeout_s : 10) * 1000));
+	api->easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(c->timeout_s * 1000));
+	if (c->authorities.size)
+		api->easy_setopt(curl, CURLOPT_CAINFO_BLOB, &authorities);
+	if (c->certificate.size) {
+		api->easy_setopt(curl, CURLOPT_SSLCERT_BLOB, &certificate);
+		api->easy_setopt(curl, CURLOPT_SSLKEY_BLOB, &certificate);
 	}
 	if (p->place.user) {
-		curl_easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-		curl_easy_setopt(curl, CURLOPT_USERNAME, p->place.user);
-		curl_easy_setopt(curl, CURLOPT_PASSWORD, p->place.password);
+		api->easy_setopt(curl, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+		api->easy_setopt(curl, CURLOPT_USERNAME, p->place.user);
+		api->easy_setopt(curl, CURLOPT_PASSWORD, p->place.password);
 	}
 }
 
-static const char *answer_header(CURL *curl, const char *name)
+static const char *answer_header(const struct push *p, const char *name)
 {
 	struct curl_header *header;
 
-	return curl_easy_header(curl, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK ? header->value : NULL;
+	return p->api->easy_header(p->curl, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK ? header->value : NULL;
 }
 
 static enum verdict judge(struct push *p, CURLcode code, const char *error, const struct reply *reply, char why[200], uint64_t *retry_after_s)
@@ -143,16 +147,16 @@ static enum verdict judge(struct push *p, CURLcode code, const char *error, cons
 
 	*retry_after_s = 0;
 	if (code != CURLE_OK) {
-		snprintf(why, 200, "%.199s", *error ? error : curl_easy_strerror(code));
+		snprintf(why, 200, "%.199s", *error ? error : p->api->easy_strerror(code));
 		return VERDICT_AGAIN;
 	}
-	curl_easy_getinfo(p->curl, CURLINFO_RESPONSE_CODE, &answer.status);
-	curl_easy_getinfo(p->curl, CURLINFO_RETRY_AFTER, &after);
+	p->api->easy_getinfo(p->curl, CURLINFO_RESPONSE_CODE, &answer.status);
+	p->api->easy_getinfo(p->curl, CURLINFO_RETRY_AFTER, &after);
 	if (after > 0)
 		*retry_after_s = after < RETRY_AFTER_MAX_S ? (uint64_t)after : RETRY_AFTER_MAX_S;
 	if (p->place.protocol == PROTOCOL_PARCA) {
-		answer.grpc_status = answer_header(p->curl, "grpc-status");
-		answer.grpc_message = answer_header(p->curl, "grpc-message");
+		answer.grpc_status = answer_header(p, "grpc-status");
+		answer.grpc_message = answer_header(p, "grpc-message");
 	}
 	return request_judge(p->place.protocol, &answer, why);
 }
@@ -171,22 +175,22 @@ static enum verdict send_item(struct push *p, const struct credentials *credenti
 		CURLcode code;
 
 		prepare(p, credentials);
-		curl_easy_setopt(p->curl, CURLOPT_URL, url);
-		curl_easy_setopt(p->curl, CURLOPT_POST, 1L);
-		curl_easy_setopt(p->curl, CURLOPT_POSTFIELDS, item->body);
-		curl_easy_setopt(p->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)item->size);
-		curl_easy_setopt(p->curl, CURLOPT_HTTPHEADER, headers);
-		curl_easy_setopt(p->curl, CURLOPT_ERRORBUFFER, error);
-		curl_easy_setopt(p->curl, CURLOPT_WRITEFUNCTION, on_body);
-		curl_easy_setopt(p->curl, CURLOPT_WRITEDATA, reply);
-		curl_easy_setopt(p->curl, CURLOPT_NOPROGRESS, 0L);
-		curl_easy_setopt(p->curl, CURLOPT_XFERINFOFUNCTION, on_progress);
-		curl_easy_setopt(p->curl, CURLOPT_XFERINFODATA, p);
-		code = curl_easy_perform(p->curl);
+		p->api->easy_setopt(p->curl, CURLOPT_URL, url);
+		p->api->easy_setopt(p->curl, CURLOPT_POST, 1L);
+		p->api->easy_setopt(p->curl, CURLOPT_POSTFIELDS, item->body);
+		p->api->easy_setopt(p->curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)item->size);
+		p->api->easy_setopt(p->curl, CURLOPT_HTTPHEADER, headers);
+		p->api->easy_setopt(p->curl, CURLOPT_ERRORBUFFER, error);
+		p->api->easy_setopt(p->curl, CURLOPT_WRITEFUNCTION, on_body);
+		p->api->easy_setopt(p->curl, CURLOPT_WRITEDATA, reply);
+		p->api->easy_setopt(p->curl, CURLOPT_NOPROGRESS, 0L);
+		p->api->easy_setopt(p->curl, CURLOPT_XFERINFOFUNCTION, on_progress);
+		p->api->easy_setopt(p->curl, CURLOPT_XFERINFODATA, p);
+		code = p->api->easy_perform(p->curl);
 		verdict = judge(p, code, error, reply, why, retry_after_s);
-		curl_easy_setopt(p->curl, CURLOPT_ERRORBUFFER, NULL);
+		p->api->easy_setopt(p->curl, CURLOPT_ERRORBUFFER, NULL);
 	}
-	curl_slist_free_all(headers);
+	p->api->slist_free_all(headers);
 	return verdict;
 }
 
@@ -314,7 +318,7 @@ static int start(struct push *p)
 
 /* --- for the others --- */
 
-int push__new(struct push **out, const struct place *place, struct spool *spool, struct credentials *credentials, const char *host)
+int push__new(struct push **out, const struct curl_api *curl, const struct place *place, struct spool *spool, struct credentials *credentials, const char *host)
 {
 	struct push *p = calloc(1, sizeof(*p));
 	pthread_condattr_t attributes;
@@ -322,10 +326,11 @@ int push__new(struct push **out, const struct place *place, struct spool *spool,
 
 	if (!p)
 		return -ENOMEM;
-	p->curl = curl_easy_init();
+	p->api = curl;
+	p->curl = curl->easy_init();
 	p->host = strdup(host);
 	if (!p->curl || !p->host) {
-		curl_easy_cleanup(p->curl);
+		p->api->easy_cleanup(p->curl);
 		free(p->host);
 		free(p);
 		return -ENOMEM;
@@ -341,7 +346,7 @@ int push__new(struct push **out, const struct place *place, struct spool *spool,
 	err = start(p);
 	if (err) {
 		credentials__unref(p->credentials);
-		curl_easy_cleanup(p->curl);
+		p->api->easy_cleanup(p->curl);
 		free(p->host);
 		free(p);
 		return err;
@@ -393,7 +398,7 @@ void push__free(struct push *p)
 		return;
 	push__end(p, 0);
 	push__join(p);
-	curl_easy_cleanup(p->curl);
+	p->api->easy_cleanup(p->curl);
 	credentials__unref(p->credentials);
 	spool__free(p->spool);
 	place_release(&p->place);

@@ -23,8 +23,8 @@ struct push_state {
 };
 
 struct push;
-/* Owns place and spool from a success on. credentials: takes a reference. 0 or -errno. */
-int push__new(struct push **out, const struct place *place, struct spool *spool, struct credentials *credentials, const char *host);
+/* Owns place and spool from a success on; curl must outlive it. credentials: takes a reference. 0 or -errno. */
+int push__new(struct push **out, const struct curl_api *curl, const struct place *place, struct spool *spool, struct credentials *credentials, const char *host);
 /* There is something new in the spool. */
 void push__wake(struct push *push);
 /* Others from the next request on, which is made at once. */

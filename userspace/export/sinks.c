@@ -40,7 +40,7 @@ struct sinks {
 	char *outputs;         /* what was asked for, to compare with */
 	struct sink list[PLACES_MAX];
 	size_t n;
-	bool network;
+	struct curl_api curl;
 };
 
 /* --- the places --- */
@@ -113,7 +113,7 @@ static int add_server(struct sinks *s, const struct config *config, struct place
 	err = spool__open(&spool, s->spool_folder, queue, config->spool_bytes, problem);
 	if (err)
 		return err;
-	err = push__new(&s->list[s->n].push, place, spool, credentials, s->host);
+	err = push__new(&s->list[s->n].push, &s->curl, place, spool, credentials, s->host);
 	if (err) {
 		spool__free(spool);
 		snprintf(problem, 512, "cannot push to '%.200s': %s", place->shown, strerror(-err));
@@ -139,7 +139,7 @@ static int add_place(struct sinks *s, const struct config *config, const char *w
 		snprintf(problem, 512, "more than %d places to write to", PLACES_MAX);
 		return -EINVAL;
 	}
-	err = place_parse(&place, word, config->protocol, directory, problem);
+	err = place_parse(&place, &s->curl, word, config->protocol, directory, problem);
 	if (err)
 		return err;
 	if (place.folder) {
@@ -172,10 +172,10 @@ static int set_up(struct sinks *s, const struct config *config, char problem[512
 		s->spool_folder = NULL;
 		return err;
 	}
-	if (curl_global_init(CURL_GLOBAL_DEFAULT))
-		return -ENOMEM;
-	s->network = true;
-	err = credentials__load(&credentials, config, problem);
+	for (size_t i = 0; i < config->n_outputs && !s->curl.library && !err; i++)
+		if (place_is_remote(config->outputs[i]))
+			err = curl_api_load(&s->curl, problem);
+	err = err ? err : credentials__load(&credentials, config, problem);
 	for (size_t i = 0; i < config->n_outputs && !err; i++)
 		err = add_place(s, config, config->outputs[i], directory, credentials, problem);
 	credentials__unref(credentials);
@@ -251,8 +251,7 @@ void sinks__free(struct sinks *s)
 		push__free(s->list[i].push);
 		folder__free(s->list[i].folder);
 	}
-	if (s->network)
-		curl_global_cleanup();
+	curl_api_release(&s->curl);
 	identity__release(&s->identity);
 	free(s->spool_folder);
 	free(s->outputs);
