@@ -116,6 +116,14 @@ static bool settle_runtime(struct interps *i, struct pending *p, uint64_t age_ns
 	return age_ns > RUNTIME_NS;
 }
 
+static const char *remedy(int err)
+{
+	if (err == -EACCES || err == -EPERM)
+		return " (CAP_SYS_PTRACE, or sudo, may do it)";
+	/* it is there all the same, but only /proc/PID/map_files leads to it */
+	return err == -ENOENT || err == -ESTALE ? ", it was replaced or removed (CAP_CHECKPOINT_RESTORE, or sudo, may do it)" : "";
+}
+
 /* Asks once. True: no more to ask. */
 static bool settle(struct interps *i, struct pending *p, struct interp_process *out)
 {
@@ -128,7 +136,7 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 	if (err == -ESRCH)
 		return true;
 	if (err) {
-		snprintf(p->reason, sizeof(p->reason), "its interpreter could not be read: %s%s", strerror(-err), err == -EACCES || err == -EPERM ? " (CAP_SYS_PTRACE, or sudo, may do it)" : "");
+		snprintf(p->reason, sizeof(p->reason), "its interpreter could not be read: %s%s", strerror(-err), remedy(err));
 		return false;
 	}
 	if (found.status == INTERP_NOT_PYTHON) {

@@ -58,6 +58,7 @@ static void check_capabilities(struct checkup *c)
 		{ CAP_BPF, "CAP_BPF", "to load BPF programs", true, HEALTH_NO },
 		{ CAP_PERFMON, "CAP_PERFMON", "for timers, tracepoints and probes", true, HEALTH_NO },
 		{ CAP_SYS_PTRACE, "CAP_SYS_PTRACE", "to look into processes of other users, and of one's own that have capabilities", false, HEALTH_LIMITED },
+		{ CAP_CHECKPOINT_RESTORE, "CAP_CHECKPOINT_RESTORE", "for libraries that were replaced under a running process", true, HEALTH_OK },
 		{ CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH", "for programs and libraries that others may not read", false, HEALTH_OK },
 	};
 	const struct facts *f = &c->facts;
