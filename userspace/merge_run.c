@@ -23,7 +23,7 @@ struct merging {
 	const struct config *config;
 	struct strings *strings;
 	struct merge *merge;
-	size_t joined, skipped, left_out;
+	size_t joined, skipped;
 };
 
 /* Once per input that cannot be read; past a number of them only the count. */
@@ -34,7 +34,20 @@ static int skip(struct merging *m, const char *path, const char *problem)
 	return merge__skip(m->merge, path, problem);
 }
 
-static int join(struct merging *m, const struct found *found)
+/*
+ * A merged report that is met below a folder may have been made of what lies there as well. That must not count twice, so such reports
+ * come last, and only those have a part whose runs are not there yet; but one that is named is wanted.
+ */
+static bool left_out(const struct merging *m, const struct found *found, const struct stored_run *run)
+{
+	if (!run->profile.merge || found->named || !merge__has(m->merge, run))
+		return false;
+	log_notice("'%s' is a merged report of runs that are here, too: left out", found->folder);
+	return true;
+}
+
+/* One input. With merged: if it is a merged report; else if it is none, and *waits is set for the others. */
+static int join(struct merging *m, const struct found *found, bool merged, bool *waits)
 {
 	char problem[512] = "";
 	struct stored_run run;
@@ -50,16 +63,27 @@ static int join(struct merging *m, const struct found *found)
 		return skip(m, found->folder, problem);
 	if (err)
 		return err;
-	if (run.profile.merge && !found->named) {
-		/* what it was made of is likely to lie here as well, and must not count twice */
-		log_notice("'%s' is a merged report and left out: name that folder to have it in", found->folder);
-		m->left_out++;
-	} else {
+	*waits = run.profile.merge && !merged;
+	if (!*waits && !left_out(m, found, &run)) {
 		err = merge__add(m->merge, &run, found->label, found->folder, problem);
 		m->joined += !err;
 	}
 	stored_run__release(&run);
 	return err == -EINVAL ? skip(m, found->folder, problem) : err;
+}
+
+static int join_list(struct merging *m, const struct found_list *list)
+{
+	_cleanup_free_ bool *waits = calloc(list->n + 1, sizeof(*waits));
+	int err = waits ? 0 : -ENOMEM;
+
+	for (size_t i = 0; !err && i < list->n; i++)
+		err = join(m, &list->items[i], false, &waits[i]);
+	for (size_t i = 0; !err && i < list->n; i++) {
+		if (waits[i])
+			err = join(m, &list->items[i], true, &waits[i]);
+	}
+	return err;
 }
 
 static int join_all(struct merging *m)
@@ -74,8 +98,8 @@ static int join_all(struct merging *m)
 		log_error("more than %d results: merge parts of them, and then what came out", FOUND_MAX);
 	else if (err)
 		log_error("cannot open '%s': %s", which, strerror(-err));
-	for (size_t i = 0; !err && i < list.n; i++)
-		err = join(m, &list.items[i]);
+	else
+		err = join_list(m, &list);
 	found__release(&list);
 	if (err)
 		return err;

@@ -318,7 +318,7 @@ static void test_calls(void **state)
 	assert_int_equal(p->calls->n_processes, 2);
 	assert_int_equal(p->calls->processes[1].how, 1);
 	assert_string_equal(p->notices[1], "6 warnings in '/home/u/repo/performance/advanced/20260126_145848/profile_logs.log' (all 2 inputs)");
-	assert_string_equal(p->notices[2], "c2: looks like a copy of another input, and counts all the same");
+	assert_string_equal(p->notices[2], "c2: has runs that other inputs have, too, and which count each time");
 	for (size_t i = 0; i < p->files[0].n_functions; i++)
 		assert_int_equal(p->files[0].functions[i].calls != NULL, !strcmp(p->files[0].functions[i].name, "serialize"));
 	merge__free(merge);

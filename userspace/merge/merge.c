@@ -337,18 +337,46 @@ static int note_logs(struct merge *merge, const struct profile *p, const char *l
 	return note_add_with_others(&merge->notes, text, label);
 }
 
-/* A folder that was copied, or given by two names. Only the user knows whether that was meant. */
-static int check_copy(struct merge *merge, const struct profile *p, const char *label)
+/* Tells one run from all others. */
+static uint64_t identity_of(double start_epoch_s, uint64_t elapsed_ns, uint64_t wall_ns)
 {
-	uint64_t key[6] = {p->elapsed_ns, p->wall_ns, p->utime_ns, p->stime_ns}, hash;
+	uint64_t key[3] = {0, elapsed_ns, wall_ns};
+
+	memcpy(&key[0], &start_epoch_s, sizeof(start_epoch_s));
+	return hash_bytes(key, sizeof(key));
+}
+
+static uint64_t identity_at(const struct profile *p, size_t i)
+{
+	const struct profile_input *inner = p->merge ? &p->merge->inputs[i] : NULL;
+
+	return inner ? identity_of(inner->start_epoch_s, inner->elapsed_ns, inner->wall_ns) : identity_of(p->start_epoch_s, p->elapsed_ns, p->wall_ns);
+}
+
+static size_t count_runs(const struct profile *p)
+{
+	return p->merge ? p->merge->n_inputs : 1;
+}
+
+bool merge__has(const struct merge *merge, const struct stored_run *run)
+{
 	uint32_t at;
 
-	memcpy(&key[4], &p->start_epoch_s, sizeof(p->start_epoch_s));
-	memcpy(&key[5], &p->start_monotonic_s, sizeof(p->start_monotonic_s));
-	hash = hash_bytes(key, sizeof(key));
-	if (map64_get(&merge->seen, hash, &at))
-		return note_add(&merge->notes, "looks like a copy of another input, and counts all the same", label);
-	return map64_put(&merge->seen, hash, 0);
+	for (size_t i = 0; i < count_runs(&run->profile); i++) {
+		if (map64_get(&merge->seen, identity_at(&run->profile, i), &at))
+			return true;
+	}
+	return false;
+}
+
+/* A folder that was copied, or a merged report and what it was made of. Only the user knows whether that was meant. */
+static int check_copy(struct merge *merge, const struct stored_run *run, const char *label)
+{
+	int err = merge__has(merge, run) ? note_add(&merge->notes, "has runs that other inputs have, too, and which count each time", label) : 0;
+
+	for (size_t i = 0; i < count_runs(&run->profile) && !err; i++)
+		err = map64_put(&merge->seen, identity_at(&run->profile, i), 0);
+	return err;
 }
 
 int merge__add(struct merge *merge, const struct stored_run *run, const char *label, const char *path, char problem[512])
@@ -365,7 +393,7 @@ int merge__add(struct merge *merge, const struct stored_run *run, const char *la
 	if (!err)
 		err = add_parts(merge, run, label, path, &names);
 	if (!err)
-		err = check_copy(merge, p, label);
+		err = check_copy(merge, run, label);
 	if (!err)
 		err = note_logs(merge, p, label);
 	map64_release(&names);

@@ -26,6 +26,8 @@ void merge__free(struct merge *merge);
  * nothing has changed: the sums would get too large; -ENOMEM: the merge is of no more use.
  */
 int merge__add(struct merge *merge, const struct stored_run *run, const char *label, const char *path, char problem[512]);
+/* Is a run, or one that it was made of, joined already? */
+bool merge__has(const struct merge *merge, const struct stored_run *run);
 /* An input that could not be read. 0 or -ENOMEM. */
 int merge__skip(struct merge *merge, const char *path, const char *problem);
 /* One line for the end of the reports. 0 or -ENOMEM. */
