@@ -79,8 +79,20 @@ struct cached {
 	uint16_t left_out;  /* its calls are not counted, as the pattern has it */
 };
 
+/* A cache before that one, by callee alone, for events.c. A cache line each. */
+#define NEAR_SLOTS_LOG 10
+#define NEAR_CALLERS 3u
+
+struct calls_near {
+	uint64_t callee;
+	uint64_t epoch;
+	struct calls_near_caller { uint64_t code; struct calls_pair *pair; } callers[NEAR_CALLERS];
+};
+
 struct calls_thread {
 	struct cached cache[CACHE_SLOTS];
+	struct calls_near near[1u << NEAR_SLOTS_LOG];
+	unsigned turn; /* counts what found no place there */
 	struct map pairs; /* ids of caller and callee -> struct calls_pair * */
 	struct chunk chunk;
 	uintptr_t stack_limit; /* the C stack must not grow below it; 0: no matter */
@@ -101,6 +113,11 @@ static inline struct cached *calls_slot(struct calls_thread *t, uint64_t caller,
 	uint64_t h = callee * 0x9e3779b97f4a7c15ULL + caller * 0xc2b2ae3d27d4eb4fULL;
 
 	return &t->cache[h >> (64 - CACHE_SLOTS_LOG) & ~1ULL];
+}
+
+static inline struct calls_near *calls_near(struct calls_thread *t, uint64_t callee)
+{
+	return &t->near[callee * 0x9e3779b97f4a7c15ULL >> (64 - NEAR_SLOTS_LOG)];
 }
 
 static inline bool calls_is(const struct cached *c, uint64_t caller, uint64_t callee)

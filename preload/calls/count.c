@@ -309,6 +309,7 @@ static void child_begin(void)
 	if (!t)
 		return;
 	memset(t->cache, 0, sizeof(t->cache));
+	memset(t->near, 0, sizeof(t->near));
 	map_release(&t->pairs);
 	t->chunk = (struct chunk){ 0 };
 }
