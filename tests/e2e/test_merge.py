@@ -52,6 +52,11 @@ def assert_same(a, b, where=""):
         assert a == b, where
 
 
+def ordered(document):
+    """Of stacks only the shares were stored: those of equal times may change places."""
+    return dict(document, stacks=sorted(document["stacks"], key=lambda stack: stack[0]))
+
+
 def without_moments(document):
     """What is thinned out on its way depends on the way."""
     if isinstance(document, dict):
@@ -102,13 +107,13 @@ def test_four_ranks(project, python):
 def test_one_is_itself_and_steps_are_one(project, python):
     ranks = [rank(project, i, 0.3, python, ("-m",)) for i in range(3)]
     one = merge(project, ranks[0].folder, out="one").check()
-    assert_same(ranks[0].json, one.json)
+    assert_same(ordered(ranks[0].json), ordered(one.json))
     assert ranks[0].results.replace("\n", "") in one.results.replace("Inputs that could not be read: 0\n", "").replace("\n", "")
     assert_same(ranks[0].details["heap"]["allocated_bytes"], one.details["heap"]["allocated_bytes"])
     at_once = merge(project, project.path("job"), out="all").check()
     first = merge(project, ranks[0].folder, ranks[1].folder, out="first").check()
     in_steps = merge(project, first.folder, ranks[2].folder, out="steps").check()
-    assert_same(without_moments(at_once.json), without_moments(in_steps.json))
+    assert_same(without_moments(ordered(at_once.json)), without_moments(ordered(in_steps.json)))
     heap = at_once.details["heap"]
     assert heap["peak_bytes"]["estimate"] == sum(r.details["heap"]["peak_bytes"]["estimate"] for r in ranks)
     assert at_once.details["heap_peak_largest_bytes"] == max(r.details["heap"]["peak_bytes"]["estimate"] for r in ranks)

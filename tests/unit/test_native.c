@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -348,6 +349,52 @@ static void test_other_mount_namespace(void **state)
 	native__free(native);
 }
 
+static void *outlive(void *quit)
+{
+	char c;
+
+	while (read(*(int *)quit, &c, 1) < 0)
+		;
+	_exit(0);
+}
+
+/* The main thread may end before the process. */
+static void test_ended_main_thread(void **state)
+{
+	struct native *native = native__new(0);
+	const char *image, *function;
+	char path[64], text[512] = "";
+	int quit[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(quit), 0);
+	pid = fork();
+	if (!pid) {
+		pthread_t thread;
+
+		close(quit[1]);
+		if (pthread_create(&thread, NULL, outlive, &quit[0]))
+			_exit(1);
+		pthread_exit(NULL);
+	}
+	close(quit[0]);
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	while (!strstr(text, ") Z ")) {
+		FILE *stat = fopen(path, "r");
+
+		assert_non_null(stat);
+		assert_non_null(fgets(text, sizeof(text), stat));
+		fclose(stat);
+		usleep(1000);
+	}
+	assert_true(native__name(native, pid, SPACE, address_of(a_static_function), &image, &function));
+	assert_non_null(function);
+	assert_string_equal(function, "a_static_function");
+	close(quit[1]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	native__free(native);
+}
+
 /* One file, many processes: read once. */
 static void test_shared_by_processes(void **state)
 {
@@ -395,7 +442,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_ourselves), cmocka_unit_test(test_shared_library), cmocka_unit_test(test_vdso),
 		cmocka_unit_test(test_unknown), cmocka_unit_test(test_new_mapping), cmocka_unit_test(test_bounded),
 		cmocka_unit_test(test_speed), cmocka_unit_test(test_deleted), cmocka_unit_test(test_other_mount_namespace),
-		cmocka_unit_test(test_shared_by_processes), cmocka_unit_test(test_no_elf),
+		cmocka_unit_test(test_ended_main_thread), cmocka_unit_test(test_shared_by_processes), cmocka_unit_test(test_no_elf),
 	};
 
 	if (argc == 4 && !strcmp(argv[1], "child"))

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "image/maps.h"
+#include "image/remote.h"
 #include "symbols/functions.h"
 #include "util/clock.h"
 #include "util/map64.h"
@@ -44,6 +45,7 @@ struct space {
 	bool gone;                 /* gone: its mappings cannot be read any more */
 	struct code_map *maps;     /* ascending */
 	uint32_t n, room;
+	pid_t thread;              /* whose files in /proc tell of the process */
 	uint64_t read_ns, cost_ns; /* when they were read, and what that took */
 	uint64_t wait_ns;          /* how long to wait before they are read again for a miss */
 };
@@ -213,7 +215,7 @@ static uint32_t vdso_image(struct native *native, const struct code_map *map)
 	return native->vdso;
 }
 
-static uint32_t find_image(struct native *native, uint32_t pid, const struct code_map *map)
+static uint32_t find_image(struct native *native, pid_t thread, const struct code_map *map)
 {
 	const struct mapping mapping = {
 		.start = map->start, .end = map->end, .offset = map->offset, .inode = map->inode, .device = map->device,
@@ -224,7 +226,7 @@ static uint32_t find_image(struct native *native, uint32_t pid, const struct cod
 
 	if (!map->file)
 		return strcmp(map->path, "[vdso]") ? NONE : vdso_image(native, map);
-	fd = maps__open((pid_t)pid, &mapping);
+	fd = maps__open(thread, &mapping);
 	if (fd < 0)
 		return NONE;
 	if (fstat(fd, &st)) {
@@ -240,12 +242,12 @@ static uint32_t find_image(struct native *native, uint32_t pid, const struct cod
 	return add_image(native, fd, &st);
 }
 
-static const struct image *image_of(struct native *native, uint32_t pid, struct code_map *map)
+static const struct image *image_of(struct native *native, pid_t thread, struct code_map *map)
 {
 	if (map->asked && map->image == NONE)
 		return NULL;
 	if (!map->asked || native->images[map->image].serial != map->serial) {
-		map->image = find_image(native, pid, map);
+		map->image = find_image(native, thread, map);
 		map->asked = true;
 		if (map->image == NONE)
 			return NULL;
@@ -366,7 +368,13 @@ static void read_maps(struct space *space, uint32_t pid, uint64_t now)
 	space->maps = NULL;
 	space->n = space->room = 0;
 	space->read_ns = now;
-	err = maps__each((pid_t)pid, take_mapping, space);
+	space->thread = (pid_t)pid;
+	err = maps__each(space->thread, take_mapping, space);
+	if (err >= 0 && !space->n && remote__thread((pid_t)pid) != (pid_t)pid) {
+		/* the main thread has ended, but not the process */
+		space->thread = remote__thread((pid_t)pid);
+		err = maps__each(space->thread, take_mapping, space);
+	}
 	space->cost_ns = clock_ns(CLOCK_MONOTONIC) - begin;
 	/* a process that has ended, or is about to, has no mappings: what was known of it stays right */
 	if (err < 0 || !space->n) {
@@ -418,7 +426,7 @@ bool native__name(struct native *native, uint32_t pid, uint32_t id, uint64_t add
 	if (!map)
 		return false;
 	native->lookups++;
-	found = image_of(native, pid, map);
+	found = image_of(native, space->thread, map);
 	name = found && found->functions ? functions__at(found->functions, map->start, map->offset, address) : NULL;
 	name = name ? strings__intern(native->strings, name) : NULL;
 	path = strings__intern(native->strings, map->path);
