@@ -7,27 +7,17 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "cli/help.h"
 #include "cli/target_words.h"
+#include "cli/values.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
 #define CLUSTER_MAX 16
-#define PATTERN_MAX 255
-
-/* One option as it was typed. */
-struct match {
-	const struct option *option;
-	const char *value; /* what follows in the same word, or NULL */
-	char shown[48];    /* "-p", "--precision" */
-};
 
 struct parser {
 	struct invocation *invocation;
@@ -51,7 +41,7 @@ static const char *hint(const struct parser *p)
 	return has_target(p) ? " (put '--' before the script's own arguments)" : "";
 }
 
-static void match_set(struct match *m, const struct option *option, const char *dashes, const char *name, size_t length, const char *value)
+static void match_set(struct typed *m, const struct option *option, const char *dashes, const char *name, size_t length, const char *value)
 {
 	m->option = option;
 	m->value = value;
@@ -59,7 +49,7 @@ static void match_set(struct match *m, const struct option *option, const char *
 }
 
 /* -p, -p=3, -p3, -np=plotly, and -dq for -d -q. */
-static size_t match_letters(const struct parser *p, const char *word, struct match *matches)
+static size_t match_letters(const struct parser *p, const char *word, struct typed *matches)
 {
 	const char *letters = word + 1;
 	size_t length = strcspn(letters, "="), n = 0;
@@ -84,7 +74,7 @@ static size_t match_letters(const struct parser *p, const char *word, struct mat
 }
 
 /* How many options of ours the word holds; 0 when it is not one, or when a part of it is none. */
-static size_t match_word(const struct parser *p, const char *word, struct match *matches)
+static size_t match_word(const struct parser *p, const char *word, struct typed *matches)
 {
 	const struct option *option;
 	size_t length;
@@ -101,258 +91,21 @@ static size_t match_word(const struct parser *p, const char *word, struct match 
 	return 1;
 }
 
-static int set_integer(const struct parser *p, const struct match *m, int *field)
+static int apply(struct parser *p, struct typed *m)
 {
 	const struct option *o = m->option;
-	long max = o->max != 0 ? (long)o->max : INT_MAX, number = 0;
-	char *end = NULL;
 
-	errno = 0;
-	if (isdigit((unsigned char)m->value[m->value[0] == '-' || m->value[0] == '+']))
-		number = strtol(m->value, &end, 10);
-	if (!end || *end || errno || number < (long)o->min || number > max) {
-		if (o->max != 0)
-			log_error("'%s' must be a whole number from %.0f to %.0f, not '%s'%s", m->shown, o->min, o->max, m->value, hint(p));
-		else
-			log_error("'%s' must be a whole number of at least %.0f, not '%s'%s", m->shown, o->min, m->value, hint(p));
-		return -EINVAL;
-	}
-	*field = (int)number;
-	return 0;
-}
-
-static int set_number(const struct parser *p, const struct match *m, double *field)
-{
-	const struct option *o = m->option;
-	char *end = NULL;
-	double number = NAN;
-
-	if (m->value[0] && !m->value[strspn(m->value, "0123456789.+-eE")])
-		number = strtod(m->value, &end);
-	if (!end || *end || !isfinite(number) || number < o->min || (o->max != 0 && number > o->max)) {
-		if (o->max != 0)
-			log_error("'%s' must be a number from %g to %g, not '%s'%s", m->shown, o->min, o->max, m->value, hint(p));
-		else
-			log_error("'%s' must be a number of at least %g, not '%s'%s", m->shown, o->min, m->value, hint(p));
-		return -EINVAL;
-	}
-	*field = number;
-	return 0;
-}
-
-/* Index among the choices, upper or lower case alike; -EINVAL, said. */
-static int choose(const struct parser *p, const struct match *m)
-{
-	char list[128] = "";
-	size_t used = 0;
-
-	for (int i = 0; m->option->choices[i]; i++) {
-		const char *before = !i ? "" : m->option->choices[i + 1] ? ", " : " or ";
-
-		if (!strcasecmp(m->option->choices[i], m->value))
-			return i;
-		used += (size_t)snprintf(list + used, sizeof(list) - used, "%s%s", before, m->option->choices[i]);
-	}
-	log_error("'%s' must be %s, not '%s'%s", m->shown, list, m->value, hint(p));
-	return -EINVAL;
-}
-
-static bool is_file_name(const char *name)
-{
-	return strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && !strchr(name, '/') && strlen(name) <= 200;
-}
-
-/* As in "import NAME": parts between dots, none empty. Letters beyond ASCII are Python's to judge. */
-static bool is_module_name(const char *name)
-{
-	bool begin = true;
-
-	for (const unsigned char *c = (const unsigned char *)name; *c; c++) {
-		if (*c == '.' ? begin : !(isalpha(*c) || *c == '_' || *c >= 0x80 || (isdigit(*c) && !begin)))
-			return false;
-		begin = *c == '.';
-	}
-	return !begin;
-}
-
-static int set_text(const struct parser *p, const struct match *m, const char **field)
-{
-	if (!m->value[0]) {
-		log_error("'%s' must not be empty%s", m->shown, hint(p));
-		return -EINVAL;
-	}
-	if (m->option->kind == OPTION_NAME && !is_file_name(m->value)) {
-		log_error("'%s' must be a file's name without a directory, not '%s'%s", m->shown, m->value, hint(p));
-		return -EINVAL;
-	}
-	if (m->option->kind == OPTION_MODULE && !is_module_name(m->value)) {
-		log_error("'%s' must be a module's name as in 'import', not '%s'", m->shown, m->value);
-		return -EINVAL;
-	}
-	if (m->option->kind == OPTION_MODULE && p->invocation->file) {
-		log_error("'%s' cannot go with the file '%s'%s", m->shown, p->invocation->file, hint(p));
-		return -EINVAL;
-	}
-	*field = m->value;
-	return 0;
-}
-
-static int add_word(const char ***words, size_t *n, const char *word)
-{
-	const char **grown = reallocarray(*words, *n + 1, sizeof(*grown));
-
-	if (!grown)
-		return -ENOMEM;
-	*words = grown;
-	grown[(*n)++] = word;
-	return 0;
-}
-
-static int add_directory(struct parser *p, const struct match *m)
-{
-	struct invocation *v = p->invocation;
-	const char *value = NULL;
-	int err = set_text(p, m, &value);
-
-	return err ? err : add_word(&v->ignore, &v->n_ignore, value);
-}
-
-static int add_output(struct parser *p, const struct match *m)
-{
-	struct config *c = &p->invocation->config;
-	const char *value = NULL;
-	int err = set_text(p, m, &value);
-
-	return err ? err : add_word(&c->outputs, &c->n_outputs, value);
-}
-
-static int add_header(struct parser *p, const struct match *m)
-{
-	struct config *c = &p->invocation->config;
-	const char *value = NULL;
-	int err = set_text(p, m, &value);
-
-	return err ? err : add_word(&c->headers, &c->n_headers, value);
-}
-
-static int set_size(const struct match *m, uint64_t *field)
-{
-	static const char units[] = "KMGT";
-	uint64_t bytes = 0;
-	const char *c = m->value, *unit;
-	unsigned int shift = 0;
-	bool fits = isdigit((unsigned char)*c);
-
-	for (; fits && isdigit((unsigned char)*c); c++)
-		fits = !__builtin_mul_overflow(bytes, 10, &bytes) && !__builtin_add_overflow(bytes, (uint64_t)(*c - '0'), &bytes);
-	unit = *c ? strchr(units, toupper((unsigned char)*c)) : NULL;
-	if (unit) {
-		shift = 10 * (unsigned int)(unit - units + 1);
-		c++;
-	}
-	if (!fits || *c || bytes > UINT64_MAX >> 1 >> shift) {
-		log_error("'%s' must be a number of bytes, with K, M, G or T if you like, not '%s'", m->shown, m->value);
-		return -EINVAL;
-	}
-	*field = bytes << shift;
-	return 0;
-}
-
-static int add_pid(struct parser *p, const struct match *m)
-{
-	struct config *c = &p->invocation->config;
-	int pid, err = set_integer(p, m, &pid), *grown;
-
-	if (err)
-		return err;
-	grown = reallocarray(c->pids, c->n_pids + 1, sizeof(*grown));
-	if (!grown)
-		return -ENOMEM;
-	c->pids = grown;
-	grown[c->n_pids++] = pid;
-	return 0;
-}
-
-static int set_pattern(const struct parser *p, const struct match *m, const char **field)
-{
-	if (m->value && (!m->value[0] || strlen(m->value) > PATTERN_MAX)) {
-		log_error("'%s=PATTERN' must have 1 to %d letters%s", m->shown, PATTERN_MAX, hint(p));
-		return -EINVAL;
-	}
-	*field = m->value ? m->value : "";
-	return 0;
-}
-
-static int set_plots(struct parser *p, const struct match *m)
-{
-	struct config *config = &p->invocation->config;
-	int choice = m->value ? choose(p, m) : 0;
-
-	if (choice < 0)
-		return choice;
-	config->no_plots_matplotlib |= !m->value || choice == 0;
-	config->no_plots_plotly |= !m->value || choice == 1;
-	return 0;
-}
-
-static int apply(struct parser *p, const struct match *m)
-{
-	const struct option *o = m->option;
-	void *field = (char *)p->invocation + o->offset;
-	int choice;
-
-	if (m->value && !o->value) {
-		log_error("'%s' takes no value, but has '%s'%s", m->shown, m->value, hint(p));
-		return -EINVAL;
-	}
 	if (!strcmp(o->name, "cpu"))
 		memcpy(p->cpu_shown, m->shown, sizeof(p->cpu_shown));
 	if (!strcmp(o->name, "memory"))
 		memcpy(p->memory_shown, m->shown, sizeof(p->memory_shown));
 	target_words_note(&p->target, o->name);
-	switch (o->kind) {
-	case OPTION_SET:
-	case OPTION_CLEAR:
-		*(bool *)field = o->kind == OPTION_SET;
-		return 0;
-	case OPTION_INTEGER:
-		return set_integer(p, m, field);
-	case OPTION_NUMBER:
-		return set_number(p, m, field);
-	case OPTION_TEXT:
-	case OPTION_NAME:
-	case OPTION_MODULE:
-		return set_text(p, m, field);
-	case OPTION_DIRECTORIES:
-		return add_directory(p, m);
-	case OPTION_PIDS:
-		return add_pid(p, m);
-	case OPTION_OUTPUTS:
-		return add_output(p, m);
-	case OPTION_HEADERS:
-		return add_header(p, m);
-	case OPTION_SIZE:
-		return set_size(m, field);
-	case OPTION_PATTERN:
-		return set_pattern(p, m, field);
-	case OPTION_PLOTS:
-		return set_plots(p, m);
-	case OPTION_CHOICE:
-		choice = choose(p, m);
-		if (choice >= 0)
-			*(const char **)field = o->choices[choice];
-		return choice < 0 ? choice : 0;
-	case OPTION_LEVEL:
-		choice = choose(p, m);
-		if (choice >= 0)
-			*(enum log_level *)field = LOG_LEVEL_DEBUG + 10 * choice;
-		return choice < 0 ? choice : 0;
-	}
-	return -EINVAL;
+	m->hint = hint(p);
+	return value_apply(p->invocation, m);
 }
 
 /* The value that the option needs and its own word does not hold: the next word. */
-static int take_value(struct parser *p, struct match *m)
+static int take_value(struct parser *p, struct typed *m)
 {
 	const char *next = p->at < p->argc ? p->argv[p->at] : NULL;
 	const struct option *o = m->option;
@@ -410,7 +163,7 @@ static int take_operand(struct parser *p, const char *word)
 		return -EINVAL;
 	}
 	if (operands == OPERAND_MANY)
-		return add_word(&v->config.inputs, &v->config.n_inputs, word);
+		return value_add_word(&v->config.inputs, &v->config.n_inputs, word);
 	if (*operand) {
 		log_error("unexpected '%s' after '%s': one %s at a time", word, *operand, command_of(p) == COMMAND_STATS ? "folder" : "file");
 		return -EINVAL;
@@ -423,7 +176,7 @@ static int take_operand(struct parser *p, const char *word)
 /* 0: go on; 1: the rest is the script's, or help was asked for. */
 static int take_word(struct parser *p)
 {
-	struct match matches[CLUSTER_MAX];
+	struct typed matches[CLUSTER_MAX];
 	const char *word = p->argv[p->at++];
 	size_t n;
 
@@ -555,7 +308,7 @@ static int parse_help(struct parser *p)
 static int parse_top(struct parser *p, const char *word)
 {
 	struct config *config = &p->invocation->config;
-	struct match matches[CLUSTER_MAX];
+	struct typed matches[CLUSTER_MAX];
 	size_t n;
 	int err;
 
