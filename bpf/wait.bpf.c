@@ -302,12 +302,13 @@ static __always_inline void switch_in(struct cpu_state *c, struct task_struct *t
 static __always_inline u32 look_how(struct cpu_state *c, struct task_struct *task, u64 now)
 {
 	u64 place = place_of(task);
-	bool known = !place || place_find(c->place, place) < PLACE_SLOTS;
+	bool known = !place || place_find(c->place, place) < PLACE_SLOTS, walk = budget_take_walk(c, now);
 
-	if (budget_take_walk(c, now) || (!known && budget_take(c, BUDGET_NEW))) {
+	if (walk || (!known && budget_take(c, BUDGET_NEW))) {
 		if (!known)
 			place_take(c->place, place, &c->place_next);
-		return STOP_WALK;
+		/* a CPU cannot remember all the places of a whole machine, but the thread may */
+		return walk || !follow_all ? STOP_WALK : STOP_MARK;
 	}
 	return budget_take(c, BUDGET_MARK) ? STOP_MARK : 0;
 }

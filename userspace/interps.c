@@ -23,6 +23,9 @@
 /* Of many processes, what is missing of a known one is asked when the linker is done, and once more. */
 #define SPARING_RUNTIME_NS 20000000ULL
 #define PYTHONS_MAX 4096
+/* A program that has not become a Python this often is asked late. */
+#define STRANGER_TIMES 3
+#define STRANGER_NS 1000000000ULL
 
 struct pending {
 	uint32_t pid, space;
@@ -43,6 +46,7 @@ struct interps {
 	uint32_t first_pid; /* the script's */
 	struct interp_cache *cache;
 	struct map64 pythons;      /* hashes of programs' paths that turned out to be one */
+	struct map64 strangers;    /* of those that never became one -> how often they did not */
 	struct pending *pending;
 	size_t n, capacity;
 };
@@ -71,6 +75,7 @@ void interps__free(struct interps *i)
 		return;
 	interp_cache__free(i->cache);
 	map64_release(&i->pythons);
+	map64_release(&i->strangers);
 	free(i->pending);
 	free(i);
 }
@@ -183,9 +188,25 @@ static void give_up(struct interps *i, const struct pending *p)
 	log_warning("%s", notice);
 }
 
+static uint32_t strange_times(const struct interps *i, const struct pending *p)
+{
+	uint32_t times = 0;
+
+	map64_get(&i->strangers, hash_bytes(p->path, strlen(p->path)), &times);
+	return times;
+}
+
+static void note_stranger(struct interps *i, const struct pending *p)
+{
+	if (i->listener.sparing && !p->known && !p->eager && i->strangers.count < PYTHONS_MAX)
+		map64_put(&i->strangers, hash_bytes(p->path, strlen(p->path)), strange_times(i, p) + 1);
+}
+
 /* A millisecond for the first 30, then a tenth of its age; less often where only details are missing. */
 static uint64_t next_pause_ns(const struct interps *i, const struct pending *p, uint64_t age)
 {
+	if (!p->eager && !p->known && strange_times(i, p) >= STRANGER_TIMES)
+		return age < STRANGER_NS ? STRANGER_NS : age;
 	if (!p->eager && !p->known)
 		return age < SPARING_NS ? SPARING_NS : age * (SPARING_GROWTH - 1);
 	if (p->known && i->listener.sparing)
@@ -220,6 +241,7 @@ static void drop_pid(struct interps *i, uint32_t pid, bool ended)
 		if (i->pending[k].pid == pid) {
 			if (ended)
 				give_up(i, &i->pending[k]);
+			note_stranger(i, &i->pending[k]);
 			drop(i, k);
 			break;
 		}
@@ -299,6 +321,7 @@ int interps__poll(struct interps *i, uint64_t now_ns)
 			}
 			if (age > GIVE_UP_NS) {
 				give_up(i, p);
+				note_stranger(i, p);
 				drop(i, k);
 				continue;
 			}
