@@ -91,6 +91,14 @@ def test_three_capabilities(project):
     seen = visit(project, *NOBODY, "--inh-caps", THREE, "--ambient-caps", THREE)
     assert seen.returncode == 0
     assert seen.verdict["profile a script"] == seen.verdict["attach to a process"] == "ok", seen.text
+    assert seen.verdict["watch the whole machine"] == "ok", seen.text
+
+
+def test_two_capabilities(project):
+    words = "+bpf,+perfmon"
+    seen = visit(project, *NOBODY, "--inh-caps", words, "--ambient-caps", words)
+    assert seen.returncode == 0 and seen.verdict["profile a script"] == "ok", seen.text
+    assert seen.check("CAP_SYS_PTRACE is missing")[0] == seen.verdict["watch the whole machine"] == "limited", seen.text
 
 
 def test_file_capabilities(project):
