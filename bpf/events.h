@@ -54,8 +54,8 @@ struct event_header {
 	__u16 flags;
 	__u32 size;
 	__u64 time_ns;
-	__u32 pid;   /* process (tgid) as the initial pid namespace numbers it */
-	__u32 tid;
+	__u32 pid;   /* process (tgid) as the PID namespace of userspace numbers it; 0: not in there */
+	__u32 tid;   /* as well */
 	__u32 space; /* address space: changes with fork and exec, never used twice in a run; > 0 */
 	__u32 pad;
 };

@@ -126,7 +126,7 @@ def test_script_within_a_pid_namespace(project, python):
             assert abs(result.functions("forks.py")[name].cpu - 0.4) < 0.06, (name, result.summary)
         processes = {p["pid"]: p["parent_pid"] for p in result.details["processes"]}
         assert len(processes) == 2 and max(processes) < 100 and set(processes.values()) & set(processes), processes
-        assert result.details["unknown_frames"] == 0
+        assert result.details["unknown_frames"] <= 0.005 * result.details["python_frames"]
         shutil.rmtree(result.folder)
 
 

@@ -91,6 +91,14 @@ def test_three_capabilities(project):
     seen = visit(project, *NOBODY, "--inh-caps", THREE, "--ambient-caps", THREE)
     assert seen.returncode == 0
     assert seen.verdict["profile a script"] == seen.verdict["attach to a process"] == "ok", seen.text
+    assert seen.verdict["watch the whole machine"] == "ok", seen.text
+
+
+def test_two_capabilities(project):
+    words = "+bpf,+perfmon"
+    seen = visit(project, *NOBODY, "--inh-caps", words, "--ambient-caps", words)
+    assert seen.returncode == 0 and seen.verdict["profile a script"] == "ok", seen.text
+    assert seen.check("CAP_SYS_PTRACE is missing")[0] == seen.verdict["watch the whole machine"] == "limited", seen.text
 
 
 def test_file_capabilities(project):
@@ -131,6 +139,28 @@ def test_proc_of_another_namespace(project):
     seen = visit(project, "unshare", "-pf")
     assert seen.returncode == 1
     assert "--mount-proc" in seen.check("/proc is another PID namespace's")[2]
+
+
+def test_masked(project):
+    """As containers hide parts of /sys and /proc."""
+    seen = visit(project, "unshare", "-m", "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$0" "$@"')
+    assert seen.returncode == 1 and seen.check("type information .BTF. is not there")[0] == "no"
+    assert "type information" in seen.check("^profiling a script")[2]
+    words = ",".join("+" + name for name in ("bpf", "perfmon"))
+    become = " ".join([*NOBODY, "--inh-caps", words, "--ambient-caps", words])
+    seen = visit(project, "unshare", "-m", "-pf", "sh", "-c", 'mount -t proc -o hidepid=2 none /proc && exec %s "$0" "$@"' % become)
+    assert "hidepid" in seen.check("hides the processes of others")[1]
+    assert seen.verdict["profile a script"] == "ok", seen.text
+
+
+def test_pid_namespace(project):
+    """A container of its own PIDs: what is in it can be profiled, and attached to."""
+    seen = visit(project, "unshare", "-m", "-pf", "--mount-proc")
+    assert seen.returncode == 0
+    assert "--pid=host" in seen.check("the PID namespace is not the host's")[2]
+    assert seen.verdict["profile a script"] == "ok" and seen.verdict["attach to a process"] == "limited", seen.text
+    for what in ("profiling a script", "attaching to a process"):
+        assert seen.check("^" + what)[0] == "ok", seen.text
 
 
 def test_output_is_plain(project):

@@ -88,6 +88,6 @@ const char *facts_remedy(const struct facts *f, int err)
 	case ENOMEM:
 		return "raise the memory limit of the container or service, or (before Linux 5.11) ulimit -l";
 	default:
-		return facts_older(f, 6, 1) ? "run it on Linux 6.1 or later" : "'fixingahole doctor --verbose' shows what the kernel said";
+		return f->blocker ? f->blocker : "'fixingahole doctor --verbose' shows what the kernel said";
 	}
 }

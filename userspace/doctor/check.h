@@ -23,7 +23,7 @@ struct check {
 /* How a trial ended: 0 or -errno. */
 struct facts {
 	unsigned int kernel[2];   /* 6, 18 */
-	bool wsl;
+	const char *blocker;      /* what of the kernel keeps BPF programs from loading: what to do then; NULL: nothing known */
 	uint64_t capabilities;    /* effective; bit per number */
 	bool user_namespace;      /* ours is not the initial one: capabilities count for less */
 	bool pid_namespace;       /* the same of PIDs */

@@ -16,19 +16,22 @@ static void check_release(struct checkup *c)
 {
 	struct facts *f = &c->facts;
 	struct utsname name;
+	bool wsl;
 
 	uname(&name);
 	if (sscanf(name.release, "%u.%u", &f->kernel[0], &f->kernel[1]) != 2)
 		f->kernel[0] = f->kernel[1] = 0;
-	f->wsl = strstr(name.release, "icrosoft") != NULL;
-	if (f->wsl && facts_older(f, 5, 0))
+	wsl = strstr(name.release, "icrosoft") != NULL;
+	if (facts_older(f, 6, 1))
+		f->blocker = "run it on Linux 6.1 or later";
+	if (wsl && facts_older(f, 5, 0))
 		checkup_add(c, HEALTH_NO, "convert the distribution: wsl --set-version NAME 2", "Linux %.64s is WSL1, which has no Linux kernel", name.release);
-	else if (f->wsl && facts_older(f, 6, 6))
+	else if (wsl && facts_older(f, 6, 6))
 		checkup_add(c, HEALTH_NO, "wsl --update gives WSL2 a kernel of 6.6 or later; wsl --shutdown makes it start", "Linux %.64s of WSL2 is too old", name.release);
 	else if (facts_older(f, 6, 1))
 		checkup_add(c, HEALTH_NO, "Linux 6.1 or later is needed; many distributions have a newer kernel package (Debian: backports)", "Linux %.64s is too old", name.release);
 	else
-		checkup_add(c, HEALTH_OK, NULL, "Linux %.64s%s", name.release, f->wsl ? ", WSL2" : "");
+		checkup_add(c, HEALTH_OK, NULL, "Linux %.64s%s", name.release, wsl ? ", WSL2" : "");
 	if (strcmp(name.machine, "x86_64"))
 		checkup_add(c, HEALTH_NO, "only x86-64 is supported", "the processor is %.32s", name.machine);
 	else
@@ -41,6 +44,8 @@ static void check_btf(struct checkup *c)
 	struct stat st;
 	unsigned char magic[2];
 
+	if (fd < 0 && !c->facts.blocker)
+		c->facts.blocker = "see above: the kernel's type information is missing";
 	if (fd < 0 && errno == ENOENT)
 		checkup_add(c, HEALTH_NO, "use a kernel built with CONFIG_DEBUG_INFO_BTF (Debian's, Ubuntu's and Fedora's are; WSL2's from 6.6 on); in a container, mount /sys",
 			    "the kernel's type information (BTF) is not there: " BTF);
@@ -56,9 +61,13 @@ static void check_lockdown(struct checkup *c)
 {
 	char line[128];
 
-	if (!check_read_line("/sys/kernel/security/lockdown", line, sizeof(line)) || strstr(line, "[none]")) {
+	/* in a container, and without the module, nothing is there */
+	if (!check_read_line("/sys/kernel/security/lockdown", line, sizeof(line))) {
+		checkup_add(c, HEALTH_OK, NULL, "no sign of kernel lockdown");
+	} else if (strstr(line, "[none]")) {
 		checkup_add(c, HEALTH_OK, NULL, "kernel lockdown is off");
 	} else if (strstr(line, "[confidentiality]")) {
+		c->facts.blocker = "see above: kernel lockdown";
 		checkup_add(c, HEALTH_NO, "start with lockdown=integrity, or without lockdown= on the kernel's command line", "kernel lockdown (confidentiality) keeps BPF from reading kernel memory");
 	} else {
 		checkup_add(c, HEALTH_OK, NULL, "kernel lockdown (integrity) does not stand in the way");
