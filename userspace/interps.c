@@ -20,8 +20,8 @@
 /* What does not look like a Python is asked after so long, and each time this many times later. */
 #define SPARING_NS 3000000ULL
 #define SPARING_GROWTH 3
-/* Of many processes, what is missing of a known one is asked when the linker is done, and once more. */
-#define SPARING_RUNTIME_NS 20000000ULL
+/* Of many processes, what is missing of a known one is asked when it has lived for a while, and once more. */
+#define SPARING_RUNTIME_NS 100000000ULL
 #define PYTHONS_MAX 4096
 /* A program that has not become a Python this often is asked late. */
 #define STRANGER_TIMES 3

@@ -264,6 +264,7 @@ static int begin(struct watch *w, char problem[512])
 	if (w->options->started)
 		w->options->started(w->options->context, attach__count(w->attach));
 	w->now = clock_ns(CLOCK_MONOTONIC);
+	windows__begin(w->windows, w->now);
 	w->machine_ns = machine_cpu_ns();
 	w->deadline = c->seconds ? w->now + (uint64_t)(c->seconds * 1e9) : UINT64_MAX;
 	w->window_end = w->options->window_ns ? w->now + w->options->window_ns : UINT64_MAX;

@@ -119,7 +119,7 @@ def watch(project, pid, seconds, *options):
 
 @pytest.mark.parametrize("target", ["-a", "--pid"])
 def test_shares(project, python, target):
-    """A quarter and three quarters; at 997 Hz over 5 s one standard deviation is below 0.7 points."""
+    """A quarter and three quarters; at 997 Hz over 5 s one standard deviation is below 0.7 points, more where the machine is busy."""
     with start(project, "spin.py", SPIN, "60", python=python.path) as spin:
         seen, spent = watch(project, spin.pid, 5, "--rate", "997", *([target] if target == "-a" else [target, str(spin.pid)]))
         spin.kill()
@@ -127,7 +127,7 @@ def test_shares(project, python, target):
     assert process["name"] == "spin.py" and process["interpreter"] == "CPython %d.%d" % python.version[:2]
     seconds = seen.by_function([spin.pid], *CPU)
     whole = sum(seconds.values())
-    assert abs(seconds["second"] / (seconds["first"] + seconds["second"]) - 0.75) < 0.025, seconds
+    assert abs(seconds["second"] / (seconds["first"] + seconds["second"]) - 0.75) < 0.035, seconds
     # the kernel counts in ticks of 10 ms; and we go on for some milliseconds more
     assert abs(whole - spent) < 0.05 * spent + 0.05, (whole, spent)
 

@@ -405,6 +405,11 @@ static void begin_next(struct windows *w, uint64_t now_ns)
 	w->start_ns = now_ns;
 }
 
+void windows__begin(struct windows *w, uint64_t now_ns)
+{
+	w->start_ns = now_ns;
+}
+
 void windows__machine(struct windows *w, uint64_t machine_ns)
 {
 	w->machine_ns = machine_ns;

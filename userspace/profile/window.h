@@ -124,6 +124,9 @@ void windows__notice(struct windows *windows, const char *text);
 /* Who a process is; the texts are copied. Told again after an exec. A forked child has its parent's until told. */
 void windows__describe(struct windows *windows, uint32_t pid, const struct process_facts *facts);
 
+/* All is attached: the first window begins now. */
+void windows__begin(struct windows *windows, uint64_t now_ns);
+
 /* What the window will say of the machine. */
 void windows__machine(struct windows *windows, uint64_t machine_ns);
 
