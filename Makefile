@@ -159,7 +159,7 @@ unit: $(UNIT)
 FUZZ_SECONDS ?= 10
 FUZZ_CFLAGS := -O1 -g -std=gnu11 -fno-strict-aliasing -fno-sanitize-recover=undefined
 # all but what needs the kernel side
-FUZZ_OBJECTS := $(patsubst %,$(BUILD)/fuzzed/%.o,$(filter-out $(wildcard userspace/*.c) userspace/capture/capture.c userspace/capture/adopt.c userspace/doctor/%,$(SOURCES)) userspace/heap_types.c) $(PROTOS:$(BUILD)/%=$(BUILD)/fuzzed/%.c.o)
+FUZZ_OBJECTS := $(patsubst %,$(BUILD)/fuzzed/%.o,$(filter-out $(wildcard userspace/*.c) userspace/capture/capture.c userspace/capture/adopt.c userspace/capture/choose.c userspace/doctor/%,$(SOURCES)) userspace/heap_types.c) $(PROTOS:$(BUILD)/%=$(BUILD)/fuzzed/%.c.o)
 $(filter $(BUILD)/fuzzed/userspace/export/%,$(FUZZ_OBJECTS)): $(PROTOS:%=%.h)
 
 $(filter-out %.pb-c.c.o,$(FUZZ_OBJECTS)): $(BUILD)/fuzzed/%.o: %

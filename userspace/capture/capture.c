@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "bpf/shared.h"
+#include "capture/choose.h"
 #include "capture/library_probes.h"
 #include "capture/probe_set.h"
 #include "capture/timers.h"
@@ -21,19 +22,8 @@
 /* What the skeleton refers to: only sizes matter here. */
 #include "fixingahole.skel.h"
 
-#define RING_BYTES (8U << 20)
 /* We take less to close what is ours. */
 #define CLOSE_GRACE_US 300000
-/* From this rate on the buffer must hold more between two drains. */
-#define RING_FAST_HZ 2000
-#define RING_FAST_BYTES (16U << 20)
-/* At 1000 Hz a CPU may walk 250 stacks a second that stop; at lower rates fewer, down to a part. */
-#define BUDGET_HZ 1000
-#define BUDGET_PART_MIN 10
-/* There, waits are sent when they add up to this, and at the end of each window. */
-#define ALL_WAIT_NS 2000000000ULL
-/* And there are many threads to be met for the first time. */
-#define ALL_NEW_TIMES 4
 
 struct capture {
 	struct fixingahole_bpf *skeleton;
@@ -96,43 +86,12 @@ static int describe(char problem[512], int err, const char *what)
 	return err;
 }
 
-#define LIBRARY_PROBES 6
-
-/* What the preload library calls, and what hears of it. */
-static void list_library_probes(const struct fixingahole_bpf *s, struct library_probe list[LIBRARY_PROBES])
-{
-	const struct library_probe all[LIBRARY_PROBES] = {
-		{ s->progs.heap_alloc, "fixingahole_heap_alloc" },
-		{ s->progs.heap_free, "fixingahole_heap_free" },
-		{ s->progs.heap_moved, "fixingahole_heap_moved" },
-		{ s->progs.heap_failed, "fixingahole_heap_failed" },
-		{ s->progs.heap_sums, "fixingahole_heap_totals" },
-		{ s->progs.heap_copy, "fixingahole_heap_copy" },
-	};
-
-	memcpy(list, all, sizeof(all));
-}
-
 static int attach_library(struct capture *c)
 {
 	struct library_probe list[LIBRARY_PROBES];
 
-	list_library_probes(c->skeleton, list);
+	choose_library_list(c->skeleton, list);
 	return library_probes__attach(&c->library_probes, c->options.heap_library, list, LIBRARY_PROBES);
-}
-
-/* Before all is loaded. */
-static void choose_library_probes(struct capture *c)
-{
-	struct library_probe list[LIBRARY_PROBES];
-
-	list_library_probes(c->skeleton, list);
-	for (size_t i = 0; i < LIBRARY_PROBES; i++) {
-		if (c->options.heap_library)
-			library_probe_prepare(list[i].program);
-		else
-			bpf_program__set_autoload(list[i].program, false);
-	}
 }
 
 /* What the heap's probes need to hear of processes, before on_exec and on_exit change their state. */
@@ -179,36 +138,6 @@ static int attach_all(struct capture *c)
 	return 0;
 }
 
-static void choose_heap_probes(struct capture *c)
-{
-	struct fixingahole_bpf *s = c->skeleton;
-	struct bpf_program *const programs[] = { s->progs.heap_call, s->progs.heap_enter, s->progs.heap_leave, s->progs.heap_fork, s->progs.heap_exec, s->progs.heap_exit };
-	struct bpf_map *const maps[] = { s->maps.heap_controls, s->maps.heap_states, s->maps.heap_blocks };
-
-	if (c->options.heap_probes) {
-		probe_set_prepare(s->progs.heap_call);
-		return;
-	}
-	for (size_t i = 0; i < sizeof(programs) / sizeof(*programs); i++)
-		bpf_program__set_autoload(programs[i], false);
-	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps); i++)
-		bpf_map__set_max_entries(maps[i], 1);
-}
-
-/* A look at a whole machine costs it less. */
-static void choose_all(struct capture *c)
-{
-	struct fixingahole_bpf *s = c->skeleton;
-	int part = BUDGET_HZ / c->options.rate_hz;
-
-	if (!c->options.all)
-		return;
-	s->bss->follow_all = getpid();
-	s->data->wait_long_ns = s->data->wait_sum_ns = ALL_WAIT_NS;
-	s->data->budget_new *= ALL_NEW_TIMES;
-	s->data->budget_unit_ns *= part < 1 ? 1 : part > BUDGET_PART_MIN ? BUDGET_PART_MIN : part;
-}
-
 /* Which PIDs ours are. */
 static int learn_namespace(struct capture *c)
 {
@@ -227,21 +156,7 @@ static int load(struct capture *c, char problem[512])
 	c->skeleton = fixingahole_bpf__open();
 	if (!c->skeleton)
 		return describe(problem, -errno, "open the BPF object");
-	bpf_map__set_max_entries(c->skeleton->maps.events, c->options.rate_hz > RING_FAST_HZ ? RING_FAST_BYTES : RING_BYTES);
-	if (c->options.empty) {
-		struct bpf_program *program;
-
-		bpf_object__for_each_program(program, c->skeleton->obj)
-			bpf_program__set_autoload(program, program == c->skeleton->progs.cpu_empty);
-	} else {
-		bpf_program__set_autoload(c->skeleton->progs.cpu_empty, false);
-	}
-	choose_library_probes(c);
-	bpf_program__set_autoload(c->skeleton->progs.attach_tasks, c->options.attach && !c->options.empty);
-	if (!c->options.attach)
-		bpf_map__set_max_entries(c->skeleton->maps.places, 1);
-	choose_heap_probes(c);
-	choose_all(c);
+	choose_programs(c->skeleton, &c->options);
 	err = fixingahole_bpf__load(c->skeleton);
 	if (err)
 		return describe(problem, err, "load the BPF programs");
