@@ -176,7 +176,8 @@ $(FUZZ): $(BUILD)/%: %.c $(FUZZ_OBJECTS)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(CPPFLAGS) $(FUZZ_CFLAGS) -fsanitize=fuzzer,address,undefined -o $@ $< $(FUZZ_OBJECTS) $(LDLIBS)
 
-.PHONY: fuzz
+.PHONY: fuzz fuzz-build
+fuzz-build: $(FUZZ)
 fuzz: $(FUZZ)
 	$(Q)tools/run-fuzz.sh $(FUZZ_SECONDS) $(FUZZ)
 
