@@ -109,6 +109,7 @@ def test_file_capabilities(project):
         seen = visit(project, *NOBODY, binary=binary)
         assert seen.returncode == (1 if missing else 0), seen.text
         assert seen.check("the program's file gives")[0] == ("limited" if missing else "ok")
+        assert seen.verdict["watch the whole machine"] == "no"
         if missing:
             assert seen.check(missing + " is missing")[0] == "no"
     seen = visit(project, *NOBODY, "--no-new-privs", binary=binary)

@@ -5,6 +5,7 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 #include "doctor/check.h"
@@ -130,6 +131,12 @@ static bool runs_systemd(void)
 	return !access("/run/systemd/system", F_OK);
 }
 
+/* What the program's file gives to everybody is not for looking at everybody's processes. */
+static bool given_by_file(void)
+{
+	return getuid() && getauxval(AT_SECURE);
+}
+
 static enum health worse(enum health a, enum health b)
 {
 	return a > b ? a : b;
@@ -141,12 +148,12 @@ static void print_verdict(struct doctor *d)
 	enum health script = of_trial(&d->script), attach = of_trial(&d->attach), heap, all;
 
 	heap = script == HEALTH_NO || (d->library_err && d->probes_err) ? HEALTH_NO : d->library_err || d->probes_err ? HEALTH_LIMITED : script;
-	all = attach == HEALTH_NO || f->cpu_timer ? HEALTH_NO : f->pid_namespace || !facts_have(f, CAP_SYS_PTRACE) ? HEALTH_LIMITED : attach;
+	all = attach == HEALTH_NO || f->cpu_timer || given_by_file() ? HEALTH_NO : f->pid_namespace || !facts_have(f, CAP_SYS_PTRACE) ? HEALTH_LIMITED : attach;
 	fprintf(d->out, "\nVerdict\n");
 	print_line(d, script, script == HEALTH_LIMITED ? "profile a script: time per process, without lines" : "profile a script", NULL);
 	print_line(d, heap, heap != HEALTH_LIMITED ? "its heap (--memory)" : d->library_err ? "its heap (--memory): with --heap-source=probes only" : "its heap (--memory): of scripts, not of processes that run already", NULL);
 	print_line(d, attach == HEALTH_OK && f->pid_namespace ? HEALTH_LIMITED : attach, f->pid_namespace ? "attach to a process (--pid): those of this PID namespace" : "attach to a process (--pid)", NULL);
-	print_line(d, all, all != HEALTH_LIMITED ? "watch the whole machine (record -a)" : f->pid_namespace ? "watch the whole machine (record -a): what this PID namespace has of it" :
+	print_line(d, all, given_by_file() ? "watch the whole machine (record -a): for root, or who was given the capabilities himself" : all != HEALTH_LIMITED ? "watch the whole machine (record -a)" : f->pid_namespace ? "watch the whole machine (record -a): what this PID namespace has of it" :
 		   "watch the whole machine (record -a): with lines of one's own processes only", NULL);
 	print_line(d, worse(all, runs_systemd() ? HEALTH_OK : all == HEALTH_NO ? HEALTH_NO : HEALTH_LIMITED), runs_systemd() || all == HEALTH_NO ? "run as a service" : "run as a service: no systemd runs here; another supervisor has to start it", NULL);
 }
