@@ -82,6 +82,7 @@ struct cached {
 /* A cache before that one, by callee alone, for events.c. A cache line each. */
 #define NEAR_SLOTS_LOG 10
 #define NEAR_CALLERS 3u
+#define NEAR_TURNS 64 /* what is not found there gets a place this often */
 
 struct calls_near {
 	uint64_t callee;
@@ -92,7 +93,9 @@ struct calls_near {
 struct calls_thread {
 	struct cached cache[CACHE_SLOTS];
 	struct calls_near near[1u << NEAR_SLOTS_LOG];
-	unsigned turn; /* counts what found no place there */
+	unsigned turn; /* counts what was not found there */
+	bool state_sought;
+	void *const *state; /* where the interpreter has this thread's state; NULL: not known */
 	struct map pairs; /* ids of caller and callee -> struct calls_pair * */
 	struct chunk chunk;
 	uintptr_t stack_limit; /* the C stack must not grow below it; 0: no matter */

@@ -220,6 +220,8 @@ static struct calls_thread *thread_begin(void)
 	if (!t)
 		return NULL;
 	t->stack_limit = python_stack_limit();
+	t->state = NULL;
+	t->state_sought = false;
 	calls_thread = t;
 	return t;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* From 3.12 on: calls and resumptions as the interpreter's own events (PEP 669). */
+#include <link.h>
 #include <string.h>
 
 #include "preload/calls/interp.h"
@@ -31,47 +32,82 @@ static inline uint64_t caller_of(uint64_t frame)
 	return 0;
 }
 
-/* What no short cut was found for; frame: that of what is called. */
-static NOINLINE struct cached *find_event(uint64_t frame, uint64_t code)
-{
-	struct cached *c;
+/* A word of the interpreter's own memory of this thread that says what the function says. */
+struct search {
+	uintptr_t function;
+	const void *value;
+	void *const *found;
+	unsigned n;
+};
 
-	do
-		c = calls_find(caller_of(frame), code);
-	while (unlikely(!c));
-	return c;
+static int search_image(struct dl_phdr_info *image, size_t size, void *data)
+{
+	struct search *search = data;
+	void *const *words = image->dlpi_tls_data;
+	size_t n = 0;
+	bool here = false;
+
+	for (unsigned i = 0; i < image->dlpi_phnum; i++) {
+		const ElfW(Phdr) *ph = &image->dlpi_phdr[i];
+
+		if (ph->p_type == PT_TLS)
+			n = ph->p_memsz / sizeof(*words);
+		else if (ph->p_type == PT_LOAD)
+			here |= search->function - image->dlpi_addr - ph->p_vaddr < ph->p_memsz;
+	}
+	if (!here)
+		return 0;
+	for (size_t i = 0; words && i < n; i++) {
+		if (words[i] == search->value) {
+			search->found = &words[i];
+			search->n++;
+		}
+	}
+	return 1;
 }
 
-static inline uint64_t current_frame(void)
+/*
+ * Asking for the thread state takes two calls where the interpreter is a library, so its word is read instead. It must be the only one that holds that
+ * address, and the function must say the same each time that is looked at (the short cut finds nothing).
+ */
+static void watch_state(struct calls_thread *t)
+{
+	struct search search = { .function = (uintptr_t)py.thread_state, .value = py.thread_state() };
+
+	if (!t->state_sought) {
+		t->state_sought = true;
+		dl_iterate_phdr(search_image, &search);
+		t->state = search.n == 1 ? search.found : NULL;
+	} else if (t->state && *t->state != search.value) {
+		t->state = NULL;
+	}
+}
+
+static inline uint64_t current_frame(const struct calls_thread *t)
 {
 	const struct py_layout *l = &calls_layout;
-	uint64_t frame = word((uintptr_t)py.thread_state(), l->tstate_frame);
+	const void *state = likely(t && t->state) ? *t->state : py.thread_state();
+	uint64_t frame = word((uintptr_t)state, l->tstate_frame);
 
 	return l->flags & PY_CFRAME ? word(frame, l->cframe_frame) : frame;
 }
 
-/*
- * The short cut: by what is called alone, then by the next frame's code object, taken as it lies there. (What is no Python frame, or a class's call, has none
- * that is a caller here.) Where the count is must not be reckoned from who calls, which is known late, after five loads in a row: the
- * processor would hold the interpreter's next loads back until it knows what the count's store does not overwrite, 4 ns a call. So who calls only
- * decides branches, which are predicted. NULL: not found.
- */
-static inline struct calls_pair *look(const struct calls_near *near, uint64_t frame, uint64_t code)
+/* What no short cut was found for. */
+static NOINLINE struct cached *find_event(uint64_t code)
 {
-	const struct py_layout *l = &calls_layout;
-	uint64_t back = word(frame, l->frame_prev), caller;
+	struct cached *c;
+	uint64_t frame = current_frame(NULL);
 
-	if (unlikely(!back || near->callee != code || near->epoch != calls_epoch))
-		return NULL;
-	caller = word(back, l->frame_code) & ~3ULL;
-	for (unsigned i = 0; i < NEAR_CALLERS; i++)
-		if (near->callers[i].code == caller)
-			return near->callers[i].pair;
-	return NULL;
+	do
+		c = calls_find(caller_of(frame), code);
+	while (unlikely(!c));
+	if (calls_thread)
+		watch_state(calls_thread);
+	return c;
 }
 
-/* Makes it found the next time, unless others are there; one of these goes now and then. */
-static void note(const struct cached *c)
+/* Makes it found by what is called alone. Another one goes if there is no room. */
+static NOINLINE void note(const struct cached *c)
 {
 	struct calls_thread *t = calls_thread;
 	struct calls_near *near = t ? calls_near(t, c->callee) : NULL;
@@ -79,19 +115,42 @@ static void note(const struct cached *c)
 
 	if (!near || !c->caller || c->left_out || c->epoch != calls_epoch)
 		return;
-	if (near->callee != c->callee || near->epoch != c->epoch) {
-		if (near->epoch == calls_epoch && ++t->turn % 4)
-			return;
+	if (near->callee != c->callee || near->epoch != c->epoch)
 		*near = (struct calls_near){ .callee = c->callee, .epoch = c->epoch };
-	}
 	while (i < NEAR_CALLERS && near->callers[i].pair)
 		i++;
-	if (i == NEAR_CALLERS) {
-		if (++t->turn % 16)
-			return;
-		i = t->turn / 16 % NEAR_CALLERS;
-	}
+	if (i == NEAR_CALLERS)
+		i = t->turn / NEAR_TURNS % NEAR_CALLERS;
 	near->callers[i] = (struct calls_near_caller){ .code = c->caller, .pair = c->pair };
+}
+
+/*
+ * The short cut: by what is called alone, then by who calls. Where the count is must not be reckoned from who calls, which is known late, after five loads in a row: the
+ * processor would hold the interpreter's next loads back until it knows what the count's store does not overwrite, 4 ns a call. So who calls only
+ * decides branches, which are predicted. NULL: not found.
+ */
+static inline struct calls_pair *look(struct calls_thread *t, uint64_t frame, uint64_t code)
+{
+	const struct calls_near *near = calls_near(t, code);
+	uint64_t caller = caller_of(frame);
+	const struct cached *c;
+
+	/* callers of an empty place are 0 as well */
+	if (unlikely(!caller))
+		return NULL;
+	if (likely(near->callee == code && near->epoch == calls_epoch))
+		for (unsigned i = 0; i < NEAR_CALLERS; i++)
+			if (near->callers[i].code == caller)
+				return near->callers[i].pair;
+	/* called by more than these */
+	c = calls_slot(t, caller, code);
+	if (!calls_is(c, caller, code) && !calls_is(++c, caller, code))
+		return NULL;
+	if (unlikely(c->left_out))
+		return NULL;
+	if (unlikely(!(++t->turn % NEAR_TURNS)))
+		note(c);
+	return c->pair;
 }
 
 static void *answer(const struct cached *c)
@@ -102,18 +161,18 @@ static void *answer(const struct cached *c)
 	return disable;
 }
 
-static NOINLINE void *start_slow(uint64_t frame, uint64_t code)
+static NOINLINE void *start_slow(uint64_t code)
 {
-	struct cached *c = find_event(frame, code);
+	struct cached *c = find_event(code);
 
 	note(c);
 	c->pair->calls++;
 	return answer(c);
 }
 
-static NOINLINE void *resume_slow(uint64_t frame, uint64_t code)
+static NOINLINE void *resume_slow(uint64_t code)
 {
-	struct cached *c = find_event(frame, code);
+	struct cached *c = find_event(code);
 
 	note(c);
 	c->pair->resumptions++;
@@ -122,24 +181,24 @@ static NOINLINE void *resume_slow(uint64_t frame, uint64_t code)
 
 static void *event_start(void *self, void *const *args, size_t n, void *keywords)
 {
-	uint64_t code = (uintptr_t)args[0], frame = current_frame();
 	struct calls_thread *t = calls_thread;
-	struct calls_pair *pair = likely(t) ? look(calls_near(t, code), frame, code) : NULL;
+	uint64_t code = (uintptr_t)args[0], frame = current_frame(t);
+	struct calls_pair *pair = likely(t) ? look(t, frame, code) : NULL;
 
 	if (unlikely(!pair))
-		return start_slow(frame, code);
+		return start_slow(code);
 	pair->calls++;
 	return py.none;
 }
 
 static void *event_resume(void *self, void *const *args, size_t n, void *keywords)
 {
-	uint64_t code = (uintptr_t)args[0], frame = current_frame();
 	struct calls_thread *t = calls_thread;
-	struct calls_pair *pair = likely(t) ? look(calls_near(t, code), frame, code) : NULL;
+	uint64_t code = (uintptr_t)args[0], frame = current_frame(t);
+	struct calls_pair *pair = likely(t) ? look(t, frame, code) : NULL;
 
 	if (unlikely(!pair))
-		return resume_slow(frame, code);
+		return resume_slow(code);
 	pair->resumptions++;
 	return py.none;
 }
@@ -147,7 +206,7 @@ static void *event_resume(void *self, void *const *args, size_t n, void *keyword
 /* It cannot be switched off for one place. */
 static void *event_throw(void *self, void *const *args, size_t n, void *keywords)
 {
-	find_event(current_frame(), (uintptr_t)args[0])->pair->resumptions++;
+	find_event((uintptr_t)args[0])->pair->resumptions++;
 	return py.none;
 }
 
