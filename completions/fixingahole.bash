@@ -114,7 +114,7 @@ _fixingahole() {
         if _fixingahole_value "$previous"; then
             return
         fi
-        _fixingahole_words -a --all --pid --name --cgroup --seconds --no-children --rate -d --detailed --interval -o --output --protocol \
+        _fixingahole_words -a --all --pid --name --cgroup --seconds --no-children --rate -m --memory -p --precision --heap-budget -d --detailed --interval -o --output --protocol \
             --keep-files --keep-bytes --header --header-file --ca-file --client-cert --timeout --spool --spool-bytes --options \
             --json -q --quiet -v --verbose -h --help
         ;;

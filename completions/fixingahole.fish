@@ -36,9 +36,9 @@ complete -c fixingahole -n '__fish_seen_subcommand_from help' -a 'profile record
 complete -c fixingahole -n $profile -a '(__fixingahole_files "\\.py|\\.ipynb")'
 complete -c fixingahole -n "$profile; and __fixingahole_has_file" -F
 complete -c fixingahole -n $profile -s c -l cpu -d 'Time and physical memory per line'
-complete -c fixingahole -n $profile -s m -l memory -d 'Heap memory per line, too'
+complete -c fixingahole -n "$profile; or $record" -s m -l memory -d 'Heap memory per line, too'
 complete -c fixingahole -n "$profile; or $record; or $top" -s d -l detailed -d 'Report files outside root, too'
-complete -c fixingahole -n $profile -s p -l precision -x -a '(seq -10 10)' -d 'How fine --memory looks'
+complete -c fixingahole -n "$profile; or $record" -s p -l precision -x -a '(seq -10 10)' -d 'How fine --memory looks'
 complete -c fixingahole -n $profile -s t -l trace -d 'Show who calls the most expensive functions'
 complete -c fixingahole -n $profile -o nt -l no-trace -d 'Leave the callers out'
 complete -c fixingahole -n $profile -s l -l log-level -x -a 'DEBUG INFO WARNING ERROR CRITICAL' -d 'Log records to keep'
@@ -65,7 +65,7 @@ complete -c fixingahole -n "$profile; or $record; or $top" -l rate -x -d 'Sample
 complete -c fixingahole -n $profile -l user -x -a '(__fish_complete_users)' -d 'Run the script as this user'
 complete -c fixingahole -n $profile -l calls -d 'Count calls exactly (=PATTERN: of which functions)'
 complete -c fixingahole -n $profile -l heap-source -x -a 'preload probes' -d 'How --memory sees the heap'
-complete -c fixingahole -n $profile -l heap-budget -x -d 'Percent of the time that heap probes may cost'
+complete -c fixingahole -n "$profile; or $record" -l heap-budget -x -d 'Percent of the time that heap probes may cost'
 complete -c fixingahole -n "$profile; or $record" -s q -l quiet -d 'Print no summary'
 complete -c fixingahole -n "$profile; or $record; or $top; or $summarize; or $stats; or $merge; or $doctor" -s v -l verbose -d 'Say more on stderr'
 

@@ -3,19 +3,19 @@
 
 #include <stdio.h>
 
-void heap_watch_notices(const struct heap_watch *w, double budget, struct builder *builder)
+void heap_watch_notices(const struct heap_watch *w, double budget, void (*notice)(void *context, const char *text), void *context)
 {
 	char text[512];
 
-	builder__notice(builder, "heap by probes on the C allocator and mmap: Python objects of up to 512 bytes are seen as the arenas that hold them, 1 MB (up to 3.9: 256 KB) at the line that made the interpreter ask for another one");
+	notice(context, "heap by probes on the C allocator and mmap: Python objects of up to 512 bytes are seen as the arenas that hold them, 1 MB (up to 3.9: 256 KB) at the line that made the interpreter ask for another one");
 	if (w->sliced) {
 		snprintf(text, sizeof(text), "the heap's probes would have cost more than %.3g %% of the time, so malloc, free and their kin were watched for %.1f %% of it, in slices: "
 			 "what was allocated is scaled up, and a block freed unseen counts as held until its address is given out again; mappings were watched all the time", budget * 100, w->seen * 100);
-		builder__notice(builder, text);
+		notice(context, text);
 	}
 	if (w->failed) {
 		snprintf(text, sizeof(text), "the heap of %llu processes could not be watched; the last: %s", (unsigned long long)w->failed, w->problem);
-		builder__notice(builder, text);
+		notice(context, text);
 	}
 }
 

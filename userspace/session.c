@@ -201,6 +201,11 @@ static void note_survivors(struct builder *builder)
 	builder__notice(builder, text);
 }
 
+static void on_notice(void *context, const char *text)
+{
+	builder__notice(context, text);
+}
+
 static int finish(struct session *s, struct strings *strings, struct builder *builder, const struct run_result *result, int run)
 {
 	struct profile *profile;
@@ -209,7 +214,7 @@ static int finish(struct session *s, struct strings *strings, struct builder *bu
 	if (!result->attach)
 		note_survivors(builder);
 	if (s->prep.heap_probes)
-		heap_watch_notices(&result->heap_watch, s->prep.heap_probes_options.budget, builder);
+		heap_watch_notices(&result->heap_watch, s->prep.heap_probes_options.budget, on_notice, builder);
 	/* sources of attached processes are opened with their owners' rights, one by one */
 	err = result->attach ? 0 : identity__enter(s->identity);
 	if (err)

@@ -10,10 +10,12 @@
 
 #include "attach.h"
 #include "capture/capture.h"
+#include "heap_watch.h"
 #include "intake.h"
 #include "interps.h"
 #include "python/code.h"
 #include "symbols/native.h"
+#include "target/heap_library.h"
 #include "target/process_facts.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -36,6 +38,7 @@ struct watch {
 	struct attached attached; /* without -a */
 	struct strings *strings;
 	struct symbols *symbols;
+	struct heap_probes_options heap; /* with --memory */
 	struct native *native;
 	struct windows *windows;
 	struct capture *capture;
@@ -127,6 +130,16 @@ static void tell_machine(struct watch *w)
 	w->machine_ns = now;
 }
 
+static void tell_heap(struct watch *w)
+{
+	struct heap_watch heap;
+
+	if (!capture__heap_probes(w->capture))
+		return;
+	heap_probes__watch(capture__heap_probes(w->capture), clock_ns(CLOCK_MONOTONIC), &heap);
+	heap_watch_notices(&heap, w->heap.budget, on_notice, w);
+}
+
 static enum watch_action cut(struct watch *w, bool last)
 {
 	const struct window *window;
@@ -134,6 +147,7 @@ static enum watch_action cut(struct watch *w, bool last)
 	attach__flush(w->attach);
 	intake__drain(w->intake);
 	tell_losses(w);
+	tell_heap(w);
 	tell_machine(w);
 	w->now = clock_ns(CLOCK_MONOTONIC);
 	window = windows__cut(w->windows, w->now, clock_ns(CLOCK_REALTIME) / 1e9);
@@ -166,6 +180,8 @@ static struct timespec sleep_time(struct watch *w)
 	least(&at, w->window_end);
 	least(&at, w->deadline);
 	least(&at, w->next_step);
+	if (capture__heap_probes(w->capture))
+		least(&at, heap_probes__poll(capture__heap_probes(w->capture), w->now));
 	ns = at > w->now ? at - w->now : 0;
 	return (struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 };
 }
@@ -222,11 +238,15 @@ static void follow(struct watch *w)
 static int open_all(struct watch *w, char problem[512])
 {
 	const struct config *c = w->options->config;
-	const struct capture_options capture = { .rate_hz = c->rate_hz, .attach = true, .no_children = !c->children, .all = c->all };
+	const struct capture_options capture = { .rate_hz = c->rate_hz, .attach = true, .no_children = !c->children, .all = c->all, .heap_probes = c->memory ? &w->heap : NULL };
 	const struct interps_listener listener = { .no_interpreter = on_no_interpreter, .notice = on_notice, .found = on_found, .sparing = true, .context = w };
-	struct window_options window = { .rate_hz = c->rate_hz, .detailed = w->options->detailed, .native = name_native, .alive = is_alive };
+	struct window_options window = { .rate_hz = c->rate_hz, .detailed = w->options->detailed, .heap = c->memory, .native = name_native, .alive = is_alive };
 	struct intake_options intake = { .sink = on_record, .context = w };
-	int err = capture__open(&w->capture, &capture, problem);
+	int err;
+
+	w->heap.budget = c->heap_budget_percent / 100;
+	heap_library__sampling(c->precision, &w->heap.stride, &w->heap.rate);
+	err = capture__open(&w->capture, &capture, problem);
 
 	if (err)
 		return err;
@@ -258,7 +278,7 @@ static int begin(struct watch *w, char problem[512])
 	err = attach__begin(w->attach, problem);
 	if (err)
 		return err;
-	err = identity__drop_capabilities(false);
+	err = identity__drop_capabilities(capture__needs_admin(w->capture));
 	if (err)
 		log_debug("cannot drop capabilities: %s", strerror(-err));
 	if (w->options->started)

@@ -158,6 +158,39 @@ def test_other_programs(project):
     assert abs(taken - spent) < 0.05 * spent + 0.1, (taken, spent)
 
 
+def test_heap(project):
+    """What is held and what was allocated, by probes, of a process that began before; not of the whole machine."""
+    text = """import time
+def hold():
+    return [bytearray(1 << 20) for _ in range(100)]
+def churn():
+    for _ in range(500):
+        bytearray(1 << 20)
+print("ready", flush=True)
+time.sleep(3)
+held = hold()
+churn()
+time.sleep(60)
+"""
+    with start(project, "holder.py", text) as target:
+        seen, _ = watch(project, target.pid, 4, "-m", "--pid", str(target.pid))
+        target.kill()
+    held, allocated = collections.Counter(), collections.Counter()
+    for row in seen.data["rows"]:
+        for index in (seen.data["stacks"][row["stack"]].get("frames") or []):
+            function = seen.data["frames"][index].get("function")
+            if function in ("hold", "churn"):
+                held[function] += row.get("live_bytes", 0)
+                allocated[function] += row.get("allocated_bytes", 0)
+    assert seen.data["heap"]
+    assert abs(held["hold"] - (100 << 20)) < 0.03 * (100 << 20), held
+    assert held["churn"] <= 2 << 20, held
+    # the guard may have watched in slices
+    assert abs(allocated["churn"] - (500 << 20)) < 0.15 * (500 << 20), allocated
+    result = record(project, "-a", "-m")
+    assert result.returncode == 2 and "'-m' needs --pid, --name or --cgroup" in result.stderr
+
+
 def test_libraries(project):
     """What json does counts for the line that calls it; with --detailed, for json's own."""
     text = "import json, sys\ndef own(data):\n    return json.dumps(data, indent=1)\ndata = [{str(i): [i]} for i in range(3000)]\nprint('ready', flush=True)\nwhile True:\n    own(data)\n"

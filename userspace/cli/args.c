@@ -240,6 +240,10 @@ static int check_whole(const struct parser *p)
 		log_error("'--all' and '--%s' exclude each other: give one of them", p->target.attach);
 		return -EINVAL;
 	}
+	if (v->config.all && p->memory_shown[0]) {
+		log_error("'%s' needs --pid, --name or --cgroup: probes on the allocators of a whole machine would slow it down", p->memory_shown);
+		return -EINVAL;
+	}
 	if (command_of(p) == COMMAND_PROFILE && target_words_check(&p->target, v->file))
 		return -EINVAL;
 	if (p->target.attach && v->config.heap_source && !strcmp(v->config.heap_source, "preload")) {

@@ -40,9 +40,9 @@ const struct option options[] = {
 
 	{ "cpu", "c", ON_PROFILE, GROUP_MEASURE, OPTION_SET, NULL, FIELD(cpu),
 	  .help = "time and physical memory (RSS) per line, not the heap; the default" },
-	{ "memory", "m", ON_PROFILE, GROUP_MEASURE, OPTION_SET, NULL, CONFIG(memory),
+	{ "memory", "m", ON_PROFILE | ON_RECORD, GROUP_MEASURE, OPTION_SET, NULL, CONFIG(memory),
 	  .help = "heap memory per line, too: what it allocated, held, and held at the peak" },
-	{ "precision", "p", ON_PROFILE, GROUP_MEASURE, OPTION_INTEGER, "-10..10", CONFIG(precision), .min = -10, .max = 10,
+	{ "precision", "p", ON_PROFILE | ON_RECORD, GROUP_MEASURE, OPTION_INTEGER, "-10..10", CONFIG(precision), .min = -10, .max = 10,
 	  .help = "how fine --memory looks: a sample per 128 KiB / 2^N allocated, lines from about 10 MB / 2^N (default 0)" },
 	{ "rate", NULL, ON_ATTACH, GROUP_MEASURE, OPTION_INTEGER, "HZ", CONFIG(rate_hz), .min = 1, .max = 10000,
 	  .help = "samples per second and thread (default 1000; of record and top: per CPU, 99)" },
@@ -51,7 +51,7 @@ const struct option options[] = {
 		  "qualified, the file's name, and its path (--calls=PATTERN)" },
 	{ "heap-source", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_CHOICE, "preload|probes", .choices = heap_source_choices, CONFIG(heap_source),
 	  .help = "how --memory sees the heap: a library in the script (default), or probes on its allocator (always with --pid)" },
-	{ "heap-budget", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_NUMBER, "PERCENT", CONFIG(heap_budget_percent), .min = 0, .max = 100,
+	{ "heap-budget", NULL, ON_PROFILE | ON_RECORD, GROUP_MEASURE, OPTION_NUMBER, "PERCENT", CONFIG(heap_budget_percent), .min = 0, .max = 100,
 	  .help = "how much of the script's time those probes may cost before they are there in slices only; 0: no limit (default 3)" },
 
 	{ "detailed", "d", ON_ATTACH, GROUP_REPORT, OPTION_SET, NULL, CONFIG(detailed),

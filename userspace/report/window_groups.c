@@ -176,6 +176,8 @@ static int group_rows(struct grouping *g)
 		add_times(&g->groups[index].times, &row->times);
 		g->groups[index].samples += row->samples;
 		g->groups[index].rss_grown_bytes += row->rss_bytes;
+		g->groups[index].allocated_bytes += row->allocated_bytes;
+		g->groups[index].live_bytes += row->live_bytes;
 		if (row->reason && times_wait(&row->times))
 			err = add_reason(g, index, row->reason, times_wait(&row->times));
 	}

@@ -17,6 +17,7 @@
 #define FEW_SAMPLES 100
 /* Waiting below this is not worth a word. */
 #define WAIT_WORTH_NS 50000000ULL
+#define HEAP_WORTH 1048576 /* bytes */
 
 struct page {
 	FILE *out;
@@ -319,6 +320,39 @@ static void print_waits(const struct page *page)
 	}
 }
 
+static int by_heap(const void *a, const void *b)
+{
+	const struct window_group *x = a, *y = b;
+
+	if (x->live_bytes != y->live_bytes)
+		return x->live_bytes > y->live_bytes ? -1 : 1;
+	if (x->allocated_bytes != y->allocated_bytes)
+		return x->allocated_bytes > y->allocated_bytes ? -1 : 1;
+	return x->lineno != y->lineno ? (x->lineno < y->lineno ? -1 : 1) : strcmp(x->path ? x->path : "", y->path ? y->path : "");
+}
+
+/* Likewise. What is held at the end is of what was allocated while we looked. */
+static void print_heap(const struct page *page)
+{
+	const struct window_groups groups = page->lines;
+	char held[32], allocated[32];
+	size_t n = 0;
+
+	if (!page->window->heap || !groups.n)
+		return;
+	qsort(groups.groups, groups.n, sizeof(*groups.groups), by_heap);
+	while (n < groups.n && n < page->top && (groups.groups[n].live_bytes >= HEAP_WORTH || groups.groups[n].allocated_bytes >= HEAP_WORTH))
+		n++;
+	if (n)
+		heading(page, "Heap, of What Was Allocated Since Then:", "   held  allocated  line, function");
+	for (size_t i = 0; i < n; i++) {
+		format_memory_short(held, groups.groups[i].live_bytes);
+		format_memory_short(allocated, groups.groups[i].allocated_bytes);
+		fprintf(page->out, "%7s  %9s  ", held, allocated);
+		print_place(page, &groups.groups[i], page->columns - 20);
+	}
+}
+
 static int print_functions(const struct page *page)
 {
 	double whole_ns = elapsed_s(page->window) * 1e9;
@@ -411,6 +445,7 @@ static int print_tables(const struct page *page)
 		return err;
 	print_lines(page);
 	print_waits(page);
+	print_heap(page);
 	return print_functions(page);
 }
 
