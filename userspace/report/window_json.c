@@ -50,6 +50,8 @@ static void write_head(struct json *json, const struct window *w, const char *ho
 	json_unsigned(json, "named_samples", w->named_samples);
 	json_unsigned(json, "frameless_samples", w->frameless_samples);
 	json_unsigned(json, "unsampled_ns", w->unsampled_ns);
+	if (w->machine_ns)
+		json_unsigned(json, "machine_ns", w->machine_ns);
 	json_object(json, "times");
 	write_times(json, &w->whole);
 	json_close(json);

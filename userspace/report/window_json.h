@@ -5,7 +5,7 @@
  * {
  *  "format": "fixingahole window 1",
  *  "host": …, "start": seconds since the epoch, "seconds": …, "start_ns", "end_ns": CLOCK_MONOTONIC, "rate_hz", "heap": bool,
- *  "cpu_samples", "waits", "python_samples", "named_samples", "frameless_samples", "unsampled_ns",
+ *  "cpu_samples", "waits", "python_samples", "named_samples", "frameless_samples", "unsampled_ns", "machine_ns",
  *  "times": {"python_ns", "native_ns", "system_ns", "waiting_ns", "runnable_ns"},
  *  "losses": {what was lost: how much}, "notices": [text],
  *  "processes": [{"pid", "parent_pid", "name", "user", "uid", "command", "cgroup", "container", "program", "interpreter",
