@@ -135,7 +135,7 @@ static inline __attribute__((always_inline)) unsigned sampler_class(__u64 size)
 #define HEAP_LIVE_AT_ONCE (1 << 20) /* a smaller weight is live at once: it cannot distort a peak much */
 
 /* Environment: bytes per sample (a power of two, default 131072), samples per second at most
- * (default 500, and more while the process grows; 0: no limit). */
+ * (default 1000, and more while the process grows; 0: no limit). */
 #define HEAP_ENV_STRIDE "FIXINGAHOLE_HEAP_STRIDE"
 #define HEAP_ENV_RATE "FIXINGAHOLE_HEAP_RATE"
 
