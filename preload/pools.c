@@ -38,6 +38,9 @@ static struct pool *pool_of(const void *p, size_t room)
 	return readable(pool) ? pool : NULL;
 }
 
+/* Looks at memory that is another allocator's, if the guess is wrong: it is mapped, but an address sanitizer has its own opinion. */
+#define LOOKS_ABOUT __attribute__((no_sanitize("address")))
+
 /* A word of somebody else's, who changes it behind the compiler's back. */
 #define NOW(word) (*(volatile __typeof__(word) *)&(word))
 
@@ -57,7 +60,7 @@ static void give_back(const struct pools_owner *owner, struct taken *taken)
 }
 
 /* The entry of a size: what the pool that is first in its list points back to. */
-static uintptr_t entry_find(const struct pools_owner *owner, struct taken *taken, unsigned index, size_t room)
+LOOKS_ABOUT static uintptr_t entry_find(const struct pools_owner *owner, struct taken *taken, unsigned index, size_t room)
 {
 	for (unsigned i = 0; i < TRIES; i++) {
 		const char *p = take(owner, taken, (index + 1) * POOLS_STEP);
@@ -77,7 +80,7 @@ static uintptr_t entry_find(const struct pools_owner *owner, struct taken *taken
 }
 
 /* No pool had any: one has now, unless that was its last one. */
-static bool opened(struct pool *const *entry, const void *got, size_t room)
+LOOKS_ABOUT static bool opened(struct pool *const *entry, const void *got, size_t room)
 {
 	struct pool *pool = pool_of(got, room);
 
@@ -85,7 +88,7 @@ static bool opened(struct pool *const *entry, const void *got, size_t room)
 }
 
 /* Says what is about to be given out, and sees whether it is so. */
-static bool foresee(const struct pools_owner *owner, struct taken *taken, struct pool *const *entry, unsigned index, size_t room)
+LOOKS_ABOUT static bool foresee(const struct pools_owner *owner, struct taken *taken, struct pool *const *entry, unsigned index, size_t room)
 {
 	for (unsigned i = 0; i < TRIES; i++) {
 		struct pool *pool = NOW(*entry);
@@ -109,7 +112,7 @@ static bool foresee(const struct pools_owner *owner, struct taken *taken, struct
 }
 
 /* Takes two as hot.S does, and gives them back: all is as before then. */
-static bool try_it(const struct pools_owner *owner, struct pool *const *entry)
+LOOKS_ABOUT static bool try_it(const struct pools_owner *owner, struct pool *const *entry)
 {
 	struct pool *pool = NOW(*entry);
 	void **first = NOW(pool->free), **second;
