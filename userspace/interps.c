@@ -103,7 +103,9 @@ static void tell_first(struct interps *i, struct pending *p, const struct interp
 		event.eval[k].start = binary->eval[k].start + found->bias;
 		event.eval[k].end = binary->eval[k].end + found->bias;
 	}
-	runtime__find(remote__thread(p->pid), &event);
+	/* of many, those that live for a while are asked later */
+	if (!i->listener.sparing)
+		runtime__find(remote__thread(p->pid), &event);
 	tell(i, &event);
 	p->event = event;
 	p->known = true;

@@ -15,7 +15,7 @@
 #define RING_FAST_BYTES (16U << 20)
 /* At 1000 Hz a CPU may walk 250 stacks a second that stop; at lower rates fewer, down to a part. */
 #define BUDGET_HZ 1000
-#define BUDGET_PART_MIN 10
+#define BUDGET_PART_MAX 50
 /* There, waits are sent when they add up to this, and at the end of each window. */
 #define ALL_WAIT_NS 2000000000ULL
 /* And there are many threads to be met for the first time. */
@@ -73,7 +73,7 @@ static void choose_all(struct fixingahole_bpf *s, const struct capture_options *
 	s->bss->follow_all = getpid();
 	s->data->wait_long_ns = s->data->wait_sum_ns = ALL_WAIT_NS;
 	s->data->budget_new *= ALL_NEW_TIMES;
-	s->data->budget_unit_ns *= part < 1 ? 1 : part > BUDGET_PART_MIN ? BUDGET_PART_MIN : part;
+	s->data->budget_unit_ns *= part < 1 ? 1 : part > BUDGET_PART_MAX ? BUDGET_PART_MAX : part;
 }
 
 void choose_programs(struct fixingahole_bpf *s, const struct capture_options *o)
