@@ -213,8 +213,9 @@ def test_ends(project, python, how):
     assert result.returncode in ENDS[how], result.text()
     check(result, result.returncode)
     result.marks = project.marks("heap.py")
+    # strides of 128 KiB that begin or end with other lines' blocks, in each class of sizes
     for name in ("data", "more"):
-        near(of_line(result, name, "at_peak"), result.truth[name], 0.015, name, 0.2 * MB)
+        near(of_line(result, name, "at_peak"), result.truth[name], 0.015, name, 0.4 * MB)
     assert "At the peak of" in result.summary and "heap.py:%d)" % result.marks["data"] in result.summary
     assert not leaks(result)
 
