@@ -82,12 +82,13 @@ void windows__notice(struct windows *w, const char *text)
 /* Is the sample's innermost frame named, of those that should be? */
 static void note_named(struct windows *w, const struct seen_process *p, const struct event_stack *stack, bool named)
 {
-	if (!p->interpreter)
+	/* those that were taken before we knew the interpreter are added at the end */
+	if (!p->interpreter || stack->head.flags & STACK_NO_LAYOUT)
 		return;
 	w->python_samples++;
 	if (named)
 		w->named_samples++;
-	else if (!stack->n_frames && !(stack->head.flags & (STACK_UNREADABLE | STACK_NO_LAYOUT)))
+	else if (!stack->n_frames && !(stack->head.flags & STACK_UNREADABLE))
 		w->frameless_samples++;
 }
 
@@ -114,7 +115,7 @@ static void take_cpu(struct windows *w, const struct event_stack *stack)
 	window_rss(p, stack->rss_bytes, 0);
 	note_named(w, p, stack, named);
 	p->samples++;
-	p->unseen_samples += !p->interpreter && stack->head.flags & STACK_NO_LAYOUT;
+	p->unseen_samples += !!(stack->head.flags & STACK_NO_LAYOUT);
 	row = window_row(w, process, stack->head.tid, leaf, NULL);
 	if (!row)
 		return;

@@ -56,7 +56,7 @@ struct window_process {
 	uint32_t threads;         /* seen running in the window */
 	struct times times;       /* of its rows */
 	uint64_t samples, rss_grown_bytes;
-	uint64_t unseen_samples;  /* taken while its interpreter was not known yet */
+	uint64_t unseen_samples;  /* taken while its interpreter was not known yet, from its exec on; all, if it has none */
 	uint64_t unsampled_ns;    /* CPU time of threads that ended in the window which no sample stands for; not in .times */
 };
 

@@ -418,6 +418,8 @@ static void print_trust(const struct page *page)
 
 	for (uint32_t i = 0; i < w->n_processes; i++)
 		unseen += w->processes[i].python ? w->processes[i].unseen_samples : 0;
+	/* the start of programs, mostly: there is no telling what of it was Python */
+	of -= unseen < of ? unseen : of;
 	fprintf(page->out, "\nSamples: %llu at %u Hz, waits: %llu\n", (unsigned long long)w->cpu_samples, w->rate_hz, (unsigned long long)w->waits);
 	fprintf(page->out, "Of Python code: %llu, named: %llu (%.2f%%), before the interpreter was known: %llu\n", (unsigned long long)of, (unsigned long long)w->named_samples,
 		of ? (double)w->named_samples / (double)of * 100 : 100, (unsigned long long)unseen);
