@@ -86,7 +86,8 @@ def test_guard(project, python):
     assert any("0.5 % of the time" in notice and "in slices" in notice for notice in result.details["notices"])
     assert "in slices" in result.summary
     assert result.heap["exact"] is None
-    near(of_line(result, "churn", "allocated"), truth["allocated"], 0.25, "allocated")
+    # a small part of three seconds is seen, and the processor is not the same in each slice
+    near(of_line(result, "churn", "allocated"), truth["allocated"], 0.4, "allocated")
     assert of_line(result, "churn", "live") <= 100 * MB
     assert not leaks(result)
 
