@@ -51,7 +51,8 @@ def sid_interpreters(folder):
     for path in found:
         wrapper = os.path.join(folder, os.path.basename(path))
         with open(wrapper, "w") as f:
-            f.write('#!/bin/sh\nexec chroot "%s" /usr/bin/env -C "$PWD" "%s" "$@"\n' % (root, path[len(root):]))
+            # the working directory need not exist there: a checkout may lie anywhere
+            f.write('#!/bin/sh\nexec chroot "%s" /bin/sh -c \'cd "$0" 2>/dev/null || cd /tmp; exec "$@"\' "$PWD" "%s" "$@"\n' % (root, path[len(root):]))
         os.chmod(wrapper, 0o755)
         result.append(Interpreter(wrapper, version_of(wrapper), "sid", chroot=root))
     return result
