@@ -185,7 +185,7 @@ fuzz: $(FUZZ)
 SOAK_SECONDS ?= 3600
 .PHONY: soak-push
 soak-push: $(BUILD)/fixingahole $(BUILD)/tests/push/windows
-	$(Q)SOAK_SECONDS=$(SOAK_SECONDS) FIXINGAHOLE=$(abspath $(BUILD))/fixingahole $(PYTHON3) -m pytest -q -s -p no:cacheprovider tests/e2e/test_sinks.py -k soak
+	$(Q)SOAK_SECONDS=$(SOAK_SECONDS) FIXINGAHOLE=$(abspath $(BUILD))/fixingahole $(PYTHON3) -m pytest -q -s -p no:cacheprovider tests/e2e/test_sinks.py tests/e2e/test_service.py -k soak
 
 # --- what a user or a developer calls ---
 

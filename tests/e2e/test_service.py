@@ -8,12 +8,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
 
 from interpreters import REPOSITORY
-from store import Store, until
+from store import Store, moody, until
 from test_pprof import collector  # noqa: F401 (a fixture)
 
 
@@ -158,3 +159,39 @@ def test_collector_takes_what_is_pushed(binary, collector, tmp_path):  # noqa: F
     requests = [line for line in text.splitlines() if re.match(r"^\S+\s+info\s+Profiles\s", line) or '"resource profiles":' in line]
     assert len(requests) == len(glob.glob(str(tmp_path / "out/*.pb.gz"))) >= 3, text[:2000]
     assert "ResourceProfiles #" in text and "process.pid: Int(" in text
+
+
+def resident_kb(pid):
+    with open("/proc/%d/status" % pid) as status:
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status.read()).group(1))
+
+
+@pytest.mark.skipif("SOAK_SECONDS" not in os.environ, reason="long: make soak-push")
+def test_soak(binary, tmp_path):
+    """The whole of it: a window a second of a machine with short and long lives, to a server with moods. Nothing is lost, memory is flat."""
+    seconds = float(os.environ["SOAK_SECONDS"])
+    manager = Manager(str(tmp_path / "notify"))
+    store = Store()
+    crowd = subprocess.Popen([sys.executable, os.path.join(REPOSITORY, "tests/targets/crowd.py"), "20", "60", "300", str(int(seconds) + 60)])
+    words = [binary, "record", "-a", "--interval", "1", "-q", "--output", "pprof+" + store.url(), "--spool", str(tmp_path / "spool"), "--timeout", "2"]
+    environment = {"PATH": os.environ["PATH"], "NOTIFY_SOCKET": str(tmp_path / "notify")}
+    process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
+    start, sizes = time.monotonic(), []
+    try:
+        for changes in moody(store, seconds):
+            assert process.poll() is None, process.stderr.read()
+            sizes.append((time.monotonic() - start, resident_kb(process.pid)))
+            manager.listen()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 0
+        status = [text for text in manager.listen() if text.startswith("STATUS=")][-1]
+        sent, lost = (int(number) for number in re.fullmatch(r"STATUS=(\d+) sent, (\d+) lost", status).groups())
+        keys = {request.headers["Idempotency-Key"] for request, _ in store.seen}
+        settled = [size for at, size in sizes if at >= min(60, seconds / 4)]
+        print("\n%d sent, %d requests, %d changes of mood; %d kB after the first minute, %d at most" % (sent, len(store.seen), changes, settled[0], max(settled)))
+        assert lost == 0 and sent == len(keys) and sent >= 0.9 * seconds
+        assert max(settled) <= 1.05 * settled[0]
+    finally:
+        crowd.kill()
+        process.kill()
+        store.vanish()
