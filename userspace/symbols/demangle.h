@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* true: out has the whole name, with its parameters. false: it is no C++ name, a damaged one, or too large a one (about 1 in 150); out may hold anything. */
+/* true: out has the whole name, with its parameters. false: it is no C++ name, a damaged one, or too large a one (1 in 200 of large libraries); out may hold anything. */
 bool demangle(const char *name, char *out, size_t size);
 
 #endif

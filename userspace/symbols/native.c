@@ -22,7 +22,7 @@
 #define READ_SHARE 200 /* of the time, one part of so many at most for a process's mappings, which may be tens of thousands */
 #define STALE_NS 60000000000ULL
 /* A longer name is told as the compiler made it. */
-#define NAME_BYTES 1024
+#define NAME_BYTES 4096
 #define MAPPINGS_MAX 16384
 #define IMAGES_MAX 4096
 #define VDSO_BYTES_MAX 65536
