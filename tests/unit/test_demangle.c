@@ -63,7 +63,10 @@ static size_t put_reference(char *name, size_t used, unsigned int number)
 {
 	static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
-	return used + (number ? sprintf(name + used, "S%c_", digits[number - 1]) : sprintf(name + used, "S_"));
+	if (!number)
+		return used + sprintf(name + used, "S_");
+	number--;
+	return used + (number < 36 ? sprintf(name + used, "S%c_", digits[number]) : sprintf(name + used, "S%c%c_", digits[number / 36 % 36], digits[number % 36]));
 }
 
 /* f<A, B<A, A>, B<that, that>, ...>, which returns what `tail` makes of the last: each has twice the size of the one before. */
