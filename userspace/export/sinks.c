@@ -12,6 +12,7 @@
 #include "export/encode.h"
 #include "export/folder.h"
 #include "export/push.h"
+#include "export/tables.h"
 #include "target/identity.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -267,7 +268,7 @@ static enum format format_of(const struct sink *sink)
 
 static int to_server(struct sinks *s, struct sink *sink, const struct window *window, const struct encoded *encoded)
 {
-	uint64_t start = window->start_epoch_s > 0 ? (uint64_t)(window->start_epoch_s * 1e9) : 0;
+	uint64_t start = window_time_ns(window);
 	struct spool_item item = { .times = { start, start + (window->end_ns - window->start_ns), window->rate_hz } };
 	struct encoded body = {};
 	int err = request_body(push__place(sink->push)->protocol, encoded, s->host, &body);
@@ -374,20 +375,22 @@ static void log_sink(struct sink *sink)
 	const char *name = sink->folder ? folder__path(sink->folder) : push__place(sink->push)->shown;
 	struct sinks_state state = {};
 	struct push_state push = {};
+	uint64_t lost;
 
 	add_state(&state, sink);
-	if (sink->push)
+	lost = state.dropped - state.refused;
+	if (sink->push) /* it may have refused one more since */
 		push__state(sink->push, &push);
 	if (*state.last_error && !sink->told_error)
-		log_warning("'%s': %s%s", name, state.last_error, sink->push ? "; trying again, profiles wait in the spool" : "");
+		log_warning("'%s': %s%s", name, state.last_error, *sink->error ? "" : "; trying again, profiles wait in the spool");
 	else if (!*state.last_error && sink->told_error)
-		log_notice("'%s' works again; %llu profiles wait", name, (unsigned long long)state.waiting);
+		log_notice("'%s' works again; %llu profile%s", name, (unsigned long long)state.waiting, state.waiting == 1 ? " waits" : "s wait");
 	sink->told_error = *state.last_error;
 	if (doubled(push.refused, &sink->told_refused))
 		log_warning("'%s' refused %llu profile%s for good: %s", name, (unsigned long long)push.refused, push.refused == 1 ? "" : "s", push.refusal);
-	if (doubled(state.dropped - push.refused, &sink->told_lost))
-		log_warning("'%s': %llu profiles lost: %llu dropped from the full spool, %llu damaged in it, %llu not written, %llu not encoded", name,
-			    (unsigned long long)(state.dropped - push.refused), (unsigned long long)state.dropped_full, (unsigned long long)state.corrupt,
+	if (doubled(lost, &sink->told_lost))
+		log_warning("'%s': %llu profile%s lost: %llu dropped from the full spool, %llu damaged in it, %llu not written, %llu not encoded", name,
+			    (unsigned long long)lost, lost == 1 ? "" : "s", (unsigned long long)state.dropped_full, (unsigned long long)state.corrupt,
 			    (unsigned long long)state.failed, (unsigned long long)state.not_encoded);
 }
 
@@ -409,7 +412,7 @@ void sinks__summary(struct sinks *s, char line[256])
 		servers = servers || s->list[i].push;
 	}
 	if (folders)
-		n += (size_t)snprintf(line + n, 256 - n, "%llu profiles written, ", (unsigned long long)state.written);
+		n += (size_t)snprintf(line + n, 256 - n, "%llu profile%s written, ", (unsigned long long)state.written, state.written == 1 ? "" : "s");
 	if (servers)
 		n += (size_t)snprintf(line + n, 256 - n, "%llu sent, ", (unsigned long long)state.pushed);
 	if (state.waiting)
