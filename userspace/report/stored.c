@@ -151,21 +151,23 @@ int stored_read_json(const char *path, cJSON **json, char problem[512])
 	return 0;
 }
 
-/* A finite number in [0, max]; a hair below 0 counts as 0. */
+const char *stored_number(const cJSON *item, double max, double *value)
+{
+	if (!cJSON_IsNumber(item))
+		return item ? "not a number" : "missing";
+	if (!isfinite(item->valuedouble) || item->valuedouble < -0.001 || item->valuedouble > max)
+		return "out of range";
+	*value = item->valuedouble > 0 ? item->valuedouble : 0;
+	return NULL;
+}
+
 static int get_number(const cJSON *object, const char *where, const char *key, double max, double *value, char problem[512])
 {
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+	const char *wrong = stored_number(cJSON_GetObjectItemCaseSensitive(object, key), max, value);
 
-	if (!cJSON_IsNumber(item)) {
-		set_problem(problem, "cannot use the profile: '%s' of %s is %s", key, where, item ? "not a number" : "missing");
-		return -EINVAL;
-	}
-	if (!isfinite(item->valuedouble) || item->valuedouble < -0.001 || item->valuedouble > max) {
-		set_problem(problem, "cannot use the profile: '%s' of %s is out of range", key, where);
-		return -EINVAL;
-	}
-	*value = item->valuedouble > 0 ? item->valuedouble : 0;
-	return 0;
+	if (wrong)
+		set_problem(problem, "cannot use the profile: '%s' of %s is %s", key, where, wrong);
+	return wrong ? -EINVAL : 0;
 }
 
 static int read_function(struct stored_function *function, const char *path, const cJSON *object, char problem[512])
