@@ -3,27 +3,17 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "util/cleanup.h"
+#include "util/explain.h"
 #include "util/text_file.h"
 
 #define FILE_MAX (4 << 20)
 #define HEADERS_MAX 64
-
-__attribute__((format(printf, 3, 4))) static int explain(char problem[512], int error, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(problem, 512, format, args);
-	va_end(args);
-	return error;
-}
 
 /* Ours alone: what they say depends on the body. */
 static bool is_reserved(const char *name, size_t length)

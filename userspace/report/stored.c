@@ -258,16 +258,13 @@ int stored__load(struct stored *stored, const char *path, char problem[512])
 /* Sum of the whole's times in one details file of the same run; 0: not that. */
 static double details_whole_s(const struct stored *stored, const char *path)
 {
-	_cleanup_free_ char *text = NULL;
 	char problem[512];
 	const cJSON *whole, *item;
 	double sum = 0;
-	size_t size = 0;
 	cJSON *json;
 
-	if (read_file(path, &text, &size, problem) < 0)
+	if (parse(path, &json, problem) < 0)
 		return 0;
-	json = cJSON_ParseWithLengthOpts(text, size + 1, NULL, 1);
 	item = cJSON_GetObjectItemCaseSensitive(json, "start_epoch_s");
 	whole = cJSON_GetObjectItemCaseSensitive(json, "whole");
 	if (cJSON_IsNumber(item) && fabs(item->valuedouble - stored->start_epoch_s) < 1e-3) {
