@@ -130,6 +130,16 @@ def test_folder_of_somebody_else(binary, tmp_path):
     assert result.returncode == 1 and "cannot write to the folder" in result.stderr and result.stdout == ""
 
 
+def test_a_lost_profile_is_a_failure(binary, tmp_path):
+    """Unless it goes on for ever, which tells it meanwhile."""
+    words = [binary, "record", "-a", "-q", "-o", "pprof+http://127.0.0.1:9/", "--spool", str(tmp_path / "spool"), "--spool-bytes", "64"]
+    result = subprocess.run([*words, "--seconds", "1"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1, result.stderr
+    assert "larger than the whole spool\n" in result.stderr and "1 profile lost" in result.stderr, result.stderr
+    result = subprocess.run(["timeout", "--preserve-status", "--signal=INT", "3", *words, "--interval", "1"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and "1 profile lost" in result.stderr, result.stderr
+
+
 def test_files_belong_to_who_called_sudo(binary, tmp_path):
     os.chown(str(tmp_path), 12345, 12345)
     for parent in (tmp_path.parent, tmp_path.parent.parent):
