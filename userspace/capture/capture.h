@@ -61,6 +61,8 @@ int capture__look(struct capture *capture, thread_sink sink, void *context);
 int capture__place(struct capture *capture, const struct attach_thread *thread, uint64_t stack_id);
 int capture__start(struct capture *capture, bool again);
 int capture__flush(struct capture *capture);
+/* Why one of these failed with err: one line in problem, "cannot WHAT: ...", with the remedy. */
+void capture__explain(const struct capture *capture, const char *what, int err, char problem[512]);
 /* Takes CPU samples by another of the target's timers (see timers.h). now_ns: CLOCK_MONOTONIC. */
 void capture__shift(struct capture *capture, uint64_t now_ns);
 /* Takes CPU samples by a timer on every CPU, or by the target's own again. False: it stays as it is. */
