@@ -27,11 +27,18 @@
 #define STRANGER_TIMES 3
 #define STRANGER_NS 1000000000ULL
 
+/* How often a program is asked. */
+enum pace {
+	PACE_EAGER,   /* it may well become a Python */
+	PACE_SPARING, /* it does not look like one */
+	PACE_LATE,    /* nor did it ever become one */
+};
+
 struct pending {
 	uint32_t pid, space;
 	uint64_t exec_ns, next_ns;
 	bool named;                /* the script itself, or a process that the user named */
-	bool eager;                /* it may well become a Python */
+	enum pace pace;
 	bool known;                /* what is still missing is the C runtime */
 	struct event_interp event; /* if known: as it was told */
 	char reason[160];
@@ -116,7 +123,7 @@ static bool settle_runtime(struct interps *i, struct pending *p, uint64_t age_ns
 {
 	uint32_t before = p->event.n_runtime;
 
-	if (runtime__find(p->pid, &p->event))
+	if (runtime__find(remote__thread(p->pid), &p->event))
 		return true;
 	if (p->event.n_runtime != before)
 		tell(i, &p->event);
@@ -165,7 +172,7 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 		return false;
 	}
 	i->listener.no_interpreter(i->listener.context, p->pid, found.reason);
-	if (i->listener.sparing)
+	if (i->listener.unnamed)
 		return true;
 	snprintf(notice, sizeof(notice), "process %u, %s: %s; its time is reported without Python lines", p->pid, p->path, found.reason);
 	i->listener.notice(i->listener.context, notice);
@@ -178,8 +185,7 @@ static void give_up(struct interps *i, const struct pending *p)
 {
 	char notice[512];
 
-	/* among many processes that nobody named, most are no Python, and that is all right */
-	if (!p->reason[0] || i->listener.sparing)
+	if (!p->reason[0] || i->listener.unnamed)
 		return;
 	i->listener.no_interpreter(i->listener.context, p->pid, p->reason);
 	if (!p->named)
@@ -200,16 +206,16 @@ static uint32_t strange_times(const struct interps *i, const struct pending *p)
 
 static void note_stranger(struct interps *i, const struct pending *p)
 {
-	if (i->listener.sparing && !p->known && !p->eager && i->strangers.count < PYTHONS_MAX)
+	if (!p->known && p->pace != PACE_EAGER && i->strangers.count < PYTHONS_MAX)
 		map64_put(&i->strangers, hash_bytes(p->path, strlen(p->path)), strange_times(i, p) + 1);
 }
 
 /* A millisecond for the first 30, then a tenth of its age; less often where only details are missing. */
 static uint64_t next_pause_ns(const struct interps *i, const struct pending *p, uint64_t age)
 {
-	if (!p->eager && !p->known && strange_times(i, p) >= STRANGER_TIMES)
+	if (p->pace == PACE_LATE && !p->known)
 		return age < STRANGER_NS ? STRANGER_NS : age;
-	if (!p->eager && !p->known)
+	if (p->pace == PACE_SPARING && !p->known)
 		return age < SPARING_NS ? SPARING_NS : age * (SPARING_GROWTH - 1);
 	if (p->known && i->listener.sparing)
 		return age < SPARING_RUNTIME_NS ? SPARING_RUNTIME_NS : RUNTIME_NS;
@@ -225,11 +231,13 @@ bool interps__looks_like_one(const char *program)
 	return strstr(slash ? slash + 1 : program, "python");
 }
 
-static bool is_eager(const struct interps *i, const struct pending *p)
+static enum pace pace_of(const struct interps *i, const struct pending *p)
 {
 	uint32_t one;
 
-	return !i->listener.sparing || interps__looks_like_one(p->path) || map64_get(&i->pythons, hash_bytes(p->path, strlen(p->path)), &one);
+	if (!i->listener.sparing || p->named || interps__looks_like_one(p->path) || map64_get(&i->pythons, hash_bytes(p->path, strlen(p->path)), &one))
+		return PACE_EAGER;
+	return strange_times(i, p) >= STRANGER_TIMES ? PACE_LATE : PACE_SPARING;
 }
 
 static void drop(struct interps *i, size_t at)
@@ -259,9 +267,9 @@ void interps__exit(struct interps *i, uint32_t pid)
 /* True: it was found at once. */
 static bool begin(struct interps *i, struct pending *p, struct interp_process *found)
 {
-	p->eager = is_eager(i, p);
+	p->pace = pace_of(i, p);
 	/* right after its exec there is nothing to see of a program that is none itself */
-	if ((p->eager || found) && settle(i, p, found))
+	if ((p->pace == PACE_EAGER || found) && settle(i, p, found))
 		return false;
 	if (i->n == i->capacity) {
 		size_t capacity = i->capacity ? i->capacity * 2 : 16;

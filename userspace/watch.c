@@ -232,6 +232,7 @@ static void follow(struct watch *w)
 			action = cut(w, false);
 	}
 	interps__poll(w->interps, w->now);
+	interps__end(w->interps);
 	cut(w, true);
 }
 
@@ -239,7 +240,7 @@ static int open_all(struct watch *w, char problem[512])
 {
 	const struct config *c = w->options->config;
 	const struct capture_options capture = { .rate_hz = c->rate_hz, .attach = true, .no_children = !c->children, .all = c->all, .heap_probes = c->memory ? &w->heap : NULL };
-	const struct interps_listener listener = { .no_interpreter = on_no_interpreter, .notice = on_notice, .found = on_found, .sparing = true, .context = w };
+	const struct interps_listener listener = { .no_interpreter = on_no_interpreter, .notice = on_notice, .found = on_found, .sparing = true, .unnamed = c->all, .context = w };
 	struct window_options window = { .rate_hz = c->rate_hz, .detailed = w->options->detailed, .heap = c->memory, .native = name_native, .alive = is_alive };
 	struct intake_options intake = { .sink = on_record, .context = w };
 	int err;
@@ -295,13 +296,10 @@ static int begin(struct watch *w, char problem[512])
 static int check(struct watch *w, char problem[512])
 {
 	const struct config *c = w->options->config;
-	char missing[256];
-	int err = identity__missing_capabilities(missing, sizeof(missing));
+	int err = identity__may_profile(problem);
 
-	if (err) {
-		snprintf(problem, 512, "profiling needs the capabilities that this process lacks: %s; run it with sudo, or give them to the binary with setcap", missing);
+	if (err)
 		return err;
-	}
 	if (!c->all)
 		return attached__find(&w->attached, c, w->options->identity, problem);
 	if (process_all_allowed())
