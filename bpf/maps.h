@@ -69,7 +69,6 @@ struct proc_state {
 	s32 running;       /* threads on a CPU */
 	u64 last_out_ns;   /* when one of them last stopped running; 0: not yet */
 	u32 last_runnable; /* it was preempted then */
-	u32 dead;
 	s64 rss_last[4];   /* pages, per mm counter */
 	s64 rss_pending;   /* grown since the last record, pages */
 	s64 rss_grown, rss_shrunk; /* in all, pages */

@@ -107,6 +107,7 @@ static void tell_losses(struct watch *w)
 	windows__lose(w->windows, LOSS_DROPPED_RECORDS, now.dropped - w->losses.dropped + lost - w->lost);
 	windows__lose(w->windows, LOSS_BAD_RECORDS, now.bad - w->losses.bad);
 	windows__lose(w->windows, LOSS_MISSED_TICKS, now.busy - w->losses.busy);
+	windows__lose(w->windows, LOSS_NOT_FOLLOWED, now.no_storage - w->losses.no_storage);
 	w->losses = now;
 	w->lost = lost;
 }
