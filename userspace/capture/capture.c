@@ -212,7 +212,7 @@ int capture__open(struct capture **out, const struct capture_options *options, c
 	int err;
 
 	if (!c)
-		return -ENOMEM;
+		return describe(problem, -ENOMEM, "load the BPF programs");
 	c->options = *options;
 	c->timers = (struct timers)TIMERS_INIT;
 	c->timers.threads_only = options->no_children;
