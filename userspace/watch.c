@@ -271,7 +271,7 @@ static int open_all(struct watch *w, char problem[512])
 static int begin(struct watch *w, char problem[512])
 {
 	const struct config *c = w->options->config;
-	const struct attach_tools tools = { .capture = w->capture, .interps = w->interps, .children = c->children, .all = c->all, .sink = on_record, .notice = on_notice, .context = w };
+	const struct attach_tools tools = { .capture = w->capture, .interps = w->interps, .children = c->children, .all = c->all, .sink = on_record, .notice = w->options->tell_attached ? on_notice : NULL, .context = w };
 	int err;
 
 	w->attach = attach__new(&w->attached, &tools);
@@ -311,11 +311,13 @@ static int check(struct watch *w, char problem[512])
 
 static void catch_signals(void)
 {
-	struct sigaction action = { .sa_handler = on_signal };
+	struct sigaction action = { .sa_handler = on_signal }, old;
 
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
+	/* in the background of a plain shell it is ignored: the Ctrl-C there is for others */
+	if (!sigaction(SIGINT, NULL, &old) && old.sa_handler != SIG_IGN)
+		sigaction(SIGINT, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 
