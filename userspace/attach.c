@@ -384,6 +384,12 @@ void attach__flush(struct attach *a)
 		log_debug("cannot tell what waits now: %s", strerror(-err));
 }
 
+/* Less than before: another process has its number by now. */
+static uint64_t since(uint64_t ns, uint64_t before)
+{
+	return ns > before ? ns - before : 0;
+}
+
 /* Of a process that goes on, the kernel's figures so far. */
 static void update(struct attach *a, struct profile_process *p)
 {
@@ -392,8 +398,8 @@ static void update(struct attach *a, struct profile_process *p)
 
 	if (p->end_ns || process_stat(p->pid, &stat))
 		return;
-	p->utime_ns = stat.utime_ns - (e ? e->event.utime_ns : 0);
-	p->stime_ns = stat.stime_ns - (e ? e->event.stime_ns : 0);
+	p->utime_ns = since(stat.utime_ns, e ? e->event.utime_ns : 0);
+	p->stime_ns = since(stat.stime_ns, e ? e->event.stime_ns : 0);
 	p->max_rss_bytes = process_status_bytes(p->pid, "VmHWM");
 }
 
