@@ -230,6 +230,19 @@ time.sleep(60)
     assert result.returncode == 2 and "'-m' needs --pid, --name or --cgroup" in result.stderr
 
 
+def test_in_the_background(project):
+    """Where a shell has it ignore Ctrl-C, it does; SIGTERM ends it, and its summary comes."""
+    profiler = subprocess.Popen([project.binary, "record", "-a"], cwd=project.folder, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
+                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    assert "watching" in profiler.stderr.readline()
+    profiler.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        profiler.wait(timeout=0.7)
+    profiler.terminate()
+    out, err = profiler.communicate()
+    assert profiler.returncode == 0 and out.startswith("Record of"), out + err
+
+
 def test_libraries(project):
     """What json does counts for the line that calls it; with --detailed, for json's own."""
     text = "import json, sys\ndef own(data):\n    return json.dumps(data, indent=1)\ndata = [{str(i): [i]} for i in range(3000)]\nprint('ready', flush=True)\nwhile True:\n    own(data)\n"

@@ -161,6 +161,8 @@ def test_every_python(project, every_python):
         assert re.search(r"^ *%d .* %s$" % (target.pid, SCRIPT), result.stdout, re.M), result.text()
         python_share = float(result.stdout.split("\n")[4].split()[3])
         assert python_share > 3, result.text()
+        # the screen says whom it shows; a line about it would cover the keys' names
+        assert "attached to" not in result.stderr, result.text()
 
 
 def test_keys_on_the_screen(project, terminal):
