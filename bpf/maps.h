@@ -91,9 +91,12 @@ struct {
 	__type(value, struct proc_state);
 } procs __weak SEC(".maps");
 
-/* Userspace's answer to EVENT_EXEC: which interpreter runs in this process. */
+/*
+ * Userspace's answer to EVENT_EXEC: which interpreter runs in this process. A process looks there until it finds it; what nobody took out,
+ * since the record of an end was lost, must not fill the map for good.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
 	__type(key, u32); /* pid */
 	__type(value, struct interp_entry);

@@ -40,6 +40,7 @@ struct pending {
 	bool named;                /* the script itself, or a process that the user named */
 	enum pace pace;
 	bool known;                /* what is still missing is the C runtime */
+	bool unread;               /* it could not be looked at */
 	struct event_interp event; /* if known: as it was told */
 	char reason[160];
 	char path[EXEC_PATH_SIZE];
@@ -149,6 +150,7 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 		*out = found;
 	if (err == -ESRCH)
 		return true;
+	p->unread = err;
 	if (err) {
 		snprintf(p->reason, sizeof(p->reason), "its interpreter could not be read: %s%s", strerror(-err), remedy(err));
 		return false;
@@ -160,10 +162,11 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 	if (found.status == INTERP_OK) {
 		tell_first(i, p, &found);
 		err = capture__set_interp(i->capture, p->pid, p->space, found.binary, found.bias);
-		if (err)
-			log_debug("cannot tell the walker about process %u: %s", p->pid, strerror(-err));
-		else
-			log_debug("process %u: %s, CPython %s", p->pid, found.path, found.binary->version_text);
+		if (err) {
+			snprintf(notice, sizeof(notice), "processes are reported without Python lines: there are too many, or too many different interpreters (%s)", strerror(-err));
+			i->listener.notice(i->listener.context, notice);
+		}
+		log_debug("process %u: %s, CPython %s", p->pid, found.path, found.binary->version_text);
 		p->reason[0] = 0;
 		if (i->listener.sparing && i->pythons.count < PYTHONS_MAX)
 			map64_put(&i->pythons, hash_bytes(p->path, strlen(p->path)), 1);
@@ -185,10 +188,15 @@ static void give_up(struct interps *i, const struct pending *p)
 {
 	char notice[512];
 
-	if (!p->reason[0] || i->listener.unnamed)
+	if (!p->reason[0] || (i->listener.unnamed && !(p->unread && p->pace == PACE_EAGER)))
 		return;
 	i->listener.no_interpreter(i->listener.context, p->pid, p->reason);
-	if (!p->named)
+	if (i->listener.unnamed) {
+		/* the same for all of that name */
+		snprintf(notice, sizeof(notice), "'%s' is reported without Python lines: %s", p->path, p->reason);
+		i->listener.notice(i->listener.context, notice);
+	}
+	if (!p->named || i->listener.unnamed)
 		return;
 	/* the script itself: its user must know why there are no lines */
 	snprintf(notice, sizeof(notice), "no known Python interpreter in '%s': %s; its time is reported without lines", p->path, p->reason);

@@ -2,7 +2,9 @@
 """Without root: which capabilities are enough for what, and what is said where they are not."""
 
 import errno
+import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -133,6 +135,19 @@ def test_capable_script(project):
         shutil.rmtree(without.folder)
         result = run(project, ambient([*TWO, "sys_ptrace"]), "profile", "--seconds", 2, "--pid", target.pid).check()
     assert_quarter(result, SCRIPT)
+
+
+def test_machine_with_capable_scripts(project):
+    """Watching all, a Python that may not be looked into is named."""
+    with Running(project, "shares", before=ambient(["net_admin"])) as target:
+        result = run(project, ambient(TWO), "record", "-a", "--json", "--seconds", "1")
+        text = run(project, ambient(TWO), "record", "-a", "--seconds", "1").stdout
+        allowed = run(project, ambient([*TWO, "sys_ptrace"]), "record", "-a", "--seconds", "1").stdout
+    seen = [p for p in json.loads(result.stdout)["processes"] if p["pid"] == target.pid]
+    assert len(seen) == 1 and seen[0]["no_interpreter"].startswith("its interpreter could not be read: Permission denied"), seen
+    assert re.search("Notice: 'python3.*' is reported without Python lines: .*Permission denied .CAP_SYS_PTRACE", text), text
+    # others' interpreters may lie where nobody else may look
+    assert allowed.startswith("Record of") and not re.search("Notice: '(%s|python3[^'/]*)' is reported" % PYTHON, allowed), allowed
 
 
 def test_no_rights_over_files(project):
