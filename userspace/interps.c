@@ -214,8 +214,10 @@ static uint32_t strange_times(const struct interps *i, const struct pending *p)
 
 static void note_stranger(struct interps *i, const struct pending *p)
 {
-	if (!p->known && p->pace != PACE_EAGER && i->strangers.count < PYTHONS_MAX)
-		map64_put(&i->strangers, hash_bytes(p->path, strlen(p->path)), strange_times(i, p) + 1);
+	uint32_t times = strange_times(i, p);
+
+	if (!p->known && p->pace != PACE_EAGER && (times || i->strangers.count < PYTHONS_MAX))
+		map64_put(&i->strangers, hash_bytes(p->path, strlen(p->path)), times + 1);
 }
 
 /* A millisecond for the first 30, then a tenth of its age; less often where only details are missing. */
