@@ -40,7 +40,7 @@ struct pending {
 	bool named;                /* the script itself, or a process that the user named */
 	enum pace pace;
 	bool known;                /* what is still missing is the C runtime */
-	bool unread;               /* it could not be looked at */
+	int unread;                /* -errno: it could not be looked at */
 	struct event_interp event; /* if known: as it was told */
 	char reason[160];
 	char path[EXEC_PATH_SIZE];
@@ -183,12 +183,23 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 	return true;
 }
 
+/*
+ * Among many processes that nobody named most are no Python, and that is all right. But one that may be and cannot be read is worth a word;
+ * early, before its time is up, what failed may have been its own end.
+ */
+static bool worth_a_word(const struct interps *i, const struct pending *p, bool early)
+{
+	if (!i->listener.unnamed)
+		return true;
+	return p->pace == PACE_EAGER && (early ? p->unread == -EACCES || p->unread == -EPERM : p->unread != 0);
+}
+
 /* Nothing was found in this process. */
-static void give_up(struct interps *i, const struct pending *p)
+static void give_up(struct interps *i, const struct pending *p, bool early)
 {
 	char notice[512];
 
-	if (!p->reason[0] || (i->listener.unnamed && !(p->unread && p->pace == PACE_EAGER)))
+	if (!p->reason[0] || !worth_a_word(i, p, early))
 		return;
 	i->listener.no_interpreter(i->listener.context, p->pid, p->reason);
 	if (i->listener.unnamed) {
@@ -260,7 +271,7 @@ static void drop_pid(struct interps *i, uint32_t pid, bool ended)
 	for (size_t k = 0; k < i->n; k++) {
 		if (i->pending[k].pid == pid) {
 			if (ended)
-				give_up(i, &i->pending[k]);
+				give_up(i, &i->pending[k], true);
 			note_stranger(i, &i->pending[k]);
 			drop(i, k);
 			break;
@@ -321,7 +332,7 @@ void interps__end(struct interps *i)
 {
 	for (size_t k = 0; k < i->n; k++) {
 		if (!i->pending[k].known)
-			give_up(i, &i->pending[k]);
+			give_up(i, &i->pending[k], true);
 	}
 	i->n = 0;
 }
@@ -340,7 +351,7 @@ int interps__poll(struct interps *i, uint64_t now_ns)
 				continue;
 			}
 			if (age > GIVE_UP_NS) {
-				give_up(i, p);
+				give_up(i, p, false);
 				note_stranger(i, p);
 				drop(i, k);
 				continue;
