@@ -173,8 +173,6 @@ static __always_inline void block_note(struct thread_state *t, struct task_struc
 		t->block_id = block_walk(t, task, p, mark, slot);
 	} else if (slot < MARK_SLOTS) {
 		t->block_id = t->mark_id[slot & (MARK_SLOTS - 1)];
-	} else {
-		COUNT(skipped_walks);
 	}
 	/* stops outside of calls are in too many places, and would drive those of calls out */
 	if (t->syscall >= 0)

@@ -428,10 +428,8 @@ void capture__losses(const struct capture *c, struct capture_losses *losses)
 		return;
 	for (int i = 0; i < cpus; i++) {
 		losses->dropped += values[i].dropped;
-		losses->skipped_walks += values[i].skipped_walks;
 		losses->busy += values[i].busy;
 		losses->no_storage += values[i].no_storage;
-		losses->ticks += values[i].ticks;
 	}
 }
 

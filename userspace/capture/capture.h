@@ -29,10 +29,8 @@ struct capture_options {
 /* What the kernel side lost, so far. */
 struct capture_losses {
 	uint64_t dropped;       /* records that did not fit into the ring buffer */
-	uint64_t skipped_walks; /* switch-outs whose stack was not walked */
 	uint64_t busy;          /* walks not made: another one was under way */
 	uint64_t no_storage;    /* threads or processes that could not be followed */
-	uint64_t ticks;         /* CPU samples taken */
 	uint64_t bad;           /* records that made no sense here */
 };
 
