@@ -304,17 +304,21 @@ def test_ends_in_time(project, terminal):
 
 def test_log_lines_come_afterwards(project, terminal):
     """What is said while the screen is drawn upon: here that one of those named is no Python, which takes some time to find out."""
-    with busy(project) as target, subprocess.Popen(["sh", "-c", "while :; do :; done"]) as other:
-        terminal.start("--verbose", "--pid", target.pid, "--pid", other.pid)
-        terminal.wait(r"^ *%d " % target.pid)
-        assert terminal.screen()[0].startswith("top  ")
-        terminal.wait("no known Python interpreter in")
-        terminal.keys("q")
+    other = subprocess.Popen(["sh", "-c", "while :; do :; done"])
+    try:
+        with busy(project) as target:
+            terminal.start("--verbose", "--pid", target.pid, "--pid", other.pid)
+            terminal.wait(r"^ *%d " % target.pid)
+            assert terminal.screen()[0].startswith("top  ")
+            terminal.wait("no known Python interpreter in")
+            terminal.keys("q")
+            assert terminal.status() == 0
+    finally:
         other.kill()
-        assert terminal.status() == 0
-        assert not any(line.startswith("top  ") for line in terminal.screen())
-        terminal.wait("no known Python interpreter in")
-        terminal.assert_sane()
+        other.wait()
+    assert not any(line.startswith("top  ") for line in terminal.screen())
+    terminal.wait("no known Python interpreter in")
+    terminal.assert_sane()
 
 
 @pytest.mark.parametrize("term, said", [("dumb", "'dumb' cannot be moved"), ("no-such-terminal", "no-such-terminal"), ("", "TERM is not set")])
