@@ -25,6 +25,7 @@ struct probe_places {
 	int fd;                   /* the file */
 	const uint64_t *offset, *cookie;
 	uint32_t n;               /* <= PROBE_SET_MAX */
+	const uint64_t *reference; /* where in the file counters are of who watches (a static probe's semaphore), one each; NULL: nowhere */
 };
 
 struct probe_programs {
@@ -33,10 +34,10 @@ struct probe_programs {
 };
 
 /*
- * A link on several places of a file, for programs of that type of attachment (enum bpf_attach_type; from 6.6 on). cookies may be NULL;
- * pid 0: in all processes. A descriptor, or -errno.
+ * A link on several places of a file, for programs of that type of attachment (enum bpf_attach_type; from 6.6 on). path stands in for the places' .fd; their
+ * cookies may be NULL. pid 0: in all processes. A descriptor, or -errno.
  */
-int probe_set_link(const struct bpf_program *program, uint32_t type, const char *path, const uint64_t *offsets, const uint64_t *cookies, uint32_t n, pid_t pid);
+int probe_set_link(const struct bpf_program *program, uint32_t type, const char *path, const struct probe_places *places, pid_t pid);
 
 /* The program's type of attachment; before it is loaded. */
 void probe_set_prepare(struct bpf_program *call);

@@ -113,12 +113,15 @@ struct profile_callee {
 	size_t n_callers;
 };
 
-struct profile_calls_process { uint32_t pid, version, how, flags; uint64_t calls, resumptions; }; /* how, flags: preload/calls_file.h */
+/* how, flags: preload/calls_file.h. seen: 0..1, for how much of its time calls were looked at. */
+struct profile_calls_process { uint32_t pid, version, how, flags; uint64_t calls, resumptions; double seen; };
 
 /* What was counted, not sampled. */
 struct profile_calls {
 	uint64_t calls, resumptions;  /* of all functions */
 	uint64_t lost;                /* calls for which there was no room */
+	bool estimated;               /* of some processes a part of the time was seen only, and scaled up */
+	bool from_c_only;             /* of some, calls from Python to Python are missing */
 	const char *pattern;          /* which functions are counted; NULL: all */
 	struct profile_callee *functions; /* ascending by path, function, firstlineno */
 	size_t n_functions;
