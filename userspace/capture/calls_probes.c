@@ -126,7 +126,7 @@ static int control(struct calls_probes *c, const struct counted *p, const struct
 static int put_on(struct calls_probes *c, struct counted *p)
 {
 	const struct python_entry *e = &p->entry;
-	const struct probe_places places = { e->fd, e->offset, e->cookie, e->n, e->has_semaphores ? e->semaphore : NULL };
+	const struct probe_places places = { .fd = e->fd, .offset = e->offset, .cookie = e->cookie, .n = e->n, .reference = e->has_semaphores ? e->semaphore : NULL };
 
 	return probe_set_is_on(&p->set) ? 0 : probe_set__attach(&p->set, &c->programs, &places, 0, p->pid);
 }

@@ -89,20 +89,16 @@ static const char *after(const char *text, char separator)
 static bool is_wanted(struct builder *b, const struct symbol *symbol)
 {
 	const char *pattern = b->options->calls_pattern;
-	const char *path, *texts[4];
 	uint32_t unwanted = 1;
 
-	if (!pattern || (map64_get(&b->calls.unwanted, symbol->index, &unwanted) && !unwanted))
+	if (!pattern)
 		return true;
-	if (map64_get(&b->calls.unwanted, symbol->index, &unwanted))
-		return false;
-	path = builder_path(b, symbol->file);
-	texts[0] = symbol->function;
-	texts[1] = after(symbol->function, '.');
-	texts[2] = path;
-	texts[3] = after(symbol->file, '/');
-	for (size_t i = 0; i < 4 && unwanted; i++)
-		unwanted = fnmatch(pattern, texts[i], 0) != 0;
+	if (!map64_get(&b->calls.unwanted, symbol->index, &unwanted)) {
+		const char *const texts[] = { symbol->function, after(symbol->function, '.'), builder_path(b, symbol->file), after(symbol->file, '/') };
+
+		for (size_t i = 0; i < sizeof(texts) / sizeof(*texts) && unwanted; i++)
+			unwanted = fnmatch(pattern, texts[i], 0) != 0;
+	}
 	map64_put(&b->calls.unwanted, symbol->index, unwanted);
 	return !unwanted;
 }
