@@ -16,7 +16,7 @@
 /* Where the frame is: the low bits of the probe's cookie. */
 enum calls_place {
 	CALLS_PLACE_OTHER = 0,        /* nothing to do: what a probe costs is measured with it */
-	CALLS_PLACE_FRAME = 1,        /* _PyEval_EvalFrameDefault(frame, throw): 3.8 */
+	CALLS_PLACE_FRAME = 1,        /* _PyEval_EvalFrameDefault(frame, throw): up to 3.8 */
 	CALLS_PLACE_THREAD_FRAME = 2, /* _PyEval_EvalFrameDefault(thread state, frame, throw): from 3.9 on */
 	CALLS_PLACE_CURRENT = 3,      /* it is the thread's current frame: function__entry */
 };

@@ -182,7 +182,7 @@ void calls_probes__found(struct calls_probes *c, pid_t pid, uint32_t space, cons
 	p->version = binary->layout.version;
 	p->return_generator = python_entry__return_generator(p->version);
 	p->how = CALLS_NO_PLACE;
-	err = p->version < 0x0308 ? -ENOENT : python_entry__find(pid, binary, bias, &p->entry);
+	err = python_entry__find(pid, binary, bias, &p->entry);
 	if (err)
 		log_debug("process %d: its interpreter's evaluation is not found: %s", pid, strerror(-err));
 	else

@@ -120,8 +120,6 @@ struct profile_calls_process { uint32_t pid, version, how, flags; uint64_t calls
 struct profile_calls {
 	uint64_t calls, resumptions;  /* of all functions */
 	uint64_t lost;                /* calls for which there was no room */
-	bool estimated;               /* of some processes a part of the time was seen only, and scaled up */
-	bool from_c_only;             /* of some, calls from Python to Python are missing */
 	const char *pattern;          /* which functions are counted; NULL: all */
 	struct profile_callee *functions; /* ascending by path, function, firstlineno */
 	size_t n_functions;
@@ -133,6 +131,11 @@ struct profile_calls {
 const struct profile_callee *calls_find_callee(const struct profile_calls *calls, const char *path, const char *function, uint32_t firstlineno);
 /* How often it was called by the function that a frame of that line belongs to; path NULL: from outside. */
 uint64_t calls_by(const struct profile_callee *callee, const char *path, const char *function, uint32_t lineno);
+
+enum calls_part { CALLS_PART_NONE, CALLS_PART_SOME, CALLS_PART_ALL };
+/* Of how many processes calls from C alone are counted; and were estimated, since they were seen for a part of the time. */
+enum calls_part calls_from_c(const struct profile_calls *calls);
+enum calls_part calls_estimated(const struct profile_calls *calls);
 
 struct profile_function {
 	const char *name;             /* qualified where the interpreter knows it, e.g. "Class.method", "<module>" */
