@@ -43,6 +43,7 @@ enum calls_flag {
 	CALLS_REPLACED = 2, /* something else took our place */
 	CALLS_FORKED = 4,   /* begins with a fork */
 	CALLS_SLICED = 8,   /* counted for a part of the time, and scaled up: estimates */
+	CALLS_DENSE = 16,   /* while they were, that took most of the time: the estimates are too low */
 };
 
 struct calls_process {

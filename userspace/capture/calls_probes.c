@@ -20,6 +20,9 @@
 #define PROCESSES_MAX 256
 #define NEW_PER_SECOND 40
 
+/* When the probe takes so much of the time, what is left of it is too small a difference for good estimates. */
+#define DENSE 0.5
+
 _Static_assert(USDT_PLACES <= PROBE_SET_MAX, "an interpreter's places fit into a set");
 
 struct counted {
@@ -230,7 +233,7 @@ static void send_process(const struct counted *p, uint64_t now, record_sink sink
 	};
 
 	if (p->guard.sliced) {
-		event.flags |= CALLS_SLICED;
+		event.flags |= CALLS_SLICED | (guard_taken(&p->guard) > DENSE ? CALLS_DENSE : 0);
 		event.seen = (uint32_t)(guard_seen(&p->guard, now) * CALLS_SEEN_ONE);
 	}
 	sink(context, &event.head);

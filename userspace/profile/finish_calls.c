@@ -161,6 +161,11 @@ static bool is_estimated(const struct profile_calls_process *p)
 	return p->flags & CALLS_SLICED;
 }
 
+static bool is_dense(const struct profile_calls_process *p)
+{
+	return p->flags & CALLS_DENSE;
+}
+
 enum calls_part calls_from_c(const struct profile_calls *calls)
 {
 	return part_of(calls, is_from_c);
@@ -283,6 +288,12 @@ static void probes_notices(struct builder *b)
 	if (p) {
 		snprintf(text, sizeof(text), "calls of process %u%s (CPython %u.%u) are entries from C code only, such as callbacks of C functions: Python 3.11 and later make calls from Python to Python "
 			 "without a new evaluation, which no probe on a running interpreter sees; of a script that is started with --calls all are counted", p->pid, more, p->version >> 8 & 0xff, p->version & 0xff);
+		builder__notice(b, text);
+	}
+	p = first_of(c, is_dense, more);
+	if (p) {
+		snprintf(text, sizeof(text), "process %u%s makes so many calls that to look at them took most of its time while that was done: the true figures may be several times as high as the estimates, whose "
+			 "proportions hold; with --heap-budget 0 all calls are counted, at that price", p->pid, more);
 		builder__notice(b, text);
 	}
 	p = first_of(c, is_estimated, more);
