@@ -59,6 +59,8 @@ int calls_probes__new(struct calls_probes **out, const struct calls_probes_progr
 	c->budget = budget;
 	c->programs = (struct probe_programs){ .call = kernel->call, .enter = kernel->enter };
 	err = probe_cost__measure(&c->programs, 0, &c->costs);
+	/* the place need not be a function's entry */
+	c->programs.plain = true;
 	if (err) {
 		free(c);
 		return err;

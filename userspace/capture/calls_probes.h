@@ -21,8 +21,8 @@ struct calls_probes;
 
 /* The kernel's side, loaded. All are borrowed. */
 struct calls_probes_programs {
-	struct bpf_program *call;  /* a session */
-	struct bpf_program *enter; /* the same for kernels without */
+	struct bpf_program *call;  /* a session: whether there are any shows that the kernel is new enough for all */
+	struct bpf_program *enter; /* what is put on interpreters */
 	struct bpf_map *controls, *costs, *counts;
 };
 

@@ -67,6 +67,7 @@ static void choose_calls_probes(struct fixingahole_bpf *s, const struct capture_
 {
 	if (o->calls_probes) {
 		probe_set_prepare(s->progs.calls_call);
+		probe_set_prepare_plain(s->progs.calls_enter);
 		return;
 	}
 	bpf_program__set_autoload(s->progs.calls_call, false);

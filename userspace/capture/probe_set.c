@@ -12,7 +12,9 @@
 
 #include "util/cleanup.h"
 
-#define TRACE_UPROBE_SESSION 57 /* enum bpf_attach_type, newer than our headers */
+/* enum bpf_attach_type, newer than our headers */
+#define TRACE_UPROBE_MULTI 48
+#define TRACE_UPROBE_SESSION 57
 #define CALL_MASK 0xff
 
 /* The part of union bpf_attr for BPF_LINK_CREATE with several uprobes. */
@@ -25,6 +27,11 @@ struct multi_attr {
 void probe_set_prepare(struct bpf_program *call)
 {
 	bpf_program__set_expected_attach_type(call, TRACE_UPROBE_SESSION);
+}
+
+void probe_set_prepare_plain(struct bpf_program *enter)
+{
+	bpf_program__set_expected_attach_type(enter, TRACE_UPROBE_MULTI);
 }
 
 int probe_set_link(const struct bpf_program *program, uint32_t type, const char *path, const struct probe_places *places, pid_t pid)
@@ -46,7 +53,7 @@ int probe_set_link(const struct bpf_program *program, uint32_t type, const char 
 
 static int attach_session(struct probe_set *set, const struct probe_programs *programs, const struct probe_places *places, const char *path, pid_t pid)
 {
-	int fd = probe_set_link(programs->call, TRACE_UPROBE_SESSION, path, places, pid);
+	int fd = programs->plain ? probe_set_link(programs->enter, TRACE_UPROBE_MULTI, path, places, pid) : probe_set_link(programs->call, TRACE_UPROBE_SESSION, path, places, pid);
 
 	if (fd < 0)
 		return fd;

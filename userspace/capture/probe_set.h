@@ -31,6 +31,11 @@ struct probe_places {
 struct probe_programs {
 	struct bpf_program *call, *enter, *leave;
 	bool sessions;            /* call, else enter and leave */
+	/*
+	 * With sessions, too, enter, to which probe_set_prepare_plain() was done. A must for places that are no function's entry: in a forked
+	 * child, of which it does not ask the program, the kernel takes a session to want the return, and changes what it takes for its address.
+	 */
+	bool plain;
 };
 
 /*
@@ -41,6 +46,7 @@ int probe_set_link(const struct bpf_program *program, uint32_t type, const char 
 
 /* The program's type of attachment; before it is loaded. */
 void probe_set_prepare(struct bpf_program *call);
+void probe_set_prepare_plain(struct bpf_program *enter);
 
 /* 0 or -errno, and nothing is attached. returns: bit of each kind of call (low bits of the cookie) whose return matters; without sessions. */
 int probe_set__attach(struct probe_set *set, const struct probe_programs *programs, const struct probe_places *places, uint32_t returns, pid_t pid);
