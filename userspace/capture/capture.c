@@ -463,6 +463,7 @@ void capture__free(struct capture *c)
 	heap_probes__free(c->heap_probes);
 	calls_probes__free(c->calls_probes);
 	library_probes__release(&c->library_probes);
+	probe_set_settle();
 	timers__close(&c->timers);
 	ring_buffer__free(c->ring);
 	fixingahole_bpf__destroy(c->skeleton);

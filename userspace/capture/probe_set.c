@@ -16,6 +16,8 @@
 #define TRACE_UPROBE_MULTI 48
 #define TRACE_UPROBE_SESSION 57
 #define CALL_MASK 0xff
+/* As long as a machine that is very busy may take. */
+#define SETTLE_MS 5000
 
 /* The part of union bpf_attr for BPF_LINK_CREATE with several uprobes. */
 struct multi_attr {
@@ -102,11 +104,21 @@ void probe_set__release(struct probe_set *set)
 	*set = (struct probe_set)PROBE_SET_NONE;
 }
 
+/* Threads that take probes off now; of the process, for it must not end before they have. */
+static unsigned int releasing;
+
 static void *release(void *data)
 {
 	probe_set__release(data);
 	free(data);
+	__atomic_sub_fetch(&releasing, 1, __ATOMIC_RELEASE);
 	return NULL;
+}
+
+void probe_set_settle(void)
+{
+	for (int ms = 0; ms < SETTLE_MS && __atomic_load_n(&releasing, __ATOMIC_ACQUIRE); ms++)
+		usleep(1000);
 }
 
 void probe_set__detach(struct probe_set *set)
@@ -125,7 +137,10 @@ void probe_set__detach(struct probe_set *set)
 		pthread_attr_init(&attr);
 		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 		pthread_attr_setstacksize(&attr, 128 << 10);
+		__atomic_add_fetch(&releasing, 1, __ATOMIC_RELAXED);
 		err = pthread_create(&thread, &attr, release, own);
+		if (err)
+			__atomic_sub_fetch(&releasing, 1, __ATOMIC_RELAXED);
 		pthread_attr_destroy(&attr);
 		pthread_sigmask(SIG_SETMASK, &old, NULL);
 	}

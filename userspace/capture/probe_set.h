@@ -55,6 +55,11 @@ int probe_set__attach(struct probe_set *set, const struct probe_programs *progra
  * place without sessions, and a thread of ours waits for that.
  */
 void probe_set__detach(struct probe_set *set);
+/*
+ * Waits for these threads, before the process ends: one that is killed while it takes a breakpoint out leaves it there, and the process that has it
+ * goes on to meet it.
+ */
+void probe_set_settle(void);
 /* Waits for it here. */
 void probe_set__release(struct probe_set *set);
 static inline bool probe_set_is_on(const struct probe_set *set) { return set->session >= 0 || set->n_links; }
