@@ -315,7 +315,7 @@ static __always_inline void enter(struct pt_regs *ctx, u64 cookie)
 		return;
 	t->cost.calls++;
 	t->cost.stepped += !!(cookie & CALLS_PLACE_STEPPED);
-	if (t->cost.calls == FLUSH_CALLS || c->end_ns)
+	if (t->cost.calls >= FLUSH_CALLS || c->end_ns)
 		begin_ns = bpf_ktime_get_ns();
 	if (!c->end_ns || (begin_ns >= c->begin_ns && begin_ns < c->end_ns)) {
 		if (t->space != p->space) {
@@ -336,10 +336,10 @@ static __always_inline void enter(struct pt_regs *ctx, u64 cookie)
 		if (!frame || count(t, layout, c, tstate, frame, thrown))
 			t->cost.lost++;
 	}
-	if (t->cost.calls >= FLUSH_CALLS) {
+	if (t->cost.calls >= FLUSH_CALLS)
 		t->cost.work_ns += (bpf_ktime_get_ns() - begin_ns) * FLUSH_CALLS;
+	if (t->cost.calls >= FLUSH_CALLS || t->cost.lost)
 		calls_flush(t, pid);
-	}
 }
 
 SEC("uprobe")

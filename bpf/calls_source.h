@@ -32,7 +32,7 @@ struct calls_control {
 };
 #define CALLS_SCALE_ONE 65536ULL
 
-/* Map `calls_costs`, of a process. Only ever grow; a thread's last 63 calls may be missing but for .lost. */
+/* Map `calls_costs`, of a process. Only ever grow; a thread's last 63 calls may be missing, but of .lost none. */
 struct calls_cost {
 	__u64 calls;   /* that met the probe, looked at or not */
 	__u64 stepped; /* of these, on an instruction that is single-stepped */
