@@ -115,7 +115,7 @@ static void tell_calls(struct intake *in, const struct event_header *record)
 		calls_probes__ended(in->calls_probes, record->pid, record->space, on_own, in);
 		break;
 	case EVENT_CPU:
-		calls_probes__sample(in->calls_probes, record->pid, record->time_ns, record->flags & STACK_KERNEL);
+		calls_probes__sample(in->calls_probes, record->pid, record->time_ns, record->flags & STACK_KERNEL, ((const struct event_stack *)record)->user_ip);
 		break;
 	}
 }

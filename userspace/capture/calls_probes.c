@@ -20,6 +20,8 @@
 #define PROCESSES_MAX 256
 #define NEW_PER_SECOND 40
 
+/* Bytes of a push or a nop. */
+#define BEHIND 2
 /* When the probe takes so much of the time, what is left of it is too small a difference for good estimates. */
 #define DENSE 0.5
 
@@ -85,13 +87,19 @@ static struct counted *find(struct calls_probes *c, pid_t pid, size_t *at)
 	return NULL;
 }
 
-void calls_probes__sample(struct calls_probes *c, pid_t pid, uint64_t time_ns, bool kernel)
+/* A timer that fires while the kernel lets no interrupt in is told when the probe is done, at the instruction behind: it was the kernel's. */
+static bool is_behind_probe(const struct counted *p, uint64_t ip)
+{
+	return ip - p->entry.address - 1 < BEHIND;
+}
+
+void calls_probes__sample(struct calls_probes *c, pid_t pid, uint64_t time_ns, bool kernel, uint64_t ip)
 {
 	size_t at;
 	struct counted *p = find(c, pid, &at);
 
 	if (p && p->guard.sliced)
-		guard_sample(&p->guard, time_ns, kernel);
+		guard_sample(&p->guard, time_ns, kernel || is_behind_probe(p, ip));
 }
 
 /* What the process has used, and of that the probe. A process that is gone has what it had at the last look. */

@@ -39,8 +39,8 @@ void calls_probes__found(struct calls_probes *probes, pid_t pid, uint32_t space,
 void calls_probes__forked(struct calls_probes *probes, pid_t parent, pid_t child, uint32_t space);
 /* The process has executed another program, or ended: its counts go to the sink. Others are passed over. */
 void calls_probes__ended(struct calls_probes *probes, pid_t pid, uint32_t space, record_sink sink, void *context);
-/* A CPU sample of any process, in kernel mode or not. */
-void calls_probes__sample(struct calls_probes *probes, pid_t pid, uint64_t time_ns, bool kernel);
+/* A CPU sample of any process, in kernel mode or not; ip: in user mode, where. */
+void calls_probes__sample(struct calls_probes *probes, pid_t pid, uint64_t time_ns, bool kernel, uint64_t ip);
 
 /* Does what is due. When to call it next (CLOCK_MONOTONIC), or UINT64_MAX. */
 uint64_t calls_probes__poll(struct calls_probes *probes, uint64_t now_ns);

@@ -292,7 +292,7 @@ static void probes_notices(struct builder *b)
 	}
 	p = first_of(c, is_dense, more);
 	if (p) {
-		snprintf(text, sizeof(text), "process %u%s makes so many calls that to look at them took most of its time while that was done: the true figures may be several times as high as the estimates, whose "
+		snprintf(text, sizeof(text), "process %u%s makes so many calls that to look at them took most of its time while that was done: the true figures may be twice as high as the estimates, or more, whose "
 			 "proportions hold; with --heap-budget 0 all calls are counted, at that price", p->pid, more);
 		builder__notice(b, text);
 	}

@@ -46,6 +46,7 @@ static int at_function(const struct place *place, uint32_t version, struct pytho
 	if (size < CODE_MIN || !probe_point__choose_three(code, size, &point))
 		return size < 0 ? -errno : -ENOENT;
 	out->offset[0] = place->offset + point.offset;
+	out->address = place->address + point.offset;
 	out->cookie[0] = (version < 0x0309 ? CALLS_PLACE_FRAME : CALLS_PLACE_THREAD_FRAME) | (point.stepped ? CALLS_PLACE_STEPPED : 0);
 	out->n = 1;
 	return 0;
@@ -65,6 +66,7 @@ static int at_static(const struct place *place, const struct usdt *usdt, struct 
 			return -ENOENT;
 	}
 	out->n = usdt->n;
+	out->address = place->address;
 	return 0;
 }
 

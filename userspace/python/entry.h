@@ -16,6 +16,7 @@ struct python_entry {
 	uint32_t n;
 	uint64_t offset[USDT_PLACES], cookie[USDT_PLACES]; /* in the file; enum calls_place and CALLS_PLACE_STEPPED (bpf/calls_source.h) */
 	uint64_t semaphore[USDT_PLACES]; /* in the file; 0: none */
+	uint64_t address;     /* of the first, in the process */
 	bool has_semaphores;
 };
 
