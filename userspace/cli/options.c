@@ -52,7 +52,7 @@ const struct option options[] = {
 	{ "heap-source", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_CHOICE, "preload|probes", .choices = heap_source_choices, CONFIG(heap_source),
 	  .help = "how --memory sees the heap: a library in the script (default), or probes on its allocator (always with --pid)" },
 	{ "heap-budget", NULL, ON_PROFILE | ON_RECORD, GROUP_MEASURE, OPTION_NUMBER, "PERCENT", CONFIG(heap_budget_percent), .min = 0, .max = 100,
-	  .help = "how much of the script's time those probes, and that of --calls with --pid, may cost before they are there in slices only; 0: no limit (default 3)" },
+	  .help = "how much of the script's time those probes, and one that counts calls in a running process, may cost before they are there in slices only; 0: no limit (default 3)" },
 
 	{ "detailed", "d", ON_ATTACH, GROUP_REPORT, OPTION_SET, NULL, CONFIG(detailed),
 	  .help = "report other files, too: libraries, the standard library" },
