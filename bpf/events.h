@@ -41,6 +41,8 @@ enum event_kind {
 	EVENT_CALLS_PAIR = 41,    /* struct event_calls_pair: how often one was called by another */
 	EVENT_CALLS_PROCESS = 42, /* struct event_calls_process: what was counted of a process */
 	EVENT_CALLS_LOST = 43,    /* struct event_calls_lost: what was not */
+	/* likewise, of the counters that probes on a running interpreter keep (calls_source.h); after its process's EVENT_CALLS_PROCESS */
+	EVENT_CALLS_SEEN = 44,    /* struct event_calls_seen: as EVENT_CALLS_PAIR, by code objects */
 };
 
 struct event_file_header {
@@ -341,7 +343,20 @@ struct event_calls_process {
 	__u32 version; /* 0x030b is 3.11; 0: not known */
 	__u32 how;     /* enum calls_how of preload/calls_file.h */
 	__u32 flags;   /* enum calls_flag */
-	__u32 pad;
+	__u32 seen;    /* with CALLS_SLICED: for how much of its time calls were looked at, in 1/CALLS_SEEN_ONE */
+	__u64 calls;   /* 0 where EVENT_CALLS_SEENs follow, of which they are the sums */
+	__u64 resumptions;
+};
+
+#define CALLS_SEEN_ONE 1000000
+
+/* head: .pid and .space, in which the code objects are. */
+struct event_calls_seen {
+	struct event_header head;
+	__u64 code;
+	__u64 caller;      /* 0: none */
+	__u32 fingerprint; /* py_code_fingerprint() */
+	__u32 caller_fingerprint;
 	__u64 calls;
 	__u64 resumptions;
 };
@@ -368,5 +383,6 @@ _Static_assert(sizeof(struct event_calls_code) == 48, "event_calls_code");
 _Static_assert(sizeof(struct event_calls_pair) == 56, "event_calls_pair");
 _Static_assert(sizeof(struct event_calls_process) == 64, "event_calls_process");
 _Static_assert(sizeof(struct event_calls_lost) == 56, "event_calls_lost");
+_Static_assert(sizeof(struct event_calls_seen) == 72, "event_calls_seen");
 
 #endif

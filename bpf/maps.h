@@ -124,7 +124,7 @@ struct {
 } seen __weak SEC(".maps");
 
 /* One walk at a time per use and CPU. */
-enum scratch_use { SCRATCH_CPU = 0, SCRATCH_BLOCK = 1, SCRATCH_RSS = 2, SCRATCH_HEAP = 3, SCRATCH_USES = 4 };
+enum scratch_use { SCRATCH_CPU = 0, SCRATCH_BLOCK = 1, SCRATCH_RSS = 2, SCRATCH_HEAP = 3, SCRATCH_CALLS = 4, SCRATCH_USES = 5 };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, SCRATCH_USES);

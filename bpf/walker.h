@@ -104,6 +104,8 @@ struct walk {
 int walk_begin(struct walk *w, struct walk_process *p, struct thread_cache *cache);
 /* From w->frame outwards, into w->frames. */
 int walk_all(struct walk *w);
+/* One frame of these: w->frame becomes the next one. Nonzero: there is none, or it cannot be read. */
+int walk_step(struct walk *w);
 
 #define WALK_U64(words, offset) (*(__u64 *)((__u8 *)(words) + ((offset) & 0x78)))
 #define WALK_U32(words, offset) (*(__u32 *)((__u8 *)(words) + ((offset) & 0x7c)))
@@ -253,28 +255,33 @@ static __always_inline __s32 walk_offset(struct walk *w, __u64 code)
 }
 
 /* Older versions number their code objects by nothing, so part of the content tells them apart. */
-static __always_inline void walk_identity(struct walk *w, struct py_code_identity *id)
+static __always_inline void walk_identity_of(const struct py_layout *l, const __u64 *code_bytes, struct py_code_identity *id)
 {
 	__u64 table[3] = {};
 
-	id->filename = WALK_U64(w->code_bytes, w->layout.code_filename - PY_CODE_WINDOW_START);
-	id->name = WALK_U64(w->code_bytes, w->layout.code_name - PY_CODE_WINDOW_START);
-	id->linetable = WALK_U64(w->code_bytes, w->layout.code_linetable - PY_CODE_WINDOW_START);
-	id->firstlineno = WALK_U32(w->code_bytes, w->layout.code_firstlineno - PY_CODE_WINDOW_START);
+	id->filename = WALK_U64(code_bytes, l->code_filename - PY_CODE_WINDOW_START);
+	id->name = WALK_U64(code_bytes, l->code_name - PY_CODE_WINDOW_START);
+	id->linetable = WALK_U64(code_bytes, l->code_linetable - PY_CODE_WINDOW_START);
+	id->firstlineno = WALK_U32(code_bytes, l->code_firstlineno - PY_CODE_WINDOW_START);
 	id->name_hash = 0;
 	id->table_head[0] = id->table_head[1] = 0;
 	id->version = 0;
-	if (w->layout.flags & PY_CODE_VERSION) {
-		id->version = WALK_U32(w->code_bytes, w->layout.code_version - PY_CODE_WINDOW_START);
+	if (l->flags & PY_CODE_VERSION) {
+		id->version = WALK_U32(code_bytes, l->code_version - PY_CODE_WINDOW_START);
 		return;
 	}
-	if (READ_USER(&id->name_hash, sizeof(id->name_hash), id->name + w->layout.str_hash))
+	if (READ_USER(&id->name_hash, sizeof(id->name_hash), id->name + l->str_hash))
 		id->name_hash = 0;
 	/* ob_size, ob_shash, the first bytes */
-	if (!READ_USER(table, sizeof(table), id->linetable + w->layout.bytes_size)) {
+	if (!READ_USER(table, sizeof(table), id->linetable + l->bytes_size)) {
 		id->table_head[0] = table[0];
 		id->table_head[1] = table[0] >= 8 ? table[2] : 0;
 	}
+}
+
+static __always_inline void walk_identity(struct walk *w, struct py_code_identity *id)
+{
+	walk_identity_of(&w->layout, w->code_bytes, id);
 }
 
 #endif

@@ -31,12 +31,19 @@ enum calls_how {
 	CALLS_EVENTS = 2,   /* by the interpreter's own events (PEP 669) */
 	CALLS_UNKNOWN = 3,  /* not at all: an interpreter that we do not know */
 	CALLS_REFUSED = 4,  /* not at all: the interpreter would not have it */
+	/* from outside, of a process that ran already (bpf/calls_source.h) */
+	CALLS_ENTRIES = 5,  /* by a probe where the evaluation of a frame begins, up to 3.10: all */
+	CALLS_ENTRIES_FROM_C = 6, /* the same from 3.11 on: not those from Python to Python */
+	CALLS_STATIC_PROBE = 7, /* by the interpreter's own place for a probe, function__entry */
+	CALLS_NO_PLACE = 8, /* not at all: no probe could be put on */
 };
 
 enum calls_flag {
 	CALLS_DEEP = 1,     /* some calls were let pass uncounted, so deep was the C stack */
 	CALLS_REPLACED = 2, /* something else took our place */
 	CALLS_FORKED = 4,   /* begins with a fork */
+	CALLS_SLICED = 8,   /* counted for a part of the time, and scaled up: estimates */
+	CALLS_DENSE = 16,   /* while they were, that took most of the time: the estimates are too low */
 };
 
 struct calls_process {

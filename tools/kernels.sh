@@ -71,10 +71,14 @@ def spin():
 def rest():
     time.sleep(0.1)
 
+def key(x):
+    return -x
+
 threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
 while True:
     spin()
     rest()
+    sorted(range(100), key=key)
 PY
     cat >"$root/work/grow.py" <<'PY'
 kept = []
@@ -90,8 +94,10 @@ def attached():
     functions = {f["name"]: f for file in details["files"] for f in file["functions"]}
     cpu = sum(functions["spin"][k] for k in ("python_s", "native_s", "system_s"))
     sleep = functions["rest"]["waiting_s"]
-    print("spin attached: %.2f s, sleep %.2f s of 4" % (cpu, sleep))
-    return abs(cpu + sleep + functions["spin"]["waiting_s"] + functions["spin"]["runnable_s"] - 4) < 0.3 and 1.2 < cpu < 2.3 and details["unknown_frames"] == 0
+    # hundred in each round of 0.2 s
+    calls = sum(f["calls"] for f in details["calls"]["functions"] if f["function"] == "key")
+    print("spin attached: %.2f s, sleep %.2f s of 4, %d calls from C" % (cpu, sleep, calls))
+    return 1000 <= calls <= 2200 and not details["calls"]["lost"] and abs(cpu + sleep + functions["spin"]["waiting_s"] + functions["spin"]["runnable_s"] - 4) < 0.3 and 1.2 < cpu < 2.3 and details["unknown_frames"] == 0
 path = glob.glob("/work/performance/probe/*/profile_details.json")[0]
 details = json.load(open(path))
 functions = {f["name"]: f for file in details["files"] for f in file["functions"]}
@@ -126,7 +132,7 @@ fixingahole profile --verbose --memory --heap-source=probes -q -o probed --pytho
 echo "STATUS $?"
 python3 steady.py &
 sleep 2
-fixingahole profile -q -o attached --pid $! --seconds 4 2>&1
+fixingahole profile --verbose -q -o attached --pid $! --calls --seconds 4 2>&1
 echo "STATUS $?"
 kill $!
 # a group that is killed as a whole, but for the profiler, which is in it

@@ -14,6 +14,7 @@ struct intake {
 	struct intake_options options;
 	struct heap_types *heap_types;   /* NULL: none */
 	struct heap_probes *heap_probes; /* NULL: none */
+	struct calls_probes *calls_probes; /* NULL: none */
 	char *queue;
 	size_t used, capacity;
 	uint64_t drain_ns; /* this drain's beginning */
@@ -40,7 +41,7 @@ static void enqueue(struct intake *in, const struct event_header *record)
 }
 
 /* A record of our own. */
-static void on_type(void *context, const struct event_header *record)
+static void on_own(void *context, const struct event_header *record)
 {
 	struct intake *in = context;
 
@@ -57,8 +58,9 @@ struct intake *intake__new(const struct intake_options *options)
 		return NULL;
 	in->options = *options;
 	in->heap_probes = capture__heap_probes(options->capture);
+	in->calls_probes = capture__calls_probes(options->capture);
 	if (options->heap) {
-		in->heap_types = heap_types__new(options->symbols, on_type, in);
+		in->heap_types = heap_types__new(options->symbols, on_own, in);
 		if (!in->heap_types) {
 			intake__free(in);
 			return NULL;
@@ -99,6 +101,25 @@ static void tell_probes(struct heap_probes *probes, const struct event_header *r
 	}
 }
 
+/* What a space has counted goes before its end: then its code objects are forgotten. */
+static void tell_calls(struct intake *in, const struct event_header *record)
+{
+	switch (record->kind) {
+	case EVENT_FORK:
+		calls_probes__forked(in->calls_probes, ((const struct event_fork *)record)->parent_pid, record->pid, record->space);
+		break;
+	case EVENT_EXEC:
+		calls_probes__ended(in->calls_probes, record->pid, ((const struct event_exec *)record)->old_space, on_own, in);
+		break;
+	case EVENT_EXIT:
+		calls_probes__ended(in->calls_probes, record->pid, record->space, on_own, in);
+		break;
+	case EVENT_CPU:
+		calls_probes__sample(in->calls_probes, record->pid, record->time_ns, record->flags & STACK_KERNEL, ((const struct event_stack *)record)->user_ip);
+		break;
+	}
+}
+
 static void on_record(void *context, const struct event_header *record)
 {
 	struct intake *in = context;
@@ -111,6 +132,8 @@ static void on_record(void *context, const struct event_header *record)
 		recording__append(o->recording, record);
 	if (in->heap_probes)
 		tell_probes(in->heap_probes, record);
+	if (in->calls_probes)
+		tell_calls(in, record);
 	if (o->at_once)
 		o->at_once(o->context, record);
 	switch (record->kind) {

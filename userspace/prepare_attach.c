@@ -77,6 +77,8 @@ static void fill_builder_options(struct preparation *prep, const struct config *
 		o->root = a->report_roots[0];
 	o->roots = a->report_roots;
 	o->n_roots = a->n_report_roots;
+	o->calls = o->calls_probes = c->calls_pattern != NULL;
+	o->calls_pattern = c->calls_pattern && *c->calls_pattern ? c->calls_pattern : NULL;
 	o->opener = &a->opener;
 	o->script = a->script;
 	o->script_source = prep->source;

@@ -67,6 +67,7 @@ struct run {
 	struct interps *interps;
 	struct intake *intake;
 	struct heap_probes *heap_probes; /* NULL: none */
+	struct calls_probes *calls_probes; /* NULL: none */
 	struct pacing pacing;
 	uint64_t start_ns;
 	uint64_t deadline_ns; /* attached: until then; 0: for ever */
@@ -144,9 +145,12 @@ static struct timespec sleep_time(struct run *run, uint64_t now)
 		ns = ms * 1000000ULL;
 	if (run->deadline_ns && run->deadline_ns < now + ns)
 		ns = run->deadline_ns > now ? run->deadline_ns - now : 0;
-	if (run->heap_probes) {
-		uint64_t next = heap_probes__poll(run->heap_probes, now);
+	if (run->heap_probes || run->calls_probes) {
+		uint64_t next = run->heap_probes ? heap_probes__poll(run->heap_probes, now) : UINT64_MAX;
+		uint64_t calls = run->calls_probes ? calls_probes__poll(run->calls_probes, now) : UINT64_MAX;
 
+		if (calls < next)
+			next = calls;
 		now = clock_ns(CLOCK_MONOTONIC);
 		if (next < now + ns)
 			ns = next > now ? next - now : 0;
@@ -269,6 +273,7 @@ int run_target(const struct run_options *options, struct run_result *result, cha
 
 	memset(result, 0, sizeof(*result));
 	run.heap_probes = capture__heap_probes(options->capture);
+	run.calls_probes = capture__calls_probes(options->capture);
 	run.interps = interps__new(options->capture, options->symbols, &listener, options->recording);
 	intake.interps = run.interps;
 	run.intake = run.interps ? intake__new(&intake) : NULL;

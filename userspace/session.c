@@ -219,6 +219,8 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 		.no_children = !launch && !s->config->children,
 		.heap_library = s->prep.heap_library,
 		.heap_probes = s->prep.heap_probes ? &s->prep.heap_probes_options : NULL,
+		.calls_probes = !launch && s->config->calls_pattern,
+		.calls_budget = s->config->heap_budget_percent / 100,
 	};
 	_cleanup_fclose_ FILE *recording = open_recording(s);
 	struct strings *strings = strings__new();
@@ -245,6 +247,8 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 		err = run_target(&options, &result, problem);
 		if (!err && s->prep.calls_file && calls_file__read(s->prep.calls_file, on_calls, &options))
 			log_warning("cannot read the counts of calls");
+		if (!err && capture__calls_probes(options.capture))
+			calls_probes__finish(capture__calls_probes(options.capture), on_calls, &options);
 	}
 	capture__free(options.capture);
 	if (err) {

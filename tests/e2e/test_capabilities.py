@@ -74,7 +74,7 @@ def test_script(project, way, options):
         assert 58 <= result.json["max_footprint_mb"] < 75, result.summary
 
 
-@pytest.mark.parametrize("options", [[], ["--memory"]], ids=["cpu", "heap"])
+@pytest.mark.parametrize("options", [[], ["--memory"], ["--calls"]], ids=["cpu", "heap", "calls"])
 def test_attach(project, way, options):
     """And for one's own processes, where Yama is not in force."""
     capabilities = [] if os.path.exists("/proc/sys/kernel/yama/ptrace_scope") and open("/proc/sys/kernel/yama/ptrace_scope").read().strip() != "0" else None
@@ -84,6 +84,8 @@ def test_attach(project, way, options):
         result = run(project, way[0], "profile", "--seconds", 2, *options, "--pid", target.pid, binary=way[1]).check()
     assert_quarter(result, SCRIPT)
     assert_complete(result)
+    if "--calls" in options:
+        assert [p["how"] for p in result.details["calls"]["processes"]] == ["entries from C"]
 
 
 REFUSE_TIMERS = r"""

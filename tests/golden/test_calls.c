@@ -217,6 +217,90 @@ static void what_is_missing_is_said(void **state)
 	replay_release(&r);
 }
 
+static void seen(struct maker *m, uint64_t caller, uint64_t callee, uint64_t calls, uint64_t resumptions)
+{
+	const struct event_calls_seen event = {
+		.head = maker_head(m, EVENT_CALLS_SEEN, sizeof(event)), .code = callee, .fingerprint = MAKER_FINGERPRINT, .caller = caller, .caller_fingerprint = caller ? MAKER_FINGERPRINT : 0,
+		.calls = calls, .resumptions = resumptions,
+	};
+
+	maker_play(m, &event);
+}
+
+/* A process that ran before, as probes counted it. */
+static struct profile *attached(struct replay *r, uint32_t version, uint32_t how, uint32_t flags, uint32_t share, const char *pattern)
+{
+	struct maker m;
+	struct event_calls_process process;
+	struct event_calls_lost lost;
+
+	*r = (struct replay){ .options = { .root = "/tmp/golden", .directory = "/tmp/golden", .script = SCRIPT, .script_source = "", .allowed_cpus = 2, .calls = true, .calls_probes = true, .calls_pattern = pattern } };
+	replay_init(r);
+	m = maker_of(r);
+	start_process(&m);
+	maker_cpu(&m, 0, MAKER_EVAL, FRAMES(IN_LEAF, IN_WORK, IN_MODULE));
+	process = (struct event_calls_process){ .head = maker_head(&m, EVENT_CALLS_PROCESS, sizeof(process)), .version = version, .how = how, .flags = flags, .seen = share };
+	lost = (struct event_calls_lost){ .head = maker_head(&m, EVENT_CALLS_LOST, sizeof(lost)) };
+	maker_play(&m, &process);
+	seen(&m, WORK, LEAF, 600, 0);
+	seen(&m, 0, MAIN, 1, 0);
+	seen(&m, WORK, NUMBERS, 2, 20);
+	seen(&m, 0, 0xdead000, 3, 1); /* nobody knows its name */
+	seen(&m, 0xdead000, LEAF, 5, 0);
+	maker_exit(&m, 0);
+	maker_play(&m, &lost);
+	return replay_profile(r, "");
+}
+
+static void probes_count(void **state)
+{
+	struct replay r;
+	struct profile *p = attached(&r, 0x0309, CALLS_ENTRIES, 0, 0, NULL);
+	const struct profile_callee *leaf = calls_find_callee(p->calls, SCRIPT, "leaf", 4);
+
+	assert_int_equal(p->calls->calls, 608);
+	assert_int_equal(p->calls->resumptions, 20);
+	assert_int_equal(p->calls->n_processes, 1);
+	assert_int_equal(p->calls->processes[0].calls, 608);
+	assert_true(p->calls->processes[0].seen == 1);
+	assert_non_null(leaf);
+	assert_int_equal(leaf->calls, 605);
+	assert_int_equal(calls_by(leaf, SCRIPT, "work", 10), 600);
+	assert_int_equal(calls_by(leaf, NULL, NULL, 0), 5);
+	assert_int_equal(calls_from_c(p->calls), CALLS_PART_NONE);
+	assert_int_equal(calls_estimated(p->calls), CALLS_PART_NONE);
+	assert_true(has_notice(p, "4 calls and resumptions are left out"));
+	assert_false(has_notice(p, "C code"));
+	assert_false(has_notice(p, "library"));
+	profile__free(p);
+	replay_release(&r);
+	p = attached(&r, 0x0309, CALLS_ENTRIES, 0, 0, "le[a]f");
+	assert_int_equal(p->calls->calls, 605);
+	assert_int_equal(p->calls->processes[0].calls, 605);
+	profile__free(p);
+	replay_release(&r);
+}
+
+/* What they do not see is said. */
+static void probes_count_a_part(void **state)
+{
+	struct replay r;
+	struct profile *p = attached(&r, 0x030c, CALLS_ENTRIES_FROM_C, CALLS_SLICED | CALLS_DENSE, CALLS_SEEN_ONE / 4, NULL);
+
+	assert_int_equal(calls_from_c(p->calls), CALLS_PART_ALL);
+	assert_int_equal(calls_estimated(p->calls), CALLS_PART_ALL);
+	assert_true(has_notice(p, "(CPython 3.12) are entries from C code only"));
+	assert_true(has_notice(p, "are estimates, scaled up"));
+	assert_true(has_notice(p, "for 25.0 % of the time"));
+	assert_true(has_notice(p, "may be twice as high"));
+	profile__free(p);
+	replay_release(&r);
+	p = attached(&r, 0x0309, CALLS_NO_PLACE, 0, 0, NULL);
+	assert_true(has_notice(p, "no probe could be put where its CPython 3.9 evaluates frames"));
+	profile__free(p);
+	replay_release(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +308,8 @@ int main(void)
 		cmocka_unit_test(counts_that_nobody_asked_for),
 		cmocka_unit_test(nonsense),
 		cmocka_unit_test(what_is_missing_is_said),
+		cmocka_unit_test(probes_count),
+		cmocka_unit_test(probes_count_a_part),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -239,7 +239,9 @@ static void test_attach(void **state)
 	cli_refused("profile --seconds 3 a.py", NONE, "'--seconds' needs --pid, --name or --cgroup");
 	cli_refused("profile --no-children a.py", NONE, "'--no-children' needs --pid");
 	cli_refused("profile --pid 12 --seconds 0", NONE, "at least 0.1");
-	cli_refused("profile --pid 12 --calls", NONE, "'--calls' is for scripts that are started");
+	c = cli_ok("profile --pid 12 --calls=f*", NONE);
+	assert_string_equal(c.calls_pattern, "f*");
+	config__release(&c);
 	cli_refused("profile --pid 12 -r 2", NONE, "'--repeat' is for scripts that are started");
 	cli_refused("profile --name x --module y", NONE, "'--module' is for scripts that are started");
 }

@@ -80,6 +80,23 @@ static void test_not_null(void **state)
 	assert_false(point.stepped);
 }
 
+/* Where only three arguments matter, the stack may move; their registers still must not change. */
+static void test_three(void **state)
+{
+	static const uint8_t moved[] = { 0xf3, 0x0f, 0x1e, 0xfa, 0x48, 0x81, 0xec, 0xa8, 1, 0, 0, 0x48, 0x85, 0xff, 0x0f, 0x84, 1, 2, 3, 4 }; /* endbr64; sub; test; je */
+	static const uint8_t changed[] = { 0x48, 0x83, 0xec, 8, 0x48, 0x89, 0xf7, 0x53 }; /* sub; mov %rsi,%rdi; push */
+	struct probe_point point;
+
+	assert_true(probe_point__choose_three(moved, sizeof(moved), &point));
+	assert_int_equal(point.offset, 14);
+	assert_false(point.stepped);
+	assert_true(probe_point__choose(moved, sizeof(moved), &point));
+	assert_true(point.stepped);
+	assert_true(probe_point__choose_three(changed, sizeof(changed), &point));
+	assert_int_equal(point.offset, 0);
+	assert_true(point.stepped);
+}
+
 /* Every cut, and random bytes: no read beyond the end (under the sanitizer), and no place outside. */
 static void test_any_bytes(void **state)
 {
@@ -111,6 +128,7 @@ int main(void)
 		cmocka_unit_test(test_stepped),
 		cmocka_unit_test(test_nops),
 		cmocka_unit_test(test_not_null),
+		cmocka_unit_test(test_three),
 		cmocka_unit_test(test_any_bytes),
 	};
 

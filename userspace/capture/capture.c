@@ -33,6 +33,7 @@ struct capture {
 	struct capture_options options;
 	struct timers timers;
 	struct heap_probes *heap_probes;
+	struct calls_probes *calls_probes;
 	struct library_probes library_probes;
 	struct py_layout layouts[PY_MAX_LAYOUTS];
 	unsigned int n_layouts;
@@ -142,6 +143,18 @@ static int open_heap_probes(struct capture *c)
 	return s->links.heap_fork ? heap_probes__new(&c->heap_probes, &kernel, c->options.heap_probes) : -errno;
 }
 
+/* They come with the interpreters that are found. */
+static int open_calls_probes(struct capture *c)
+{
+	struct fixingahole_bpf *s = c->skeleton;
+	const struct calls_probes_programs kernel = {
+		.call = s->progs.calls_call, .enter = s->progs.calls_enter, .controls = s->maps.calls_controls, .costs = s->maps.calls_costs, .counts = s->maps.calls_counts,
+	};
+
+	s->links.calls_exit = bpf_program__attach(s->progs.calls_exit);
+	return s->links.calls_exit ? calls_probes__new(&c->calls_probes, &kernel, c->options.calls_budget) : -errno;
+}
+
 /* The programs that see every switch, page and process; the timer comes with the target. */
 static int attach_all(struct capture *c)
 {
@@ -196,6 +209,13 @@ static int load(struct capture *c, char problem[512])
 	err = c->options.heap_library ? attach_library(c) : c->options.heap_probes ? open_heap_probes(c) : 0;
 	if (err == -EACCES || err == -EPERM)
 		snprintf(problem, 512, "cannot put the heap's probes on functions: %s: before Linux %s this takes CAP_SYS_ADMIN; run it with sudo", strerror(-err), c->options.heap_library ? "6.6" : "6.13");
+	else if (err)
+		describe(problem, err, "put a probe on a function");
+	if (err)
+		return err;
+	err = c->options.calls_probes ? open_calls_probes(c) : 0;
+	if (err == -EACCES || err == -EPERM)
+		snprintf(problem, 512, "cannot put probes that count calls on functions: %s: before Linux 6.13 this takes CAP_SYS_ADMIN; run it with sudo", strerror(-err));
 	else if (err)
 		describe(problem, err, "put a probe on a function");
 	if (err)
@@ -307,9 +327,14 @@ struct heap_probes *capture__heap_probes(struct capture *c)
 	return c->heap_probes;
 }
 
+struct calls_probes *capture__calls_probes(struct capture *c)
+{
+	return c->calls_probes;
+}
+
 bool capture__needs_admin(struct capture *c)
 {
-	return c->heap_probes && !heap_probes__sessions(c->heap_probes);
+	return (c->heap_probes && !heap_probes__sessions(c->heap_probes)) || (c->calls_probes && !calls_probes__sessions(c->calls_probes));
 }
 
 void capture__shift(struct capture *c, uint64_t now_ns)
@@ -381,13 +406,16 @@ int capture__set_interp(struct capture *c, pid_t pid, uint32_t space, const stru
 		.text_start = binary->text_start + bias,
 		.text_end = binary->text_end + bias,
 	};
-	int index = layout_index(c, &binary->layout);
+	int index = layout_index(c, &binary->layout), err;
 	__u32 key = pid;
 
 	if (index < 0)
 		return index;
 	entry.layout = index + 1;
-	return bpf_map_update_elem(bpf_map__fd(c->skeleton->maps.interps), &key, &entry, BPF_ANY);
+	err = bpf_map_update_elem(bpf_map__fd(c->skeleton->maps.interps), &key, &entry, BPF_ANY);
+	if (!err && c->calls_probes)
+		calls_probes__found(c->calls_probes, pid, space, binary, bias);
+	return err;
 }
 
 void capture__forget(struct capture *c, pid_t pid)
@@ -456,10 +484,12 @@ void capture__free(struct capture *c)
 {
 	if (!c)
 		return;
-	if (c->library_probes.n_fds || c->library_probes.n_links || c->heap_probes)
+	if (c->library_probes.n_fds || c->library_probes.n_links || c->heap_probes || c->calls_probes)
 		close_probes_elsewhere();
 	heap_probes__free(c->heap_probes);
+	calls_probes__free(c->calls_probes);
 	library_probes__release(&c->library_probes);
+	probe_set_settle();
 	timers__close(&c->timers);
 	ring_buffer__free(c->ring);
 	fixingahole_bpf__destroy(c->skeleton);

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "capture/adopt.h"
+#include "capture/calls_probes.h"
 #include "capture/heap_probes.h"
 #include "capture/sample.h"
 #include "python/interp.h"
@@ -24,6 +25,8 @@ struct capture_options {
 	bool all;     /* with attach: to every process of the machine, and to those to come; CPU samples are per CPU */
 	const char *heap_library; /* path of the preload library that tells of the heap; NULL: it does not */
 	const struct heap_probes_options *heap_probes; /* the heap is seen by probes on the allocator; NULL: it is not */
+	bool calls_probes;   /* calls are counted by probes on interpreters, */
+	double calls_budget; /* which may cost so much of a process's CPU time: 0..1; 0: no limit */
 };
 
 /* What the kernel side lost, so far. */
@@ -38,6 +41,8 @@ struct capture_losses {
 int capture__open(struct capture **out, const struct capture_options *options, char problem[512]);
 /* The probes on allocators, to follow processes with; NULL: there are none. */
 struct heap_probes *capture__heap_probes(struct capture *capture);
+/* Likewise, of calls. */
+struct calls_probes *capture__calls_probes(struct capture *capture);
 /* Until Linux 6.12 to put a uprobe on another process takes CAP_SYS_ADMIN: does what is still to come need it? */
 bool capture__needs_admin(struct capture *capture);
 /* Makes `pid`, which waits for its exec, the target: it, its threads and its descendants are seen from exec on. */

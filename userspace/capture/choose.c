@@ -63,6 +63,21 @@ static void choose_heap_probes(struct fixingahole_bpf *s, const struct capture_o
 		bpf_map__set_max_entries(maps[i], 1);
 }
 
+static void choose_calls_probes(struct fixingahole_bpf *s, const struct capture_options *o)
+{
+	if (o->calls_probes) {
+		probe_set_prepare(s->progs.calls_call);
+		probe_set_prepare_plain(s->progs.calls_enter);
+		return;
+	}
+	bpf_program__set_autoload(s->progs.calls_call, false);
+	bpf_program__set_autoload(s->progs.calls_enter, false);
+	bpf_program__set_autoload(s->progs.calls_exit, false);
+	bpf_map__set_max_entries(s->maps.calls_controls, 1);
+	bpf_map__set_max_entries(s->maps.calls_costs, 1);
+	bpf_map__set_max_entries(s->maps.calls_counts, 1);
+}
+
 /* A look at a whole machine costs it less. */
 static void choose_all(struct fixingahole_bpf *s, const struct capture_options *o)
 {
@@ -92,5 +107,6 @@ void choose_programs(struct fixingahole_bpf *s, const struct capture_options *o)
 	if (!o->attach)
 		bpf_map__set_max_entries(s->maps.places, 1);
 	choose_heap_probes(s, o);
+	choose_calls_probes(s, o);
 	choose_all(s, o);
 }

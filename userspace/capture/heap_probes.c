@@ -161,7 +161,7 @@ static int control(struct heap_probes *h, const struct watched *w, const struct 
 static int put_on(struct heap_probes *h, struct watched *w, enum allocator_part part)
 {
 	const struct probed_image *image = &w->allocator.part[part];
-	const struct probe_places places = { image->fd, image->offset, image->cookie, image->n };
+	const struct probe_places places = { .fd = image->fd, .offset = image->offset, .cookie = image->cookie, .n = image->n };
 
 	if (image->fd < 0 || !image->n || probe_set_is_on(&w->sets[part]))
 		return 0;

@@ -52,7 +52,7 @@ static int attach(struct library_probes *p, struct elf_image *image, const char 
 
 	if (fd)
 		return fd;
-	fd = probe_set_link(probe->program, TRACE_UPROBE_MULTI, library, &offset, NULL, 1, 0);
+	fd = probe_set_link(probe->program, TRACE_UPROBE_MULTI, library, &(struct probe_places){ .offset = &offset, .n = 1 }, 0);
 	if (fd >= 0) {
 		p->fds[p->n_fds++] = fd;
 		return 0;

@@ -131,7 +131,7 @@ int probe_cost__measure(struct probe_programs *programs, uint32_t returns, struc
 	_cleanup_free_ char *work = malloc(OTHER_WORK);
 	struct probe_set set;
 	uint64_t offsets[3];
-	struct probe_places places = { fd, offsets, cookies, 3 };
+	struct probe_places places = { .fd = fd, .offset = offsets, .cookie = cookies, .n = 3 };
 	int err;
 
 	if (fd < 0 || !work)

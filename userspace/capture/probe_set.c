@@ -12,8 +12,12 @@
 
 #include "util/cleanup.h"
 
-#define TRACE_UPROBE_SESSION 57 /* enum bpf_attach_type, newer than our headers */
+/* enum bpf_attach_type, newer than our headers */
+#define TRACE_UPROBE_MULTI 48
+#define TRACE_UPROBE_SESSION 57
 #define CALL_MASK 0xff
+/* As long as a machine that is very busy may take. */
+#define SETTLE_MS 5000
 
 /* The part of union bpf_attr for BPF_LINK_CREATE with several uprobes. */
 struct multi_attr {
@@ -27,15 +31,21 @@ void probe_set_prepare(struct bpf_program *call)
 	bpf_program__set_expected_attach_type(call, TRACE_UPROBE_SESSION);
 }
 
-int probe_set_link(const struct bpf_program *program, uint32_t type, const char *path, const uint64_t *offsets, const uint64_t *cookies, uint32_t n, pid_t pid)
+void probe_set_prepare_plain(struct bpf_program *enter)
+{
+	bpf_program__set_expected_attach_type(enter, TRACE_UPROBE_MULTI);
+}
+
+int probe_set_link(const struct bpf_program *program, uint32_t type, const char *path, const struct probe_places *places, pid_t pid)
 {
 	struct multi_attr attr = {
 		.program = bpf_program__fd(program),
 		.attach_type = type,
 		.path = (uintptr_t)path,
-		.offsets = (uintptr_t)offsets,
-		.cookies = (uintptr_t)cookies,
-		.count = n,
+		.offsets = (uintptr_t)places->offset,
+		.references = (uintptr_t)places->reference,
+		.cookies = (uintptr_t)places->cookie,
+		.count = places->n,
 		.pid = pid,
 	};
 	int fd = syscall(SYS_bpf, BPF_LINK_CREATE, &attr, sizeof(attr));
@@ -45,7 +55,7 @@ int probe_set_link(const struct bpf_program *program, uint32_t type, const char 
 
 static int attach_session(struct probe_set *set, const struct probe_programs *programs, const struct probe_places *places, const char *path, pid_t pid)
 {
-	int fd = probe_set_link(programs->call, TRACE_UPROBE_SESSION, path, places->offset, places->cookie, places->n, pid);
+	int fd = programs->plain ? probe_set_link(programs->enter, TRACE_UPROBE_MULTI, path, places, pid) : probe_set_link(programs->call, TRACE_UPROBE_SESSION, path, places, pid);
 
 	if (fd < 0)
 		return fd;
@@ -53,10 +63,10 @@ static int attach_session(struct probe_set *set, const struct probe_programs *pr
 	return 0;
 }
 
-static int attach_one(struct probe_set *set, const struct bpf_program *program, const char *path, uint64_t offset, uint64_t cookie, bool at_return, pid_t pid)
+static int attach_one(struct probe_set *set, const struct bpf_program *program, const char *path, const struct probe_places *places, uint32_t i, bool at_return, pid_t pid)
 {
-	LIBBPF_OPTS(bpf_uprobe_opts, options, .bpf_cookie = cookie, .retprobe = at_return);
-	struct bpf_link *link = bpf_program__attach_uprobe_opts(program, pid, path, offset, &options);
+	LIBBPF_OPTS(bpf_uprobe_opts, options, .bpf_cookie = places->cookie[i], .retprobe = at_return, .ref_ctr_offset = places->reference ? places->reference[i] : 0);
+	struct bpf_link *link = bpf_program__attach_uprobe_opts(program, pid, path, places->offset[i], &options);
 
 	if (!link)
 		return -errno;
@@ -76,9 +86,9 @@ int probe_set__attach(struct probe_set *set, const struct probe_programs *progra
 	if (programs->sessions)
 		return attach_session(set, programs, places, path, pid);
 	for (uint32_t i = 0; i < places->n && !err; i++) {
-		err = attach_one(set, programs->enter, path, places->offset[i], places->cookie[i], false, pid);
+		err = attach_one(set, programs->enter, path, places, i, false, pid);
 		if (!err && returns & 1U << (places->cookie[i] & CALL_MASK))
-			err = attach_one(set, programs->leave, path, places->offset[i], places->cookie[i], true, pid);
+			err = attach_one(set, programs->leave, path, places, i, true, pid);
 	}
 	if (err)
 		probe_set__release(set);
@@ -94,11 +104,21 @@ void probe_set__release(struct probe_set *set)
 	*set = (struct probe_set)PROBE_SET_NONE;
 }
 
+/* Threads that take probes off now; of the process, for it must not end before they have. */
+static unsigned int releasing;
+
 static void *release(void *data)
 {
 	probe_set__release(data);
 	free(data);
+	__atomic_sub_fetch(&releasing, 1, __ATOMIC_RELEASE);
 	return NULL;
+}
+
+void probe_set_settle(void)
+{
+	for (int ms = 0; ms < SETTLE_MS && __atomic_load_n(&releasing, __ATOMIC_ACQUIRE); ms++)
+		usleep(1000);
 }
 
 void probe_set__detach(struct probe_set *set)
@@ -117,7 +137,10 @@ void probe_set__detach(struct probe_set *set)
 		pthread_attr_init(&attr);
 		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 		pthread_attr_setstacksize(&attr, 128 << 10);
+		__atomic_add_fetch(&releasing, 1, __ATOMIC_RELAXED);
 		err = pthread_create(&thread, &attr, release, own);
+		if (err)
+			__atomic_sub_fetch(&releasing, 1, __ATOMIC_RELAXED);
 		pthread_attr_destroy(&attr);
 		pthread_sigmask(SIG_SETMASK, &old, NULL);
 	}

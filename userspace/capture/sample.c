@@ -105,6 +105,8 @@ bool record_valid(const void *data, size_t size)
 		return size == sizeof(struct event_calls_process);
 	case EVENT_CALLS_LOST:
 		return size == sizeof(struct event_calls_lost);
+	case EVENT_CALLS_SEEN:
+		return size == sizeof(struct event_calls_seen);
 	default:
 		return false;
 	}

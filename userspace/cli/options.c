@@ -48,11 +48,11 @@ const struct option options[] = {
 	  .help = "samples per second and thread (default 1000; of record and top: per CPU, 99)" },
 	{ "calls", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_PATTERN, "PATTERN", true, CONFIG(calls_pattern),
 	  .help = "count calls exactly, of functions that the shell pattern fits, or of all; it is compared with the function's name, alone and "
-		  "qualified, the file's name, and its path (--calls=PATTERN)" },
+		  "qualified, the file's name, and its path (--calls=PATTERN); of processes that run already, from Python 3.11 on, calls from C only" },
 	{ "heap-source", NULL, ON_PROFILE, GROUP_MEASURE, OPTION_CHOICE, "preload|probes", .choices = heap_source_choices, CONFIG(heap_source),
 	  .help = "how --memory sees the heap: a library in the script (default), or probes on its allocator (always with --pid)" },
 	{ "heap-budget", NULL, ON_PROFILE | ON_RECORD, GROUP_MEASURE, OPTION_NUMBER, "PERCENT", CONFIG(heap_budget_percent), .min = 0, .max = 100,
-	  .help = "how much of the script's time those probes may cost before they are there in slices only; 0: no limit (default 3)" },
+	  .help = "how much of the script's time those probes, and one that counts calls in a running process, may cost before they are there in slices only; 0: no limit (default 3)" },
 
 	{ "detailed", "d", ON_ATTACH, GROUP_REPORT, OPTION_SET, NULL, CONFIG(detailed),
 	  .help = "report other files, too: libraries, the standard library" },

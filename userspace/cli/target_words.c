@@ -9,7 +9,7 @@
 
 static const char *const attach_options[] = { "pid", "name", "cgroup", NULL };
 static const char *const attach_only_options[] = { "seconds", "no-children", NULL };
-static const char *const launch_options[] = { "module", "python", "user", "repeat", "calls", "log-level", "no-plots", NULL };
+static const char *const launch_options[] = { "module", "python", "user", "repeat", "log-level", "no-plots", NULL };
 
 static bool is_one_of(const char *name, const char *const *names)
 {

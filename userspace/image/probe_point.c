@@ -5,6 +5,7 @@
 
 /* Registers by their numbers in instructions: rcx, rdx, rsp, rsi, rdi, r8, r9. */
 #define KEPT (1U << 1 | 1U << 2 | 1U << 4 | 1U << 6 | 1U << 7 | 1U << 8 | 1U << 9)
+#define KEPT_THREE (1U << 2 | 1U << 6 | 1U << 7)
 
 struct instruction {
 	size_t length;
@@ -169,7 +170,7 @@ static bool is_emulated(const uint8_t *code, size_t size)
 	return size >= 2 && code[0] == 0x0f && (code[1] & 0xf0) == 0x80;
 }
 
-bool probe_point__choose(const uint8_t *code, size_t size, struct probe_point *out)
+static bool choose(const uint8_t *code, size_t size, unsigned int kept, struct probe_point *out)
 {
 	bool found = false;
 	size_t at = 0;
@@ -190,11 +191,21 @@ bool probe_point__choose(const uint8_t *code, size_t size, struct probe_point *o
 			*out = (struct probe_point){ at, true };
 			found = true;
 		}
-		if (!known || (i.written >= 0 && KEPT >> i.written & 1))
+		if (!known || (i.written >= 0 && kept >> i.written & 1))
 			break;
 		at += i.length;
 	}
 	return found;
+}
+
+bool probe_point__choose(const uint8_t *code, size_t size, struct probe_point *out)
+{
+	return choose(code, size, KEPT, out);
+}
+
+bool probe_point__choose_three(const uint8_t *code, size_t size, struct probe_point *out)
+{
+	return choose(code, size, KEPT_THREE, out);
 }
 
 bool probe_point__choose_not_null(const uint8_t *code, size_t size, struct probe_point *out)

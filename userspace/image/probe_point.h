@@ -26,6 +26,9 @@ struct probe_point {
 /* code: the function's first bytes. false: there is no place for a probe. */
 bool probe_point__choose(const uint8_t *code, size_t size, struct probe_point *out);
 
+/* The same where the first three arguments are all that matters: the stack may have moved. */
+bool probe_point__choose_three(const uint8_t *code, size_t size, struct probe_point *out);
+
 /* The same where calls with a first argument of 0 need not be seen: behind a test for it with which the function begins. */
 bool probe_point__choose_not_null(const uint8_t *code, size_t size, struct probe_point *out);
 

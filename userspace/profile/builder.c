@@ -386,6 +386,7 @@ void builder__record(struct builder *b, const struct event_header *record)
 	case EVENT_CALLS_CODE:
 	case EVENT_CALLS_PAIR:
 	case EVENT_CALLS_PROCESS:
+	case EVENT_CALLS_SEEN:
 	case EVENT_CALLS_LOST:
 		builder_calls(b, record);
 		break;

@@ -28,6 +28,7 @@ struct builder_options {
 	const char *directory;        /* working directory of the target: relative file names start there */
 	uint32_t allowed_cpus;
 	bool calls;                   /* calls are counted; without it their records are passed over */
+	bool calls_probes;            /* by probes on interpreters that ran before */
 	const char *calls_pattern;    /* of which functions; NULL: of all */
 	/* of processes that were attached to: */
 	char *const *roots;           /* absolute directories, reported as root is, which need not be */

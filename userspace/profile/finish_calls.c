@@ -136,6 +136,46 @@ uint64_t calls_by(const struct profile_callee *callee, const char *path, const c
 	return best ? best->calls : 0;
 }
 
+/* --- how complete they are --- */
+
+static enum calls_part part_of(const struct profile_calls *calls, bool (*is)(const struct profile_calls_process *p))
+{
+	size_t counted = 0, n = 0;
+
+	for (size_t i = 0; i < calls->n_processes; i++) {
+		if (!calls->processes[i].calls && !calls->processes[i].resumptions)
+			continue;
+		counted++;
+		n += is(&calls->processes[i]);
+	}
+	return !n ? CALLS_PART_NONE : n < counted ? CALLS_PART_SOME : CALLS_PART_ALL;
+}
+
+static bool is_from_c(const struct profile_calls_process *p)
+{
+	return p->how == CALLS_ENTRIES_FROM_C;
+}
+
+static bool is_estimated(const struct profile_calls_process *p)
+{
+	return p->flags & CALLS_SLICED;
+}
+
+static bool is_dense(const struct profile_calls_process *p)
+{
+	return p->flags & CALLS_DENSE;
+}
+
+enum calls_part calls_from_c(const struct profile_calls *calls)
+{
+	return part_of(calls, is_from_c);
+}
+
+enum calls_part calls_estimated(const struct profile_calls *calls)
+{
+	return part_of(calls, is_estimated);
+}
+
 static void link_functions(struct profile *p)
 {
 	for (size_t i = 0; i < p->n_files; i++) {
@@ -174,7 +214,9 @@ static void process_notice(struct builder *b, const struct profile_calls_process
 	unsigned major = p->version >> 8 & 0xff, minor = p->version & 0xff;
 	char text[256];
 
-	if (p->how == CALLS_UNKNOWN)
+	if (p->how == CALLS_NO_PLACE)
+		snprintf(text, sizeof(text), "calls are not counted in process %u: no probe could be put where its CPython %u.%u evaluates frames", p->pid, major, minor);
+	else if (p->how == CALLS_UNKNOWN)
 		snprintf(text, sizeof(text), "calls are not counted in CPython %u.%u, which process %u runs: 3.8 to 3.15 with a GIL are supported", major, minor, p->pid);
 	else if (p->how == CALLS_REFUSED)
 		snprintf(text, sizeof(text), "calls are not counted in process %u: its CPython %u.%u has no place for it, other tools may have taken them all", p->pid, major, minor);
@@ -217,6 +259,59 @@ static void silent_notices(struct builder *b)
 	}
 }
 
+/* The first process of a kind, and how many more there are. */
+static const struct profile_calls_process *first_of(const struct calls *c, bool (*is)(const struct profile_calls_process *p), char more[64])
+{
+	const struct profile_calls_process *first = NULL;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->n_processes; i++) {
+		if (!is(&c->processes[i]))
+			continue;
+		first = first ? first : &c->processes[i];
+		n++;
+	}
+	more[0] = 0;
+	if (n > 1)
+		snprintf(more, 64, " and %u more", n - 1);
+	return first;
+}
+
+/* What probes see, and what they do not. */
+static void probes_notices(struct builder *b)
+{
+	const struct calls *c = &b->calls;
+	const struct profile_calls_process *p;
+	char text[512], more[64];
+
+	p = first_of(c, is_from_c, more);
+	if (p) {
+		snprintf(text, sizeof(text), "calls of process %u%s (CPython %u.%u) are entries from C code only, such as callbacks of C functions: Python 3.11 and later make calls from Python to Python "
+			 "without a new evaluation, which no probe on a running interpreter sees; of a script that is started with --calls all are counted", p->pid, more, p->version >> 8 & 0xff, p->version & 0xff);
+		builder__notice(b, text);
+	}
+	p = first_of(c, is_dense, more);
+	if (p) {
+		snprintf(text, sizeof(text), "process %u%s makes so many calls that to look at them took most of its time while that was done: the true figures may be twice as high as the estimates, or more, whose "
+			 "proportions hold; with --heap-budget 0 all calls are counted, at that price", p->pid, more);
+		builder__notice(b, text);
+	}
+	p = first_of(c, is_estimated, more);
+	if (p) {
+		snprintf(text, sizeof(text), "calls of process %u%s are estimates, scaled up: to look at each would have cost more than --heap-budget allows, so they were looked at for %.1f %% of the time, in slices",
+			 p->pid, more, p->seen * 100);
+		builder__notice(b, text);
+	}
+	if (c->lost_processes) {
+		snprintf(text, sizeof(text), "calls of %llu processes are not counted: they were too many at once", (unsigned long long)c->lost_processes);
+		builder__notice(b, text);
+	}
+	if (c->unnamed) {
+		snprintf(text, sizeof(text), "%llu calls and resumptions are left out, of functions that could not be named", (unsigned long long)c->unnamed);
+		builder__notice(b, text);
+	}
+}
+
 void calls_notices(struct builder *b)
 {
 	const struct calls *c = &b->calls;
@@ -226,9 +321,13 @@ void calls_notices(struct builder *b)
 		return;
 	for (uint32_t i = 0; i < c->n_processes; i++)
 		process_notice(b, &c->processes[i]);
-	silent_notices(b);
+	if (b->options->calls_probes)
+		probes_notices(b);
+	else
+		silent_notices(b);
 	if (c->lost) {
-		snprintf(text, sizeof(text), "about %llu calls are not counted: there was no room for their counters in the memory for temporary files", (unsigned long long)c->lost);
+		snprintf(text, sizeof(text), "about %llu calls are not counted: %s", (unsigned long long)c->lost,
+			 b->options->calls_probes ? "what was called could not be read, or there was no room for more counters" : "there was no room for their counters in the memory for temporary files");
 		builder__notice(b, text);
 	}
 }

@@ -113,7 +113,10 @@ struct calls {
 	uint32_t n_edges, cap_edges;
 	struct profile_calls_process *processes;
 	uint32_t n_processes, cap_processes;
+	struct map64 spaces; /* of processes that probes count -> index into processes */
+	struct map64 unwanted; /* symbol's index -> 1 if the pattern does not fit it, else 0 */
 	uint64_t lost, lost_processes;
+	uint64_t unnamed;    /* calls and resumptions of functions that could not be named */
 	bool complete;       /* all records are there, which come after the target's end */
 };
 

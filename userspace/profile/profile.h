@@ -122,7 +122,8 @@ struct profile_callee {
 	size_t n_callers;
 };
 
-struct profile_calls_process { uint32_t pid, version, how, flags; uint64_t calls, resumptions; }; /* how, flags: preload/calls_file.h */
+/* how, flags: preload/calls_file.h. seen: 0..1, for how much of its time calls were looked at. */
+struct profile_calls_process { uint32_t pid, version, how, flags; uint64_t calls, resumptions; double seen; };
 
 /* What was counted, not sampled. */
 struct profile_calls {
@@ -139,6 +140,11 @@ struct profile_calls {
 const struct profile_callee *calls_find_callee(const struct profile_calls *calls, const char *path, const char *function, uint32_t firstlineno);
 /* How often it was called by the function that a frame of that line belongs to; path NULL: from outside. */
 uint64_t calls_by(const struct profile_callee *callee, const char *path, const char *function, uint32_t lineno);
+
+enum calls_part { CALLS_PART_NONE, CALLS_PART_SOME, CALLS_PART_ALL };
+/* Of how many processes calls from C alone are counted; and were estimated, since they were seen for a part of the time. */
+enum calls_part calls_from_c(const struct profile_calls *calls);
+enum calls_part calls_estimated(const struct profile_calls *calls);
 
 struct profile_function {
 	const char *name;             /* qualified where the interpreter knows it, e.g. "Class.method", "<module>" */

@@ -253,7 +253,9 @@ static int find_eval(struct elf_image *image, const struct python_symbols *s, st
 		out->eval[i].end = ranges[i].end;
 	}
 	out->n_eval = n > 0 ? n : 0;
-	return 0;
+	out->evaluate = s->eval.function.start;
+	n = usdt__find(image, "python", "function__entry", &out->function_entry);
+	return n == -ENOMEM ? n : 0;
 }
 
 /* A C API but no _PyRuntime: before 3.7, or not CPython. */

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include "bpf/events.h"
+#include "image/usdt.h"
 
 /* One interpreter binary (python3.11 or libpython3.12.so.1.0). Addresses are ELF virtual addresses (add the bias). */
 struct interp_binary {
@@ -20,6 +21,8 @@ struct interp_binary {
 	uint64_t text_start, text_end;     /* executable segment(s), hull */
 	struct { uint64_t start, end; } eval[INTERP_EVAL_RANGES];
 	uint32_t n_eval;
+	uint64_t evaluate;                 /* _PyEval_EvalFrameDefault's start; 0: not found */
+	struct usdt function_entry;        /* the build's static probe python:function__entry; .n 0: it has none */
 	char version_text[32];             /* "3.11.2", or "3.11" where only that is known */
 };
 

@@ -94,7 +94,7 @@ static void write_callers(struct json *json, const struct profile_callee *callee
 
 const char *report_calls_how(uint32_t how)
 {
-	static const char *const words[] = { "not started", "frame evaluation", "events", "unknown interpreter", "refused" };
+	static const char *const words[] = { "not started", "frame evaluation", "events", "unknown interpreter", "refused", "entries", "entries from C", "static probe", "no place" };
 
 	return how < sizeof(words) / sizeof(*words) ? words[how] : NULL;
 }
@@ -104,6 +104,7 @@ static void write_calls(struct json *json, const struct profile_calls *calls)
 	json_object(json, "calls");
 	write_counts(json, calls->calls, calls->resumptions);
 	json_unsigned(json, "lost", calls->lost);
+	json_bool(json, "estimated", calls_estimated(calls));
 	json_string(json, "pattern", calls->pattern);
 	json_array(json, "functions");
 	for (size_t i = 0; i < calls->n_functions; i++) {
@@ -127,6 +128,7 @@ static void write_calls(struct json *json, const struct profile_calls *calls)
 		json_unsigned(json, "pid", p->pid);
 		json_string(json, "how", report_calls_how(p->how));
 		write_counts(json, p->calls, p->resumptions);
+		json_number(json, "seen", p->seen, 6);
 		json_close(json);
 	}
 	json_close(json);

@@ -197,6 +197,17 @@ static double function_bytes(const struct profile_function *function, const stru
 	return function->m.heap ? (double)function->m.heap->peak_bytes : 0;
 }
 
+/* That it was not all. */
+static void print_parts(FILE *out, const struct profile_calls *c)
+{
+	enum calls_part from_c = calls_from_c(c);
+
+	if (from_c)
+		fprintf(out, ".\nEntries from C code only%s: Python 3.11 and later make calls from Python to Python without a new evaluation", from_c == CALLS_PART_SOME ? ", in some processes" : "");
+	if (calls_estimated(c))
+		fputs(".\nCalls were looked at for a part of the time and scaled up: the figures are estimates", out);
+}
+
 /* What `calls:` means, and how much there was of it. */
 static void print_calls(FILE *out, const struct profile *profile)
 {
@@ -204,7 +215,7 @@ static void print_calls(FILE *out, const struct profile *profile)
 
 	if (!c)
 		return;
-	fprintf(out, "Calls counted: %llu of %zu function%s", (unsigned long long)c->calls, c->n_functions, c->n_functions == 1 ? "" : "s");
+	fprintf(out, "Calls %s: %llu of %zu function%s", calls_estimated(c) ? "estimated" : "counted", (unsigned long long)c->calls, c->n_functions, c->n_functions == 1 ? "" : "s");
 	if (c->pattern) {
 		fputs(" that fit '", out);
 		print_name(out, c->pattern);
@@ -212,6 +223,7 @@ static void print_calls(FILE *out, const struct profile *profile)
 	}
 	if (c->resumptions)
 		fprintf(out, "; %llu resumptions of generators and coroutines, which are no calls", (unsigned long long)c->resumptions);
+	print_parts(out, c);
 	fputs(".\n\"calls: A of B\": the first caller in the list made A, from any of its lines, all callers B. One figure: they are equal.\n\n", out);
 }
 

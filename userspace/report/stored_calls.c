@@ -2,6 +2,7 @@
 /* Counts of calls out of a profile_details.json. */
 #include <string.h>
 
+#include "preload/calls_file.h"
 #include "report/report.h"
 #include "report/stored_read.h"
 
@@ -44,6 +45,9 @@ static void read_process(struct json_reader *r, const cJSON *item, struct profil
 			process->how = i;
 	}
 	read_counts(r, item, &process->calls, &process->resumptions);
+	process->seen = cJSON_GetObjectItemCaseSensitive(item, "seen") ? read_number(r, item, "seen", 1) : 1;
+	if (process->seen < 1)
+		process->flags |= CALLS_SLICED;
 }
 
 struct profile_calls *read_calls(struct json_reader *r, const cJSON *details)

@@ -288,14 +288,16 @@ static void print_calls(struct stack_report *report, const struct way *way)
 	const struct summary_function *f = report->function;
 	const struct profile_frame *caller = way->n_steps ? way->steps[0].frame : NULL;
 	const struct profile_callee *callee = report->summary->calls ? calls_find_callee(report->summary->calls, f->path, f->name, f->lineno) : NULL;
+	const char *about;
 	uint64_t calls;
 
 	if (!callee)
 		return;
+	about = calls_estimated(report->summary->calls) ? "about " : "";
 	calls = caller ? calls_by(callee, known(caller->path), known(caller->function), caller->lineno) : calls_by(callee, NULL, NULL, 0);
-	fprintf(report->out, ", calls: %llu", (unsigned long long)calls);
+	fprintf(report->out, ", calls%s: %s%llu", calls_from_c(report->summary->calls) == CALLS_PART_ALL ? " from C" : "", about, (unsigned long long)calls);
 	if (calls != callee->calls)
-		fprintf(report->out, " of %llu", (unsigned long long)callee->calls);
+		fprintf(report->out, " of %s%llu", about, (unsigned long long)callee->calls);
 }
 
 static void print_leaf(struct stack_report *report, const struct way *way, uint64_t more, size_t level)
