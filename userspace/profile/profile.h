@@ -333,6 +333,7 @@ struct profile {
 	uint64_t cpu_samples;
 	uint64_t waits;
 	struct measures outside;      /* the row "(outside root)" */
+	uint64_t helpers_ns;          /* of .outside, CPU time of a Python process's threads that have no Python state, all but its main one */
 	struct profile_file *files;   /* largest time first */
 	size_t n_files;
 	struct profile_stack *stacks; /* largest time first */
