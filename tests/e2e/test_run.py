@@ -91,7 +91,7 @@ def test_interrupt(project):
     code, stdout, stderr = project.finish(process, timeout=20)
     assert code in by_signal(2), (code, stdout, stderr)
     assert "KeyboardInterrupt" in stderr
-    assert "Finished in" in stdout
+    assert "Finished in" in stdout and "The script was ended by signal 2 (Interrupt).\n" in stdout, stdout
     assert os.path.getsize(os.path.join(project.folders()[-1], "profile_results.json")) > 100
 
 
