@@ -364,6 +364,32 @@ static void test_only_outside(void **state)
 			      "└─ (outside root)................................100.00% ( 12 MB)\n\n\n=====");
 }
 
+/* Programs that are no Python are named, a fork by what its parent executed. */
+static void test_other_programs(void **state)
+{
+	struct profile profile = advanced_profile();
+	struct profile_process processes[] = {
+		{.pid = 10, .program = "/usr/bin/python3", .interpreter = "CPython 3.11", .times.python_ns = 8000 * MS},
+		{.pid = 11, .parent_pid = 10, .program = "/bin/sh", .times.system_ns = 2 * MS},
+		{.pid = 12, .parent_pid = 11, .times.native_ns = 3 * MS},
+		{.pid = 13, .parent_pid = 11, .program = "/usr/bin/gzip", .times = {.native_ns = 300 * MS, .waiting_ns = 9000 * MS}},
+		{.pid = 14, .parent_pid = 11, .program = "/opt/gzip", .times.native_ns = 100 * MS},
+		{.pid = 15, .parent_pid = 99, .times.native_ns = 10 * MS},
+		{.pid = 16, .parent_pid = 10, .program = "tr", .times.native_ns = 20 * MS},
+		{.pid = 17, .parent_pid = 10, .program = "idle", .times.waiting_ns = 20 * MS},
+		{.pid = 18, .parent_pid = 10, .program = "wc", .times.native_ns = 1 * MS},
+	};
+	_cleanup_free_ char *text = NULL, *few = NULL;
+
+	profile.processes = processes;
+	profile.n_processes = COUNT(processes);
+	text = written(report_summary, &profile, &plain);
+	assert_contains(text, "\nOther programs: 0.436 seconds of CPU time (4.7%), outside root: gzip 0.400 s, tr 0.020 s, (unknown) 0.010 s, sh 0.005 s, 1 more 0.001 s\n");
+	processes[3].times.native_ns = processes[4].times.native_ns = 20 * MS;
+	few = written(report_summary, &profile, &plain);
+	assert_lacks(few, "Other programs");
+}
+
 /* What libraries' own threads did is told apart, from a part in a hundred on. */
 static void test_helpers(void **state)
 {
@@ -565,6 +591,7 @@ int main(void)
 		cmocka_unit_test(test_results_absolute_and_short),
 		cmocka_unit_test(test_results_rest),
 		cmocka_unit_test(test_only_outside),
+		cmocka_unit_test(test_other_programs),
 		cmocka_unit_test(test_helpers),
 		cmocka_unit_test(test_nothing_measured),
 		cmocka_unit_test(test_notebook),
