@@ -325,7 +325,7 @@ struct profile {
 	uint64_t memory_limit;        /* of a control group, bytes, which was reached when a process was killed for it; 0: none, or not known */
 	const char *ended_how;        /* one sentence when not a plain exit 0; else NULL */
 	const char *logs_path;        /* profile_logs.log when not empty, else NULL */
-	uint64_t n_warnings;          /* records in it */
+	uint64_t n_warnings;          /* records in it from WARNING up */
 
 	/* what was measured */
 	struct times whole;           /* everything; times_total() is 100 % */
