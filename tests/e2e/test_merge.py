@@ -187,5 +187,5 @@ def test_exit_statuses(project):
     project.write("broken/profile_details.json", "{}")
     project.write("broken/profile_results.json", json.dumps({}))
     result = merge(project, project.path("broken"))
-    assert result.returncode == 1 and "none of 1 inputs can be read" in result.stderr, result.text()
+    assert result.returncode == 1 and "the only input cannot be read" in result.stderr, result.text()
     assert schema.problems({})  # the checker itself refuses what is empty

@@ -381,13 +381,13 @@ static void log_sink(struct sink *sink)
 	if (*state.last_error && !sink->told_error)
 		log_warning("'%s': %s%s", name, state.last_error, sink->push ? "; trying again, profiles wait in the spool" : "");
 	else if (!*state.last_error && sink->told_error)
-		log_notice("'%s' works again; %llu profiles wait", name, (unsigned long long)state.waiting);
+		log_notice("'%s' works again; %llu profile%s wait%s", name, (unsigned long long)state.waiting, state.waiting == 1 ? "" : "s", state.waiting == 1 ? "s" : "");
 	sink->told_error = *state.last_error;
 	if (doubled(push.refused, &sink->told_refused))
 		log_warning("'%s' refused %llu profile%s for good: %s", name, (unsigned long long)push.refused, push.refused == 1 ? "" : "s", push.refusal);
 	if (doubled(state.dropped - push.refused, &sink->told_lost))
-		log_warning("'%s': %llu profiles lost: %llu dropped from the full spool, %llu damaged in it, %llu not written, %llu not encoded", name,
-			    (unsigned long long)(state.dropped - push.refused), (unsigned long long)state.dropped_full, (unsigned long long)state.corrupt,
+		log_warning("'%s': %llu profile%s lost: %llu dropped from the full spool, %llu damaged in it, %llu not written, %llu not encoded", name,
+			    (unsigned long long)(state.dropped - push.refused), state.dropped - push.refused == 1 ? "" : "s", (unsigned long long)state.dropped_full, (unsigned long long)state.corrupt,
 			    (unsigned long long)state.failed, (unsigned long long)state.not_encoded);
 }
 
@@ -409,7 +409,7 @@ void sinks__summary(struct sinks *s, char line[256])
 		servers = servers || s->list[i].push;
 	}
 	if (folders)
-		n += (size_t)snprintf(line + n, 256 - n, "%llu profiles written, ", (unsigned long long)state.written);
+		n += (size_t)snprintf(line + n, 256 - n, "%llu profile%s written, ", (unsigned long long)state.written, state.written == 1 ? "" : "s");
 	if (servers)
 		n += (size_t)snprintf(line + n, 256 - n, "%llu sent, ", (unsigned long long)state.pushed);
 	if (state.waiting)
