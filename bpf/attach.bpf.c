@@ -77,6 +77,10 @@ static __always_inline void start_thread(struct thread_state *t, struct task_str
 	u64 run = task->se.sum_exec_runtime;
 
 	t->run_base_ns = t->out_run_ns = t->sampled_run_ns = run;
+	/* one whose stack nobody can read sleeps, too, and is not preempted */
+	t->out_state = task->on_cpu ? 0 : task->__state;
+	if (t->out_state)
+		note_call(t, task);
 	t->attached = ATTACHED_STARTED;
 }
 
