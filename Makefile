@@ -26,7 +26,7 @@ PACKAGES := libbpf libelf libdw libcjson libprotobuf-c zlib ncursesw
 CFLAGS ?= -O2 -g
 override CFLAGS += -std=gnu11 -Wall -Wextra -Werror -Wno-unused-parameter -fno-strict-aliasing
 override CPPFLAGS += -I. -Iuserspace -I$(BUILD) -D_GNU_SOURCE -DVERSION='"$(VERSION)"' -MMD -MP $(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null)
-LDLIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) -lm
+LDLIBS := $(shell $(PKG_CONFIG) --libs $(PACKAGES) 2>/dev/null) -liberty -lm
 ifdef SAN
 override CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 override LDFLAGS += -fsanitize=address,undefined
@@ -185,7 +185,7 @@ fuzz: $(FUZZ)
 SOAK_SECONDS ?= 3600
 .PHONY: soak-push
 soak-push: $(BUILD)/fixingahole $(BUILD)/tests/push/windows
-	$(Q)SOAK_SECONDS=$(SOAK_SECONDS) FIXINGAHOLE=$(abspath $(BUILD))/fixingahole $(PYTHON3) -m pytest -q -s -p no:cacheprovider tests/e2e/test_sinks.py -k soak
+	$(Q)SOAK_SECONDS=$(SOAK_SECONDS) FIXINGAHOLE=$(abspath $(BUILD))/fixingahole $(PYTHON3) -m pytest -q -s -p no:cacheprovider tests/e2e/test_sinks.py tests/e2e/test_service.py -k soak
 
 # --- what a user or a developer calls ---
 

@@ -10,7 +10,7 @@
 # `deps.sh sid-root` prints the folder in use, if any.
 set -u
 
-build=(gcc make clang llvm libbpf-dev bpftool libelf-dev libdw-dev libcjson-dev libcurl4-openssl-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev libncurses-dev pkg-config)
+build=(gcc make clang llvm libbpf-dev bpftool libelf-dev libdw-dev libcjson-dev libcurl4-openssl-dev libprotobuf-c-dev protobuf-c-compiler zlib1g-dev libncurses-dev libiberty-dev pkg-config)
 demo=("${build[@]}" python3 python3-numpy)
 test=("${demo[@]}" libcmocka-dev libclang-rt-14-dev valgrind python3-pytest python3-venv python3-matplotlib sudo man-db tmux shellcheck zsh fish)
 bench=("${demo[@]}" python3-venv python3-pip)

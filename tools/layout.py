@@ -268,7 +268,7 @@ def image_of(python, facts):
 
 def compiled_library():
     target = Path(tempfile.mkdtemp()) / "layout.so"
-    sources = [str(p) for p in sorted((ROOT / "userspace").glob("python/*.c")) + sorted((ROOT / "userspace").glob("image/*.c"))]
+    sources = [str(p) for p in sorted((ROOT / "userspace").glob("python/*.c")) + sorted((ROOT / "userspace").glob("image/*.c")) + [ROOT / "userspace/util/map64.c"]]
     subprocess.run(["gcc", "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-shared", "-fPIC", f"-I{ROOT}", f"-I{ROOT}/userspace",
                     "-o", str(target), *sources, "-lelf", "-ldw"], check=True)
     library = ctypes.CDLL(str(target))

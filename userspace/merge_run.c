@@ -11,8 +11,8 @@
 #include "merge/find.h"
 #include "merge/merge.h"
 #include "prepare.h"
-#include "report/report.h"
 #include "report/stored.h"
+#include "reports.h"
 #include "target/outputs.h"
 #include "util/cleanup.h"
 #include "util/log.h"
@@ -114,51 +114,6 @@ static int join_all(struct merging *m)
 	return -ENOENT;
 }
 
-struct writing { const struct profile *profile; const struct report_options *options; int (*report)(FILE *, const struct profile *, const struct report_options *); };
-
-static int write_report(FILE *out, const void *arg)
-{
-	const struct writing *w = arg;
-
-	return w->report(out, w->profile, w->options);
-}
-
-static int write_files(struct outputs *outputs, const struct profile *profile, const struct report_options *options)
-{
-	static const struct { const char *name; int (*report)(FILE *, const struct profile *, const struct report_options *); } all[] = {
-		{ "profile_summary.txt", report_summary },
-		{ "profile_results.txt", report_results },
-		{ "profile_results.json", report_json },
-		{ "profile_details.json", report_details },
-	};
-	int failed = 0;
-
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		const struct writing w = { profile, options, all[i].report };
-		int err = outputs__write(outputs, all[i].name, write_report, &w);
-
-		if (!err)
-			continue;
-		failed = err;
-		log_error("cannot write '%s/%s': %s; choose another folder with --output-directory", outputs__path(outputs), all[i].name, strerror(-err));
-	}
-	return failed;
-}
-
-static int show(const struct profile *profile, const struct report_options *plain)
-{
-	struct report_options options = *plain;
-	int err;
-
-	report_fit_terminal(&options);
-	err = report_summary(stdout, profile, &options);
-	if (fflush(stdout) && !err)
-		err = -errno;
-	if (err && err != -EPIPE)
-		log_error("cannot write the summary: %s", strerror(-err));
-	return err == -EPIPE ? 0 : err;
-}
-
 static int report(struct merging *m, const struct identity *identity)
 {
 	const struct config *config = m->config;
@@ -178,8 +133,10 @@ static int report(struct merging *m, const struct identity *identity)
 		log_error("%s", problem);
 		return -EIO;
 	}
-	err = write_files(outputs, profile, &options);
-	shown = show(profile, &options);
+	err = reports_write(outputs, profile, &options, NULL, 0);
+	shown = reports_show(profile, &options);
+	if (shown == -EPIPE)
+		shown = 0;
 	if (!err && !shown)
 		log_notice("%zu input%s merged; reports in '%s'", profile->merge->n_inputs, profile->merge->n_inputs == 1 ? "" : "s", outputs__path(outputs));
 	outputs__free(outputs);

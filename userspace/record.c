@@ -70,6 +70,17 @@ static enum watch_action on_step(void *context, uint64_t now_ns, bool readable, 
 	return WATCH_GO_ON;
 }
 
+/* One that goes on for ever tells its losses meanwhile, and ends well all the same. */
+static bool lost(const struct record *r)
+{
+	struct sinks_state state;
+
+	if (r->config->interval_s && !r->config->seconds)
+		return false;
+	sinks__state(r->sinks, &state);
+	return state.dropped;
+}
+
 int record_run(const struct config *config, const struct identity *identity)
 {
 	struct record r = { .config = config };
@@ -84,9 +95,10 @@ int record_run(const struct config *config, const struct identity *identity)
 	err = err ? err : watch_run(&options, problem);
 	service__stopping(r.service);
 	if (err)
-		log_error("%s", problem);
+		log_error("%s", *problem ? problem : strerror(-err));
 	else if (r.sinks)
 		sinks__finish(r.sinks, GRACE_NS);
+	r.failed |= !err && r.sinks && lost(&r);
 	service__window(r.service);
 	if (!err && r.sinks && !config->quiet) {
 		sinks__summary(r.sinks, line);

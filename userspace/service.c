@@ -99,8 +99,7 @@ uint64_t service__step(struct service *s, uint64_t now_ns)
 	if (now_ns >= s->next_ns) {
 		uint64_t watchdog = notify__watchdog_ns(s->notify);
 
-		if (watchdog)
-			notify__watchdog(s->notify);
+		notify__watchdog(s->notify);
 		/* each second also for a SIGHUP that came while nobody slept */
 		s->next_ns = now_ns + (watchdog && watchdog / 4 < STEP_NS ? watchdog / 4 : STEP_NS);
 	}

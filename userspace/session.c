@@ -16,7 +16,7 @@
 
 #include "heap_watch.h"
 #include "prepare.h"
-#include "report/report.h"
+#include "reports.h"
 #include "run.h"
 #include "target/calls_file.h"
 #include "target/memory_limit.h"
@@ -129,70 +129,14 @@ static void fill_facts(struct session *s, struct strings *strings, struct profil
 	prepare_logs(&s->prep, p);
 }
 
-struct writing { struct session *session; const struct profile *profile; int (*report)(FILE *, const struct profile *, const struct report_options *); };
-
-static int write_report(FILE *out, const void *arg)
-{
-	const struct writing *w = arg;
-	struct report_options options = w->session->report;
-
-	options.color = false;
-	options.width = 0;
-	return w->report(out, w->profile, &options);
-}
-
-/* "profile_results.json", or of run 2 "profile_results_1.json"; --output-file replaces "profile_results". */
-static void report_name(const struct config *c, char name[300], const char *base, const char *suffix, int run)
-{
-	if (c->output_file && !strcmp(base, "profile_results"))
-		base = c->output_file;
-	if (run)
-		snprintf(name, 300, "%.240s_%d.%s", base, run, suffix);
-	else
-		snprintf(name, 300, "%.240s.%s", base, suffix);
-}
-
-/* All files of one run. A failure is told once per file; the others are still written. */
-static int write_files(struct session *s, const struct profile *profile, int run)
-{
-	static const struct { const char *base, *suffix; int (*report)(FILE *, const struct profile *, const struct report_options *); } all[] = {
-		{ "profile_summary", "txt", report_summary },
-		{ "profile_results", "txt", report_results },
-		{ "profile_results", "json", report_json },
-		{ "profile_details", "json", report_details },
-	};
-	int failed = 0;
-
-	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		struct writing w = { s, profile, all[i].report };
-		char name[300];
-		int err;
-
-		report_name(s->config, name, all[i].base, all[i].suffix, run);
-		err = outputs__write(s->prep.outputs, name, write_report, &w);
-		if (!err)
-			continue;
-		failed = err;
-		log_error("cannot write '%s/%s': %s; choose another folder with --output-directory", outputs__path(s->prep.outputs), name, strerror(-err));
-	}
-	return failed;
-}
-
 /* The summary on stdout comes after the script's own output. */
 static int show_summary(struct session *s, const struct profile *profile)
 {
-	struct report_options options = s->report;
-	int err;
-
 	if (s->config->quiet)
 		return 0;
-	report_fit_terminal(&options);
 	/* the script may have left its last line open */
 	fputc('\n', stdout);
-	err = report_summary(stdout, profile, &options);
-	if (fflush(stdout) || err)
-		return err ? err : -errno;
-	return 0;
+	return reports_show(profile, &s->report);
 }
 
 /* Descendants that outlive the script are left alone, but not passed over in silence. */
@@ -236,10 +180,8 @@ static int finish(struct session *s, struct strings *strings, struct builder *bu
 		heap_watch_fill(&result->heap_watch, profile);
 	identity__leave(s->identity);
 	/* each file is opened with the user's rights by outputs__write() */
-	err = write_files(s, profile, run);
+	err = reports_write(s->prep.outputs, profile, &s->report, s->config->output_file, run);
 	shown = show_summary(s, profile);
-	if (shown && shown != -EPIPE)
-		log_error("cannot write the summary: %s", strerror(-shown));
 	if (!err && !s->config->quiet && shown != -EPIPE)
 		log_notice("reports in '%s'", outputs__path(s->prep.outputs));
 	profile__free(profile);

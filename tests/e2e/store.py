@@ -5,6 +5,7 @@ import base64
 import gzip
 import http.server
 import os
+import random
 import re
 import signal
 import socket
@@ -193,6 +194,40 @@ class Recorder:
     def state(self, kind="window"):
         states = self.states(kind)
         return states[-1] if states else None
+
+
+def moody(store, seconds):
+    """So long the store is well, slow, failing, busy, gone or loses answers, in turn; gives, twice a second, how many times that changed. Then it is well."""
+    chance = random.Random(1)
+    mood = ["well"]
+
+    def answer(request):
+        if mood[0] == "slow":
+            time.sleep(chance.random())
+        elif mood[0] == "error":
+            return chance.choice((500, 502, 503)), {}, b""
+        elif mood[0] == "busy":
+            return 429, {"Retry-After": "1"}, b""
+        elif mood[0] == "lossy" and chance.random() < 0.3:
+            return None, {}, b""
+        return 200, {}, b""
+
+    store.answer = answer
+    store.keep_bodies = False
+    start = time.monotonic()
+    changes = 0
+    while time.monotonic() < start + seconds:
+        mood[0] = chance.choice(("well", "well", "slow", "error", "busy", "lossy", "gone"))
+        changes += 1
+        if mood[0] == "gone":
+            store.vanish()
+        until_then = min(time.monotonic() + chance.uniform(1, 30), start + seconds)
+        while time.monotonic() < until_then:
+            time.sleep(0.5)
+            yield changes
+        if not store.server:
+            store.start()
+    mood[0] = "well"
 
 
 def until(condition, what, timeout=30):

@@ -8,12 +8,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
 
 from interpreters import REPOSITORY
-from store import Store, until
+from store import Store, moody, until
 from test_pprof import collector  # noqa: F401 (a fixture)
 
 
@@ -129,6 +130,16 @@ def test_folder_of_somebody_else(binary, tmp_path):
     assert result.returncode == 1 and "cannot write to the folder" in result.stderr and result.stdout == ""
 
 
+def test_a_lost_profile_is_a_failure(binary, tmp_path):
+    """Unless it goes on for ever, which tells it meanwhile."""
+    words = [binary, "record", "-a", "-q", "-o", "pprof+http://127.0.0.1:9/", "--spool", str(tmp_path / "spool"), "--spool-bytes", "64"]
+    result = subprocess.run([*words, "--seconds", "1"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 1, result.stderr
+    assert "larger than the whole spool\n" in result.stderr and "1 profile lost" in result.stderr, result.stderr
+    result = subprocess.run(["timeout", "--preserve-status", "--signal=INT", "3", *words, "--interval", "1"], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0 and "1 profile lost" in result.stderr, result.stderr
+
+
 def test_files_belong_to_who_called_sudo(binary, tmp_path):
     os.chown(str(tmp_path), 12345, 12345)
     for parent in (tmp_path.parent, tmp_path.parent.parent):
@@ -158,3 +169,39 @@ def test_collector_takes_what_is_pushed(binary, collector, tmp_path):  # noqa: F
     requests = [line for line in text.splitlines() if re.match(r"^\S+\s+info\s+Profiles\s", line) or '"resource profiles":' in line]
     assert len(requests) == len(glob.glob(str(tmp_path / "out/*.pb.gz"))) >= 3, text[:2000]
     assert "ResourceProfiles #" in text and "process.pid: Int(" in text
+
+
+def resident_kb(pid):
+    with open("/proc/%d/status" % pid) as status:
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status.read()).group(1))
+
+
+@pytest.mark.skipif("SOAK_SECONDS" not in os.environ, reason="long: make soak-push")
+def test_soak(binary, tmp_path):
+    """The whole of it: a window a second of a machine with short and long lives, to a server with moods. Nothing is lost, memory is flat."""
+    seconds = float(os.environ["SOAK_SECONDS"])
+    manager = Manager(str(tmp_path / "notify"))
+    store = Store()
+    crowd = subprocess.Popen([sys.executable, os.path.join(REPOSITORY, "tests/targets/crowd.py"), "20", "60", "300", str(int(seconds) + 60)])
+    words = [binary, "record", "-a", "--interval", "1", "-q", "--output", "pprof+" + store.url(), "--spool", str(tmp_path / "spool"), "--timeout", "2"]
+    environment = {"PATH": os.environ["PATH"], "NOTIFY_SOCKET": str(tmp_path / "notify")}
+    process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
+    start, sizes = time.monotonic(), []
+    try:
+        for changes in moody(store, seconds):
+            assert process.poll() is None, process.stderr.read()
+            sizes.append((time.monotonic() - start, resident_kb(process.pid)))
+            manager.listen()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(120) == 0
+        status = [text for text in manager.listen() if text.startswith("STATUS=")][-1]
+        sent, lost = (int(number) for number in re.fullmatch(r"STATUS=(\d+) sent, (\d+) lost", status).groups())
+        keys = {request.headers["Idempotency-Key"] for request, _ in store.seen}
+        settled = [size for at, size in sizes if at >= min(60, seconds / 4)]
+        print("\n%d sent, %d requests, %d changes of mood; %d kB after the first minute, %d at most" % (sent, len(store.seen), changes, settled[0], max(settled)))
+        assert lost == 0 and sent == len(keys) and sent >= 0.9 * seconds
+        assert max(settled) <= 1.05 * settled[0]
+    finally:
+        crowd.kill()
+        process.kill()
+        store.vanish()

@@ -419,36 +419,9 @@ def test_usage_errors(program, store, tmp_path):
 @pytest.mark.skipif("SOAK_SECONDS" not in os.environ, reason="long: make soak-push")
 def test_soak(program, store, spool, tmp_path):
     """Slow, 500, 429, gone, back, lost answers, killed: nothing is lost within the bound, memory is flat."""
-    chance = random.Random(1)
-    seconds = float(os.environ["SOAK_SECONDS"])
-    mood = ["well"]
-
-    def answer(request):
-        if mood[0] == "slow":
-            time.sleep(chance.random())
-        elif mood[0] == "error":
-            return chance.choice((500, 502, 503)), {}, b""
-        elif mood[0] == "busy":
-            return 429, {"Retry-After": "1"}, b""
-        elif mood[0] == "lossy" and chance.random() < 0.3:
-            return None, {}, b""
-        return 200, {}, b""
-
-    store.answer = answer
-    store.keep_bodies = False
     recorder = Recorder(program, ["-o", "pprof+" + store.url(), *spool, "--timeout", 2], count=10 ** 9, interval_ms=100, rows=200, grace_ms=120000)
-    start = time.monotonic()
-    moods = 0
-    while time.monotonic() < start + seconds:
-        mood[0] = chance.choice(("well", "well", "slow", "error", "busy", "lossy", "gone"))
-        moods += 1
-        if mood[0] == "gone":
-            store.vanish()
-        time.sleep(min(chance.uniform(1, 30), max(0.5, start + seconds - time.monotonic())))
-        if not store.server:
-            store.start()
+    for changes in stores.moody(store, float(os.environ["SOAK_SECONDS"])):
         assert recorder.process.poll() is None, recorder.errors
-    mood[0] = "well"
     end = recorder.end(180)
     states = recorder.states()
     windows = store.windows()
@@ -457,7 +430,7 @@ def test_soak(program, store, spool, tmp_path):
     sizes = [state["rss"] for state in states]
     begin = min(len(sizes) // 4, 600)
     print("\n%d windows, %d requests, %d taken, %d retries, %d moods, at most %d waited; %d kB after the first minute, %d at most" % (
-        len(states), len(store.seen), len(windows), end["retries"], moods, max(s["waiting"] for s in states), sizes[begin], max(sizes)))
+        len(states), len(store.seen), len(windows), end["retries"], changes, max(s["waiting"] for s in states), sizes[begin], max(sizes)))
     assert end["dropped"] == 0 and end["waiting"] == 0
     assert seen == set(range(len(states))) and end["pushed"] == len(states)
     assert max(sizes[begin:]) <= 1.05 * sizes[begin], (sizes[begin], max(sizes))

@@ -38,6 +38,14 @@ __attribute__((noinline)) static uint64_t a_static_function(uint64_t x)
 	return x * 3;
 }
 
+/* As a C++ compiler would call it. */
+uint64_t basket_add(uint64_t x) __asm__("_ZN4shop6basket3addEid");
+__attribute__((noinline)) uint64_t basket_add(uint64_t x)
+{
+	__asm__ volatile("" : "+r"(x));
+	return x * 5;
+}
+
 static uint64_t address_of(const void *function)
 {
 	return (uint64_t)(uintptr_t)function;
@@ -59,14 +67,25 @@ static const char *base(const char *path)
 static void test_ourselves(void **state)
 {
 	struct native *native = native__new(0);
-	const char *image, *function, *again;
+	const char *image, *function;
 
 	assert_int_equal(a_static_function(2), 6);
 	assert_true(native__name(native, getpid(), SPACE, address_of(a_static_function) + 1, &image, &function));
 	assert_string_equal(function, "a_static_function");
 	assert_string_equal(base(image), "test_native");
-	assert_true(native__name(native, getpid(), SPACE, address_of(a_static_function), &image, &again));
-	assert_ptr_equal(function, again);
+	assert_true(native__name(native, getpid(), SPACE, address_of(a_static_function), &image, &function));
+	assert_string_equal(function, "a_static_function");
+	native__free(native);
+}
+
+static void test_cplusplus(void **state)
+{
+	struct native *native = native__new(0);
+	const char *image, *function;
+
+	assert_int_equal(basket_add(2), 10);
+	assert_true(native__name(native, getpid(), SPACE, address_of(basket_add) + 1, &image, &function));
+	assert_string_equal(function, "shop::basket::add(int, double)");
 	native__free(native);
 }
 
@@ -177,7 +196,8 @@ static void test_new_mapping(void **state)
 static void test_bounded(void **state)
 {
 	static const char *const names[] = { "qsort", "elf_begin", "ceil", "inflate", "cJSON_Parse", "bpf_object__open" };
-	const char *known[6] = {}, *image, *function;
+	const char *image, *function;
+	char known[6][64] = {};
 	struct native *all = native__new(0), *few;
 	size_t sizes[6] = {}, bytes, n = 0;
 
@@ -185,8 +205,10 @@ static void test_bounded(void **state)
 		void *at = dlsym(RTLD_DEFAULT, names[i]);
 
 		bytes = native__bytes(all);
-		if (at)
-			assert_true(native__name(all, getpid(), SPACE, address_of(at), &image, &known[i]));
+		if (at) {
+			assert_true(native__name(all, getpid(), SPACE, address_of(at), &image, &function));
+			snprintf(known[i], sizeof(known[i]), "%s", function ? function : "");
+		}
 		sizes[i] = native__bytes(all) - bytes;
 	}
 	bytes = native__bytes(all) - 1000;
@@ -194,7 +216,7 @@ static void test_bounded(void **state)
 	for (int i = 0; i < 18; i++) {
 		void *at = dlsym(RTLD_DEFAULT, names[i % 6]);
 
-		if (!at || sizes[i % 6] > bytes / 2 - 1000 || !known[i % 6])
+		if (!at || sizes[i % 6] > bytes / 2 - 1000 || !*known[i % 6])
 			continue;
 		assert_true(native__name(few, getpid(), SPACE, address_of(at), &image, &function));
 		assert_true(native__bytes(few) <= bytes);
@@ -439,7 +461,8 @@ static void test_no_elf(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_ourselves), cmocka_unit_test(test_shared_library), cmocka_unit_test(test_vdso),
+		cmocka_unit_test(test_ourselves),
+		cmocka_unit_test(test_cplusplus), cmocka_unit_test(test_shared_library), cmocka_unit_test(test_vdso),
 		cmocka_unit_test(test_unknown), cmocka_unit_test(test_new_mapping), cmocka_unit_test(test_bounded),
 		cmocka_unit_test(test_speed), cmocka_unit_test(test_deleted), cmocka_unit_test(test_other_mount_namespace),
 		cmocka_unit_test(test_ended_main_thread), cmocka_unit_test(test_shared_by_processes), cmocka_unit_test(test_no_elf),

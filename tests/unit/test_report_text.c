@@ -82,6 +82,30 @@ static void test_units(void **state)
 	check_unit(format_memory_short, 3e6 * MIB, "2.9T");
 }
 
+static void check_end(const char *path, int columns, const char *expected)
+{
+	_cleanup_free_ char *result = NULL;
+	size_t length = 0;
+	FILE *out = open_memstream(&result, &length);
+
+	text_print_end(out, path, columns);
+	fclose(out);
+	assert_string_equal(result, expected);
+}
+
+static void test_end(void **state)
+{
+	check_end("/srv/app.py", 11, "/srv/app.py");
+	check_end("/srv/app.py", 10, "…rv/app.py");
+	check_end("/srv/app.py", 2, "…y");
+	check_end("/srv/app.py", 1, "");
+	check_end("", 5, "");
+	/* half of a wide character is not shown */
+	check_end("/商品/a.py", 8, "…品/a.py");
+	check_end("/商品/a.py", 7, "…/a.py");
+	check_end("/a\033[2J/b", 6, "…[2J/b");
+}
+
 static void test_paths(void **state)
 {
 	assert_string_equal(path_below("/a/b/c", "/a/b"), "c");
@@ -204,6 +228,7 @@ int main(void)
 		cmocka_unit_test(test_clipping),
 		cmocka_unit_test(test_harmless),
 		cmocka_unit_test(test_units),
+		cmocka_unit_test(test_end),
 		cmocka_unit_test(test_paths),
 		cmocka_unit_test(test_source),
 		cmocka_unit_test(test_source_broken),

@@ -242,6 +242,24 @@ static void texts_are_made_utf8(void **state)
 	assert_int_equal(nothing, 'x');
 }
 
+static void characters_become_utf8(void **state)
+{
+	static const struct { uint32_t character; const char *expected; } cases[] = {
+		{ 'a', "a" }, { 0x7f, "\x7f" }, { 0x80, "\xc2\x80" }, { 0x7ff, "\xdf\xbf" }, { 0x800, "\xe0\xa0\x80" }, { 0x20ac, "\xe2\x82\xac" },
+		{ 0xffff, "\xef\xbf\xbf" }, { 0x10000, "\xf0\x90\x80\x80" }, { 0x1f40d, "\xf0\x9f\x90\x8d" }, { 0x10ffff, "\xf4\x8f\xbf\xbf" },
+	};
+	char bytes[4];
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(utf8_encode(bytes, cases[i].character), strlen(cases[i].expected));
+		assert_memory_equal(bytes, cases[i].expected, strlen(cases[i].expected));
+	}
+	/* exactly as many as there are */
+	memset(bytes, 'x', sizeof(bytes));
+	assert_int_equal(utf8_encode(bytes, 0xe9), 2);
+	assert_int_equal(bytes[2], 'x');
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -254,6 +272,7 @@ int main(void)
 		cmocka_unit_test(numbers_are_taken_out_of_maps),
 		cmocka_unit_test(weak_texts_can_be_swept),
 		cmocka_unit_test(texts_are_made_utf8),
+		cmocka_unit_test(characters_become_utf8),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,15 +3,13 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "util/cleanup.h"
 #include "util/log.h"
+#include "util/text_file.h"
 
 #define FILE_MAX (1 << 20)
 
@@ -20,39 +18,6 @@ struct options_words {
 	char **words; /* NULL-terminated */
 	int n;
 };
-
-static int read_file(const char *path, char **text)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	_cleanup_free_ char *buffer = NULL;
-	struct stat st;
-	size_t size = 0;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	if (st.st_size > FILE_MAX)
-		return -EFBIG;
-	buffer = malloc(FILE_MAX + 1);
-	if (!buffer)
-		return -ENOMEM;
-	for (;;) {
-		ssize_t n = read(fd, buffer + size, FILE_MAX - size);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (!n || size == FILE_MAX)
-			break;
-		size += n > 0 ? (size_t)n : 0;
-	}
-	if (memchr(buffer, '\0', size))
-		return -EINVAL;
-	buffer[size] = '\0';
-	*text = realloc(buffer, size + 1);
-	steal_ptr(buffer);
-	return *text ? 0 : -ENOMEM;
-}
 
 static int add(struct options_words *w, char *word)
 {
@@ -106,13 +71,14 @@ static int add_file(struct options_words *w, const char *path)
 {
 	char *line, *next;
 	unsigned int number = 0;
+	size_t size;
 	int err;
 
 	if (w->text) {
 		log_error("'--options' counts once: put both files into one");
 		return -EINVAL;
 	}
-	err = read_file(path, &w->text);
+	err = text_file_read(path, FILE_MAX, &w->text, &size);
 	if (err == -ENOMEM)
 		return err;
 	if (err) {

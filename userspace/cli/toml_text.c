@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "util/strings.h"
+
 int toml_problem_at(struct toml_reader *r, unsigned int line, const char *format, ...)
 {
 	va_list args;
@@ -60,21 +62,13 @@ int toml_text_add(struct toml_text *text, int c)
 
 static int text_add_rune(struct toml_text *text, uint32_t rune)
 {
+	char bytes[4];
+	size_t n = utf8_encode(bytes, rune);
 	int err = 0;
 
-	if (rune < 0x80)
-		return toml_text_add(text, (int)rune);
-	if (rune < 0x800) {
-		err = toml_text_add(text, (int)(0xc0 | rune >> 6));
-	} else if (rune < 0x10000) {
-		err = toml_text_add(text, (int)(0xe0 | rune >> 12));
-		err = err ? err : toml_text_add(text, (int)(0x80 | (rune >> 6 & 0x3f)));
-	} else {
-		err = toml_text_add(text, (int)(0xf0 | rune >> 18));
-		err = err ? err : toml_text_add(text, (int)(0x80 | (rune >> 12 & 0x3f)));
-		err = err ? err : toml_text_add(text, (int)(0x80 | (rune >> 6 & 0x3f)));
-	}
-	return err ? err : toml_text_add(text, (int)(0x80 | (rune & 0x3f)));
+	for (size_t i = 0; i < n && !err; i++)
+		err = toml_text_add(text, bytes[i]);
+	return err;
 }
 
 static int read_hex_escape(struct toml_reader *r, struct toml_text *text, int digits)

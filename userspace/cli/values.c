@@ -121,30 +121,12 @@ int value_add_word(const char ***words, size_t *n, const char *word)
 	return 0;
 }
 
-static int add_directory(struct invocation *v, const struct typed *m)
+static int add_text(struct invocation *v, const struct typed *m, const char ***words, size_t *n)
 {
 	const char *value = NULL;
 	int err = set_text(v, m, &value);
 
-	return err ? err : value_add_word(&v->ignore, &v->n_ignore, value);
-}
-
-static int add_output(struct invocation *v, const struct typed *m)
-{
-	struct config *c = &v->config;
-	const char *value = NULL;
-	int err = set_text(v, m, &value);
-
-	return err ? err : value_add_word(&c->outputs, &c->n_outputs, value);
-}
-
-static int add_header(struct invocation *v, const struct typed *m)
-{
-	struct config *c = &v->config;
-	const char *value = NULL;
-	int err = set_text(v, m, &value);
-
-	return err ? err : value_add_word(&c->headers, &c->n_headers, value);
+	return err ? err : value_add_word(words, n, value);
 }
 
 static int set_size(const struct typed *m, uint64_t *field)
@@ -231,13 +213,13 @@ int value_apply(struct invocation *v, const struct typed *m)
 	case OPTION_MODULE:
 		return set_text(v, m, field);
 	case OPTION_DIRECTORIES:
-		return add_directory(v, m);
+		return add_text(v, m, &v->ignore, &v->n_ignore);
 	case OPTION_PIDS:
 		return add_pid(v, m);
 	case OPTION_OUTPUTS:
-		return add_output(v, m);
+		return add_text(v, m, &v->config.outputs, &v->config.n_outputs);
 	case OPTION_HEADERS:
-		return add_header(v, m);
+		return add_text(v, m, &v->config.headers, &v->config.n_headers);
 	case OPTION_SIZE:
 		return set_size(m, field);
 	case OPTION_PATTERN:

@@ -88,18 +88,16 @@ static void tell(struct checkup *c, int err, const char *what, const char *call)
 
 void check_calls(struct checkup *c)
 {
-	struct facts *f = &c->facts;
+	int bpf = try_program(), ring, timer;
 
-	f->bpf = try_program();
-	tell(c, f->bpf, "loading BPF programs", "bpf()");
-	f->ring = as_error(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "doctor", 0, 0, RING_BYTES, NULL));
-	if (!f->bpf || f->ring != f->bpf)
-		tell(c, f->ring, "a ring buffer of 8 MB", "bpf()");
-	f->timer = try_timer(0, -1);
-	tell(c, f->timer, "a timer on a thread", "perf_event_open()");
-	f->cpu_timer = try_timer(-1, 0);
-	if (!f->timer || f->cpu_timer != f->timer)
-		tell(c, f->cpu_timer, "a timer on a processor", "perf_event_open()");
-	f->memory = try_memory();
-	tell(c, f->memory, "reading another process's memory", "process_vm_readv()");
+	tell(c, bpf, "loading BPF programs", "bpf()");
+	ring = as_error(bpf_map_create(BPF_MAP_TYPE_RINGBUF, "doctor", 0, 0, RING_BYTES, NULL));
+	if (!bpf || ring != bpf)
+		tell(c, ring, "a ring buffer of 8 MB", "bpf()");
+	timer = try_timer(0, -1);
+	tell(c, timer, "a timer on a thread", "perf_event_open()");
+	c->facts.cpu_timer = try_timer(-1, 0);
+	if (!timer || c->facts.cpu_timer != timer)
+		tell(c, c->facts.cpu_timer, "a timer on a processor", "perf_event_open()");
+	tell(c, try_memory(), "reading another process's memory", "process_vm_readv()");
 }

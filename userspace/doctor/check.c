@@ -24,11 +24,6 @@ void checkup_add(struct checkup *c, enum health health, const char *remedy, cons
 	vsnprintf(check->text, sizeof(check->text), format, args);
 	va_end(args);
 	snprintf(check->remedy, sizeof(check->remedy), "%s", remedy ? remedy : "");
-	/* names come from files and environments of others: one line each, nothing that a terminal obeys */
-	for (char *p = check->text; *p; p++) {
-		if ((unsigned char)*p < ' ' || *p == 127)
-			*p = '?';
-	}
 }
 
 bool check_read_line(const char *path, char *line, size_t size)

@@ -20,7 +20,6 @@ struct check {
 	char remedy[400]; /* "": there is nothing to do */
 };
 
-/* How a trial ended: 0 or -errno. */
 struct facts {
 	unsigned int kernel[2];   /* 6, 18 */
 	const char *blocker;      /* what of the kernel keeps BPF programs from loading: what to do then; NULL: nothing known */
@@ -29,8 +28,7 @@ struct facts {
 	bool pid_namespace;       /* the same of PIDs */
 	bool seccomp;             /* a filter is in force */
 	bool patched_paranoid;    /* kernel.perf_event_paranoid is so high that some distributions' kernels want CAP_SYS_ADMIN */
-	int bpf, ring, timer, cpu_timer, memory; /* the system calls themselves */
-	bool interpreter;         /* one that is supported would be chosen */
+	int cpu_timer;            /* on a processor: how that ended, 0 or -errno */
 };
 
 struct checkup {
@@ -66,6 +64,6 @@ void check_rights(struct checkup *checkup);
 void check_surroundings(struct checkup *checkup);
 void check_calls(struct checkup *checkup);
 void check_pythons(struct checkup *checkup, const struct identity *identity);
-void check_terminal(struct checkup *checkup, const struct identity *identity);
+void check_terminal(struct checkup *checkup);
 
 #endif

@@ -11,6 +11,7 @@
 #include "doctor/check.h"
 #include "doctor/trial.h"
 #include "report/report.h"
+#include "report/text.h"
 #include "target/preload_library.h"
 #include "target/script.h"
 #include "util/cleanup.h"
@@ -31,7 +32,10 @@ static const char *const colors[] = { [HEALTH_OK] = "\033[32m", [HEALTH_LIMITED]
 
 static void print_line(const struct doctor *d, enum health health, const char *text, const char *remedy)
 {
-	fprintf(d->out, "%s%-8s%s %s\n", d->color ? colors[health] : "", words[health], d->color ? "\033[0m" : "", text);
+	fprintf(d->out, "%s%-8s%s ", d->color ? colors[health] : "", words[health], d->color ? "\033[0m" : "");
+	/* names in it come from files and environments of others */
+	text_print(d->out, text, strlen(text), 0, TEXT_NAME);
+	putc('\n', d->out);
 	if (remedy && *remedy)
 		fprintf(d->out, "         to do: %s\n", remedy);
 }
@@ -175,7 +179,7 @@ int doctor__run(const struct config *config, const struct identity *identity)
 	check_calls(&d.checkup);
 	done = print_checks(&d, "System calls, tried", done);
 	check_pythons(&d.checkup, identity);
-	check_terminal(&d.checkup, identity);
+	check_terminal(&d.checkup);
 	done = print_checks(&d, "Python and files", done);
 	try_all(&d);
 	print_checks(&d, "The programs in the kernel, tried", done);

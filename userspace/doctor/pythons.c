@@ -58,6 +58,8 @@ static pid_t start(const struct pythons *p, const char *path, int *in, int *out)
 		execve(path, argv, p->identity->environment);
 		_exit(127);
 	}
+	if (pid < 0)
+		pid = -errno;
 	close(to[0]);
 	close(from[1]);
 	*in = to[1];
@@ -70,13 +72,12 @@ static int look(struct pythons *p, const char *path, struct interp_process *foun
 {
 	_cleanup_close_ int in = -1, out = -1;
 	pid_t pid = start(p, path, &in, &out);
-	struct pollfd ready = { .fd = out, .events = POLLIN };
+	struct pollfd ready = { .fd = out, .events = POLLIN }; /* start() has set it */
 	char byte;
 	int err = -ENOEXEC;
 
 	if (pid < 0)
 		return pid;
-	ready.fd = out;
 	if (poll(&ready, 1, START_MS) == 1 && read(out, &byte, 1) == 1)
 		err = interp__find(p->cache, pid, found);
 	kill(pid, SIGKILL);
@@ -173,7 +174,6 @@ void check_pythons(struct checkup *c, const struct identity *id)
 		look_in(&p, folder);
 	if (!p.works)
 		checkup_add(c, HEALTH_NO, "install Debian's python3 package, or put another CPython 3.8 to 3.15 on PATH; or name one with --python", "no Python that is supported is on PATH");
-	c->facts.interpreter = p.works;
 	for (size_t i = 0; i < p.n; i++)
 		free(p.seen[i]);
 	interp_cache__free(p.cache);

@@ -3,63 +3,17 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "util/cleanup.h"
+#include "util/explain.h"
+#include "util/text_file.h"
 
 #define FILE_MAX (4 << 20)
 #define HEADERS_MAX 64
-
-__attribute__((format(printf, 3, 4))) static int explain(char problem[512], int error, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(problem, 512, format, args);
-	va_end(args);
-	return error;
-}
-
-/* A regular file as text: a NUL behind it, none in it. 0 or -errno. */
-static int read_text(const char *path, char **text, size_t *size)
-{
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	_cleanup_free_ char *buffer = NULL;
-	struct stat st;
-	size_t done = 0, room;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
-	if (st.st_size > FILE_MAX)
-		return -EFBIG;
-	room = (size_t)st.st_size;
-	buffer = malloc(room + 1);
-	if (!buffer)
-		return -ENOMEM;
-	while (done < room) {
-		ssize_t n = read(fd, buffer + done, room - done);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (!n)
-			break;
-		done += n > 0 ? (size_t)n : 0;
-	}
-	buffer[done] = '\0';
-	if (strlen(buffer) != done)
-		return -EINVAL;
-	*text = steal_ptr(buffer);
-	*size = done;
-	return 0;
-}
 
 /* Ours alone: what they say depends on the body. */
 static bool is_reserved(const char *name, size_t length)
@@ -102,7 +56,7 @@ static int read_headers(struct credentials *c, const char *path, char problem[51
 	char *line, *next, where[400];
 	unsigned int number = 0;
 	size_t size;
-	int err = read_text(path, &text, &size);
+	int err = text_file_read(path, FILE_MAX, &text, &size);
 
 	if (err)
 		return cannot_read(problem, err, path, "--header-file");
@@ -128,7 +82,7 @@ static int read_pem(struct pem *pem, const char *path, const char *option, char 
 {
 	char *text;
 	size_t size;
-	int err = read_text(path, &text, &size);
+	int err = text_file_read(path, FILE_MAX, &text, &size);
 
 	if (err)
 		return cannot_read(problem, err, path, option);

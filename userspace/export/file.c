@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -60,20 +59,25 @@ int file_put(int folder, const char *name, const struct iovec *parts, int n_part
 	return err;
 }
 
+DIR *file_list(int folder)
+{
+	/* one of its own: a copy of the descriptor would share the place in the folder */
+	_cleanup_close_ int own = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = own < 0 ? NULL : fdopendir(own);
+
+	if (dir)
+		own = -1;
+	return dir;
+}
+
 void file_sweep(int folder, unsigned int older_than_s)
 {
-	int copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_closedir_ DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	_cleanup_closedir_ DIR *dir = file_list(folder);
 	time_t before = time(NULL) - (time_t)older_than_s;
 	struct dirent *entry;
 	struct stat st;
 
-	if (!dir) {
-		if (copy >= 0)
-			close(copy);
-		return;
-	}
-	while ((entry = readdir(dir))) {
+	while (dir && (entry = readdir(dir))) {
 		if (strncmp(entry->d_name, PART, strlen(PART)) || fstatat(folder, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
 		if (S_ISREG(st.st_mode) && st.st_mtime <= before)

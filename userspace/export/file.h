@@ -5,6 +5,7 @@
 #ifndef FIXINGAHOLE_EXPORT_FILE_H
 #define FIXINGAHOLE_EXPORT_FILE_H
 
+#include <dirent.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
@@ -13,6 +14,9 @@
  * what fails leaves nothing behind. mode: less the creation mask.
  */
 int file_put(int folder, const char *name, const struct iovec *parts, int n_parts, mode_t mode);
+
+/* The entries of the folder, from the first on, for closedir(). NULL: errno. */
+DIR *file_list(int folder);
 
 /* Removes what file_put() left behind when it was killed, if that is older than so many seconds. */
 void file_sweep(int folder, unsigned int older_than_s);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/folder.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -152,21 +151,15 @@ static int compare(const void *left, const void *right)
 /* All files of ours, from the oldest on. 0 or -errno. */
 static int list(const struct folder *f, struct kept **out, size_t *out_n)
 {
-	int copy = openat(f->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_closedir_ DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	_cleanup_closedir_ DIR *dir = file_list(f->fd);
 	_cleanup_free_ struct kept *kept = NULL;
 	size_t n = 0, room = 0;
 	struct dirent *entry;
 	unsigned int number;
 	struct stat st;
 
-	if (!dir) {
-		int err = -errno;
-
-		if (copy >= 0)
-			close(copy);
-		return err;
-	}
+	if (!dir)
+		return -errno;
 	while ((entry = readdir(dir))) {
 		if (!is_ours(entry->d_name, &number) || fstatat(f->fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
 			continue;

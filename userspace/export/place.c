@@ -2,13 +2,13 @@
 #include "export/place.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cli/paths.h"
 #include "util/cleanup.h"
+#include "util/explain.h"
 
 #define URL_MAX 4096
 
@@ -48,16 +48,6 @@ static int set(const struct parts *parts, CURLUPart part, const char *text)
 	return parts->curl->url_set(parts->url, part, text, 0) ? -ENOMEM : 0;
 }
 
-__attribute__((format(printf, 2, 3))) static int explain(char problem[512], const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(problem, 512, format, args);
-	va_end(args);
-	return -EINVAL;
-}
-
 /* What may be shown of a URL that is wrong: nothing of what stands before an '@', which may be a password. */
 static const char *shown_word(const char *word, char buffer[96])
 {
@@ -88,9 +78,9 @@ static int take_protocol(struct place *place, const char **word, const char *pro
 	else
 		named = protocol ? protocol_named(protocol, strlen(protocol)) : -1;
 	if (named < 0 && plus)
-		return explain(problem, "no such protocol: '%.*s'; there are pyroscope, parca, otlp and pprof", (int)(plus - *word > 60 ? 60 : plus - *word), *word);
+		return explain(problem, -EINVAL, "no such protocol: '%.*s'; there are pyroscope, parca, otlp and pprof", (int)(plus - *word > 60 ? 60 : plus - *word), *word);
 	if (named < 0)
-		return explain(problem, "what does the server at '%s' speak? Say it as in 'otlp+http://…', or with --protocol: pyroscope, parca, otlp or pprof", shown_word(*word, shown));
+		return explain(problem, -EINVAL, "what does the server at '%s' speak? Say it as in 'otlp+http://…', or with --protocol: pyroscope, parca, otlp or pprof", shown_word(*word, shown));
 	place->protocol = (enum protocol)named;
 	if (plus)
 		*word = plus + 1;
@@ -146,17 +136,17 @@ static int parse_url(struct place *place, const struct curl_api *curl, const cha
 	if (!parts.url)
 		return -ENOMEM;
 	if (strlen(word) > URL_MAX)
-		return explain(problem, "the URL of '%s' is too long: %d characters at most", shown_word(word, shown), URL_MAX);
+		return explain(problem, -EINVAL, "the URL of '%s' is too long: %d characters at most", shown_word(word, shown), URL_MAX);
 	wrong = curl->url_set(parts.url, CURLUPART_URL, word, CURLU_NON_SUPPORT_SCHEME);
 	if (wrong == CURLUE_OUT_OF_MEMORY)
 		return -ENOMEM;
 	if (wrong)
-		return explain(problem, "'%s' is no URL: %s", shown_word(word, shown), curl->url_strerror(wrong));
+		return explain(problem, -EINVAL, "'%s' is no URL: %s", shown_word(word, shown), curl->url_strerror(wrong));
 	err = get(&parts, CURLUPART_SCHEME, 0, &scheme);
 	if (err)
 		return err;
 	if (!scheme || (strcmp(scheme, "http") && strcmp(scheme, "https")))
-		return explain(problem, "'%s' cannot be pushed to: http and https can", shown_word(word, shown));
+		return explain(problem, -EINVAL, "'%s' cannot be pushed to: http and https can", shown_word(word, shown));
 	err = take_credentials(place, &parts);
 	err = err ? err : complete_path(place, &parts);
 	err = err ? err : get(&parts, CURLUPART_URL, 0, &place->url);

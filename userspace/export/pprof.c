@@ -2,16 +2,14 @@
 #include "export/encode.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
+#include "export/gzip.h"
 #include "export/messages.h"
 #include "export/pprof.pb-c.h"
 #include "export/tables.h"
-#include "util/cleanup.h"
 
 #define PROCESS_LABELS 7 /* at most */
 #define SAMPLE_LABELS 2  /* more, of one sample: its thread, and what it waited for */
@@ -288,31 +286,6 @@ static int header(struct tables *tables, Pprof__Profile *profile)
 	return 0;
 }
 
-static int gzip(const struct encoded *plain, struct encoded *out)
-{
-	z_stream stream = { .next_in = plain->data, .avail_in = (uInt)plain->size };
-	_cleanup_free_ uint8_t *data = NULL;
-	size_t size;
-	int status;
-
-	if (plain->size > UINT_MAX / 2)
-		return -EFBIG;
-	/* the fastest level: the better ones take thrice the time for a tenth less */
-	if (deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, MAX_WBITS + 16, MAX_MEM_LEVEL, Z_DEFAULT_STRATEGY) != Z_OK)
-		return -ENOMEM;
-	size = deflateBound(&stream, stream.avail_in);
-	data = malloc(size);
-	stream.next_out = data;
-	stream.avail_out = (uInt)size;
-	status = data ? deflate(&stream, Z_FINISH) : Z_MEM_ERROR;
-	size = stream.total_out;
-	deflateEnd(&stream);
-	if (status != Z_STREAM_END)
-		return -ENOMEM;
-	*out = (struct encoded){ steal_ptr(data), size };
-	return 0;
-}
-
 static int pprof_bytes(struct tables *tables, const char *host, struct encoded *plain)
 {
 	Pprof__Profile profile = PPROF__PROFILE__INIT;
@@ -339,7 +312,7 @@ int encode_pprof(const struct window *window, const char *host, struct encoded *
 
 	err = err ?: pprof_bytes(&tables, host, &plain);
 	tables_release(&tables);
-	err = err ?: gzip(&plain, out);
+	err = err ?: gzip_bytes(&plain, out);
 	free(plain.data);
 	return err;
 }

@@ -12,9 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
-#include "util/cleanup.h"
+#include "export/gzip.h"
 
 #define BODY_MAX (256u << 20)
 #define APPLICATION "fixingahole"
@@ -29,36 +28,6 @@ static int copy_body(const struct encoded *window, struct encoded *body)
 		return -ENOMEM;
 	memcpy(data, window->data, window->size);
 	*body = (struct encoded){ data, window->size };
-	return 0;
-}
-
-static int gzip_body(const struct encoded *window, struct encoded *body)
-{
-	z_stream z = {};
-	size_t most;
-	uint8_t *data;
-	int r;
-
-	if (deflateInit2(&z, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
-		return -ENOMEM;
-	most = deflateBound(&z, window->size);
-	data = malloc(most);
-	if (!data) {
-		deflateEnd(&z);
-		return -ENOMEM;
-	}
-	z.next_in = window->data;
-	z.avail_in = (uInt)window->size;
-	z.next_out = data;
-	z.avail_out = (uInt)most;
-	r = deflate(&z, Z_FINISH);
-	most = z.total_out;
-	deflateEnd(&z);
-	if (r != Z_STREAM_END) {
-		free(data);
-		return -ENOMEM;
-	}
-	*body = (struct encoded){ data, most };
 	return 0;
 }
 
@@ -139,7 +108,7 @@ int request_body(enum protocol protocol, const struct encoded *window, const cha
 	case PROTOCOL_PARCA:
 		return parca_body(window, host, body);
 	case PROTOCOL_OTLP:
-		return gzip_body(window, body);
+		return gzip_bytes(window, body);
 	default:
 		return copy_body(window, body);
 	}

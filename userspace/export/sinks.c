@@ -12,6 +12,7 @@
 #include "export/encode.h"
 #include "export/folder.h"
 #include "export/push.h"
+#include "export/tables.h"
 #include "target/identity.h"
 #include "util/cleanup.h"
 #include "util/clock.h"
@@ -265,38 +266,47 @@ static enum format format_of(const struct sink *sink)
 	return sink->push && push__place(sink->push)->protocol == PROTOCOL_OTLP ? FORMAT_OTLP : FORMAT_PPROF;
 }
 
-static int to_server(struct sinks *s, struct sink *sink, const struct window *window, const struct encoded *encoded)
+static void not_encoded(struct sink *sink, int err)
 {
-	uint64_t start = window->start_epoch_s > 0 ? (uint64_t)(window->start_epoch_s * 1e9) : 0;
+	sink->not_encoded++;
+	snprintf(sink->error, sizeof(sink->error), "cannot encode a profile: %s", strerror(-err));
+}
+
+static void to_folder(struct sink *sink, const struct window *window, const struct encoded *encoded)
+{
+	int err = folder__put(sink->folder, (time_t)window->start_epoch_s, encoded->data, encoded->size);
+
+	sink->written += !err;
+	sink->failed += err != 0;
+	if (err)
+		snprintf(sink->error, sizeof(sink->error), "cannot write to the folder: %s", strerror(-err));
+}
+
+static void to_server(struct sinks *s, struct sink *sink, const struct window *window, const struct encoded *encoded)
+{
+	uint64_t start = window_time_ns(window);
 	struct spool_item item = { .times = { start, start + (window->end_ns - window->start_ns), window->rate_hz } };
 	struct encoded body = {};
 	int err = request_body(push__place(sink->push)->protocol, encoded, s->host, &body);
 
+	if (err) {
+		not_encoded(sink, err);
+		return;
+	}
 	item.body = body.data;
 	item.size = body.size;
-	err = err ? err : spool__put(push__spool(sink->push), &item);
+	err = spool__put(push__spool(sink->push), &item);
 	free(body.data);
-	if (!err)
+	if (!err) {
 		push__wake(sink->push);
-	return err;
-}
-
-static void deliver(struct sinks *s, struct sink *sink, const struct window *window, const struct encoded *encoded)
-{
-	int err;
-
-	if (sink->folder)
-		err = folder__put(sink->folder, (time_t)window->start_epoch_s, encoded->data, encoded->size);
-	else
-		err = to_server(s, sink, window, encoded);
-	sink->written += sink->folder && !err;
+		return;
+	}
 	/* what is larger than the spool is counted there */
-	sink->failed += err && !(sink->push && err == -EFBIG);
-	*sink->error = '\0';
+	sink->failed += err != -EFBIG;
 	if (err == -EFBIG)
-		snprintf(sink->error, sizeof(sink->error), "a profile of %zu bytes is larger than the whole spool", encoded->size);
-	else if (err)
-		snprintf(sink->error, sizeof(sink->error), "cannot write to the %s: %s", sink->folder ? "folder" : "spool", strerror(-err));
+		snprintf(sink->error, sizeof(sink->error), "a profile of %zu bytes is larger than the whole spool", item.size);
+	else
+		snprintf(sink->error, sizeof(sink->error), "cannot write to the spool: %s", strerror(-err));
 }
 
 void sinks__window(struct sinks *s, const struct window *window)
@@ -313,12 +323,13 @@ void sinks__window(struct sinks *s, const struct window *window)
 		if (!done[format])
 			err[format] = encoders[format](window, s->host, &encoded[format]);
 		done[format] = true;
-		if (!err[format]) {
-			deliver(s, sink, window, &encoded[format]);
-			continue;
-		}
-		sink->not_encoded++;
-		snprintf(sink->error, sizeof(sink->error), "cannot encode a profile: %s", strerror(-err[format]));
+		*sink->error = '\0';
+		if (err[format])
+			not_encoded(sink, err[format]);
+		else if (sink->folder)
+			to_folder(sink, window, &encoded[format]);
+		else
+			to_server(s, sink, window, &encoded[format]);
 	}
 	for (int i = 0; i < FORMATS; i++)
 		free(encoded[i].data);
@@ -374,20 +385,22 @@ static void log_sink(struct sink *sink)
 	const char *name = sink->folder ? folder__path(sink->folder) : push__place(sink->push)->shown;
 	struct sinks_state state = {};
 	struct push_state push = {};
+	uint64_t lost;
 
 	add_state(&state, sink);
-	if (sink->push)
+	lost = state.dropped - state.refused;
+	if (sink->push) /* it may have refused one more since */
 		push__state(sink->push, &push);
 	if (*state.last_error && !sink->told_error)
-		log_warning("'%s': %s%s", name, state.last_error, sink->push ? "; trying again, profiles wait in the spool" : "");
+		log_warning("'%s': %s%s", name, state.last_error, *sink->error ? "" : "; trying again, profiles wait in the spool");
 	else if (!*state.last_error && sink->told_error)
-		log_notice("'%s' works again; %llu profile%s wait%s", name, (unsigned long long)state.waiting, state.waiting == 1 ? "" : "s", state.waiting == 1 ? "s" : "");
+		log_notice("'%s' works again; %llu profile%s", name, (unsigned long long)state.waiting, state.waiting == 1 ? " waits" : "s wait");
 	sink->told_error = *state.last_error;
 	if (doubled(push.refused, &sink->told_refused))
 		log_warning("'%s' refused %llu profile%s for good: %s", name, (unsigned long long)push.refused, push.refused == 1 ? "" : "s", push.refusal);
-	if (doubled(state.dropped - push.refused, &sink->told_lost))
+	if (doubled(lost, &sink->told_lost))
 		log_warning("'%s': %llu profile%s lost: %llu dropped from the full spool, %llu damaged in it, %llu not written, %llu not encoded", name,
-			    (unsigned long long)(state.dropped - push.refused), state.dropped - push.refused == 1 ? "" : "s", (unsigned long long)state.dropped_full, (unsigned long long)state.corrupt,
+			    (unsigned long long)lost, lost == 1 ? "" : "s", (unsigned long long)state.dropped_full, (unsigned long long)state.corrupt,
 			    (unsigned long long)state.failed, (unsigned long long)state.not_encoded);
 }
 

@@ -21,7 +21,7 @@ struct sinks_state {
 	uint64_t refused;           /* by a server, for good */
 	uint64_t corrupt;           /* spool files that were damaged */
 	uint64_t failed;            /* files, also of the spool, that could not be written */
-	uint64_t not_encoded;       /* for want of memory */
+	uint64_t not_encoded;       /* for want of memory, or too large */
 	uint64_t removed;           /* written before, and removed to keep a folder's limits */
 	uint64_t retries;
 	char last_error[256];       /* empty: the last attempt of each went well */

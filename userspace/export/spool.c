@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export/spool.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -121,15 +120,12 @@ static int compare(const void *left, const void *right)
 /* What an earlier run left. Foreign names are left alone. */
 static int load(struct spool *s)
 {
-	int copy = openat(s->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_closedir_ DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	_cleanup_closedir_ DIR *dir = file_list(s->fd);
 	struct dirent *entry;
 	uint64_t number;
 	struct stat st;
 	int err = dir ? 0 : -errno;
 
-	if (!dir && copy >= 0)
-		close(copy);
 	while (!err && (entry = readdir(dir))) {
 		if (!parse_name(entry->d_name, &number) || fstatat(s->fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;

@@ -79,28 +79,14 @@ void table_release(struct table *t)
 
 const char *tables_clean(struct tables *tables, const char *text)
 {
-	size_t length = strlen(text), at = 0;
-	char *clean, *end;
+	size_t length = strlen(text);
+	char *clean;
 
 	if (utf8_valid(text, length))
 		return text;
-	end = clean = arena_array(&tables->arena, length + 1, 3);
-	if (!clean)
-		return NULL;
-	while (at < length) {
-		size_t n = 1;
-
-		while (n < 4 && at + n < length && !utf8_valid(text + at, n))
-			n++;
-		if (utf8_valid(text + at, n)) {
-			end = mempcpy(end, text + at, n);
-			at += n;
-		} else {
-			end = mempcpy(end, "\xef\xbf\xbd", 3);
-			at++;
-		}
-	}
-	*end = 0;
+	clean = arena_array(&tables->arena, length + 1, 3);
+	if (clean)
+		utf8_repair(clean, (length + 1) * 3, text);
 	return clean;
 }
 

@@ -111,7 +111,7 @@ static int by_name(const void *a, const void *b)
 	return order ? order : x->firstlineno < y->firstlineno ? -1 : x->firstlineno > y->firstlineno;
 }
 
-void joined_calls_end(struct joined_calls *joined, struct profile *profile, struct ending *e)
+void joined_calls_end(struct joined_calls *joined, struct profile *profile)
 {
 	struct profile_calls *sum = &joined->sum;
 

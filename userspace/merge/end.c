@@ -138,8 +138,8 @@ const struct profile *merge__finish(struct merge *merge, const char *command_lin
 	whole_heap_end(&merge->heap, p, &e);
 	measures_end(&merge->outside, &p->outside, &e);
 	files_end(&merge->files, p, &e);
-	stacks_end(&merge->stacks, p, &e);
-	joined_calls_end(&merge->calls, p, &e);
+	stacks_end(&merge->stacks, p);
+	joined_calls_end(&merge->calls, p);
 	p->rss_timeline = curve_moments(&merge->rss, &merge->arena, e.start_ns, e.last_ns, true, &p->n_rss_timeline, &e.failed);
 	merge->made_of.skipped = merge->skipped;
 	merge->made_of.n_versions = merge->files.n_versions;

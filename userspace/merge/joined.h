@@ -128,7 +128,7 @@ struct joined_stacks {
 	size_t n_slots, n_heap_slots;
 };
 int stacks_join(struct joined_stacks *stacks, const struct profile *p, const struct joined_files *files, const struct map64 *names, struct arena *arena);
-void stacks_end(struct joined_stacks *stacks, struct profile *profile, struct ending *e);
+void stacks_end(struct joined_stacks *stacks, struct profile *profile);
 void stacks_release(struct joined_stacks *stacks);
 
 /* The heap of the run, but for its stacks. */
@@ -156,7 +156,7 @@ struct joined_calls {
 	struct map64 heads, caller_of;
 };
 int joined_calls_add(struct joined_calls *joined, const struct profile_calls *calls, const struct joined_files *files, const struct map64 *names);
-void joined_calls_end(struct joined_calls *joined, struct profile *profile, struct ending *e);
+void joined_calls_end(struct joined_calls *joined, struct profile *profile);
 void joined_calls_release(struct joined_calls *joined);
 
 /* Makes room for one more element. */

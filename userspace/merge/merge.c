@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "merge/state.h"
+#include "report/share.h"
 #include "report/stored.h"
 #include "util/cleanup.h"
 
@@ -58,11 +59,6 @@ int merge__skip(struct merge *merge, const char *path, const char *problem)
 	return 0;
 }
 
-int merge__notice(struct merge *merge, const char *text)
-{
-	return note_add(&merge->notes, text, NULL);
-}
-
 /* --- one more run --- */
 
 static const char *joined_label(struct merge *merge, const char *label, const char *inner)
@@ -107,15 +103,6 @@ static int add_input(struct merge *merge, const struct profile_input *input, con
 	return 0;
 }
 
-static uint64_t all_rss(const struct profile *p)
-{
-	uint64_t bytes = p->outside.rss_bytes;
-
-	for (size_t i = 0; i < p->n_files; i++)
-		add_up(&bytes, p->files[i].m.rss_bytes);
-	return bytes;
-}
-
 static int64_t after(double epoch_s, double first_s)
 {
 	return (int64_t)((epoch_s - first_s) * 1e9 + (epoch_s < first_s ? -0.5 : 0.5));
@@ -126,7 +113,7 @@ static int add_inputs(struct merge *merge, const struct profile *p, const char *
 	const struct profile_input one = {
 		.host = p->host, .ranks = p->ranks, .n_ranks = p->n_ranks, .command_line = p->command_line, .program = p->program,
 		.start_epoch_s = p->start_epoch_s, .elapsed_ns = p->elapsed_ns, .wall_ns = p->wall_ns, .whole = p->whole, .samples = p->cpu_samples,
-		.rss_bytes = all_rss(p), .max_rss_bytes = p->max_rss_bytes, .heap_peak_bytes = p->heap ? p->heap->all.peak_bytes : 0,
+		.rss_bytes = all_rss_bytes(p), .max_rss_bytes = p->max_rss_bytes, .heap_peak_bytes = p->heap ? p->heap->all.peak_bytes : 0,
 		.rate_hz = p->rate_hz, .allowed_cpus = p->allowed_cpus, .status = p->status, .interrupted = p->interrupted, .ended_how = p->ended_how,
 	};
 	int err = 0;
@@ -279,10 +266,8 @@ static struct place_in_time place_run(struct merge *merge, const struct profile 
 	struct place_in_time at = {.elapsed_ns = span_of(p)};
 	int64_t end, wall_end;
 
-	if (!merge->n_runs) {
+	if (!merge->n_runs)
 		merge->first_epoch_s = p->start_epoch_s;
-		merge->first_monotonic_s = p->start_monotonic_s;
-	}
 	at.offset_ns = after(p->start_epoch_s, merge->first_epoch_s);
 	at.shift_s = (double)at.offset_ns / 1e9 - p->start_monotonic_s;
 	end = at.offset_ns + (int64_t)at.elapsed_ns;

@@ -30,8 +30,6 @@ int merge__add(struct merge *merge, const struct stored_run *run, const char *la
 bool merge__has(const struct merge *merge, const struct stored_run *run);
 /* An input that could not be read. 0 or -ENOMEM. */
 int merge__skip(struct merge *merge, const char *path, const char *problem);
-/* One line for the end of the reports. 0 or -ENOMEM. */
-int merge__notice(struct merge *merge, const char *text);
 
 /* The joined profile, once, after at least one run; it belongs to the merge. Sources are read where their texts fit. NULL: out of memory. */
 const struct profile *merge__finish(struct merge *merge, const char *command_line);

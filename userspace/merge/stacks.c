@@ -180,7 +180,7 @@ static int by_bytes(const void *a, const void *b)
 	return order_frames(x->frames, x->n_frames, y->frames, y->n_frames);
 }
 
-void stacks_end(struct joined_stacks *stacks, struct profile *profile, struct ending *e)
+void stacks_end(struct joined_stacks *stacks, struct profile *profile)
 {
 	if (stacks->n)
 		qsort(stacks->stacks, stacks->n, sizeof(*stacks->stacks), by_time);

@@ -26,7 +26,6 @@ struct merge {
 	struct notes notes;
 	struct map64 seen;               /* runs */
 	double first_epoch_s;            /* of the first run: zero of the offsets */
-	double first_monotonic_s;
 	struct place_in_time earliest;
 	int64_t last_ns, last_wall_ns;   /* latest end of what was profiled, and with the start of the script around it */
 	bool same_program, same_args, same_root, same_directory;

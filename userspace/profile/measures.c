@@ -12,15 +12,6 @@ uint64_t since_start(const struct builder *b, uint64_t ns)
 	return ns > b->start_ns ? ns - b->start_ns : 0;
 }
 
-static void times_sum(struct times *to, const struct times *from)
-{
-	to->python_ns += from->python_ns;
-	to->native_ns += from->native_ns;
-	to->system_ns += from->system_ns;
-	to->waiting_ns += from->waiting_ns;
-	to->runnable_ns += from->runnable_ns;
-}
-
 struct moment *moments(struct owned *o, const struct builder *b, const struct series *s, size_t limit, size_t *n)
 {
 	size_t count = s->count < limit ? s->count : limit;

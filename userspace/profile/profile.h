@@ -31,6 +31,15 @@ struct times {
 static inline uint64_t times_cpu(const struct times *t) { return t->python_ns + t->native_ns + t->system_ns; }
 static inline uint64_t times_wait(const struct times *t) { return t->waiting_ns + t->runnable_ns; }
 static inline uint64_t times_total(const struct times *t) { return times_cpu(t) + times_wait(t); }
+/* Adds up. */
+static inline void times_sum(struct times *sum, const struct times *t)
+{
+	sum->python_ns += t->python_ns;
+	sum->native_ns += t->native_ns;
+	sum->system_ns += t->system_ns;
+	sum->waiting_ns += t->waiting_ns;
+	sum->runnable_ns += t->runnable_ns;
+}
 
 /* What a line waited for: "sleep", "recvfrom, 10.0.0.5:5432", "read, pipe:[123]", "page-in". */
 struct wait_reason {

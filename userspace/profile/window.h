@@ -102,7 +102,7 @@ struct window_options {
 	bool heap;
 	/* memory of the model: above so many nodes of the call tree what is not needed any more is dropped. 0: a default */
 	uint32_t nodes_max;
-	/* Names a native address of a process; NULL: nobody can. *function may be NULL; texts stay valid as long as the model. */
+	/* Names a native address of a process; NULL: nobody can. *function may be NULL; texts are copied. */
 	bool (*native)(void *context, uint32_t pid, uint32_t space, uint64_t address, const char **image, const char **function);
 	void *native_context;
 	/* Does a process still run? Asked now and then in a cut, of processes that have been silent for a while: the record of an end may have been

@@ -193,7 +193,8 @@ static struct shared_facts *facts_new(const struct process_facts *from)
 	return facts;
 }
 
-static uint32_t running_of_pid(const struct windows *w, uint32_t pid)
+/* The last one that had the number; it may have ended. */
+static uint32_t last_of_pid(const struct windows *w, uint32_t pid)
 {
 	uint32_t index;
 
@@ -212,7 +213,7 @@ void window_rss(struct seen_process *p, uint64_t bytes, uint64_t grown)
 
 void windows__describe(struct windows *w, uint32_t pid, const struct process_facts *from)
 {
-	uint32_t index = running_of_pid(w, pid);
+	uint32_t index = last_of_pid(w, pid);
 	struct shared_facts *facts = index != NONE ? facts_new(from) : NULL;
 
 	if (!facts)
@@ -237,7 +238,7 @@ static void set_text(char **to, const char *text)
 
 void windows__no_interpreter(struct windows *w, uint32_t pid, const char *reason)
 {
-	uint32_t index = running_of_pid(w, pid);
+	uint32_t index = last_of_pid(w, pid);
 
 	if (index != NONE)
 		set_text(&w->processes[index].no_interpreter, reason);
@@ -277,8 +278,12 @@ static uint32_t process_new(struct windows *w, const struct event_header *head)
 		return NONE;
 	if (index == NONE)
 		index = w->n_processes;
-	if (map64_put(&w->by_space, head->space, index) || map64_put(&w->by_pid, head->pid, index))
+	if (map64_put(&w->by_space, head->space, index))
 		return NONE;
+	if (map64_put(&w->by_pid, head->pid, index)) {
+		map64_remove(&w->by_space, head->space, &index);
+		return NONE;
+	}
 	if (index == w->n_processes)
 		w->n_processes++;
 	else
@@ -310,18 +315,17 @@ uint32_t window_process(struct windows *w, const struct event_header *head, bool
 {
 	uint32_t index;
 
-	if (map64_get(&w->by_space, head->space, &index)) {
+	*current = true;
+	if (map64_get(&w->by_space, head->space, &index))
 		*current = !w->processes[index].ended;
-	} else if (map64_get(&w->by_pid, head->pid, &index) && w->processes[index].space > head->space) {
-		*current = false;
-	} else if (index = running_of_pid(w, head->pid), index != NONE && !w->processes[index].ended) {
-		/* its exec was lost */
-		move_space(w, index, head->space);
-		*current = true;
-	} else {
+	else if (index = last_of_pid(w, head->pid), index == NONE)
 		index = process_new(w, head);
-		*current = true;
-	}
+	else if (w->processes[index].space > head->space)
+		*current = false;
+	else if (w->processes[index].ended)
+		index = process_new(w, head);
+	else
+		move_space(w, index, head->space); /* its exec was lost */
 	if (index != NONE)
 		w->processes[index].window = w->number;
 	return index;
@@ -334,7 +338,7 @@ static uint32_t process_begin(struct windows *w, const struct event_header *head
 
 	if (map64_get(&w->by_space, head->space, &index))
 		return index;
-	index = running_of_pid(w, head->pid);
+	index = last_of_pid(w, head->pid);
 	if (index != NONE && w->processes[index].space < head->space) {
 		process_end(w, index, head->time_ns, 0);
 		map64_remove(&w->by_pid, head->pid, &there);
@@ -366,7 +370,7 @@ void window_fork(struct windows *w, const struct event_fork *event)
 
 void window_exec(struct windows *w, const struct event_exec *event)
 {
-	uint32_t index = running_of_pid(w, event->head.pid), there;
+	uint32_t index = last_of_pid(w, event->head.pid), there;
 
 	if (map64_get(&w->by_space, event->old_space, &there))
 		index = there;

@@ -128,7 +128,7 @@ uint32_t window_native_leaf(struct windows *w, const struct event_stack *stack)
 {
 	const char *image = NULL, *function = NULL;
 	const struct symbol *symbol;
-	char clean[1024];
+	char clean[4096];
 	uint32_t node = 0;
 
 	if (tree_full(w))

@@ -7,6 +7,7 @@
 
 #include "image/remote.h"
 #include "util/cleanup.h"
+#include "util/strings.h"
 
 /* Longer names are no names, longer line tables belong to no code that compiles. */
 #define STRING_BYTES_MAX (1U << 20)
@@ -15,24 +16,7 @@
 
 static char *put_utf8(char *out, uint32_t c)
 {
-	if (c == 0 || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-		c = REPLACEMENT;
-	if (c < 0x80) {
-		*out++ = c;
-	} else if (c < 0x800) {
-		*out++ = 0xc0 | c >> 6;
-		*out++ = 0x80 | (c & 63);
-	} else if (c < 0x10000) {
-		*out++ = 0xe0 | c >> 12;
-		*out++ = 0x80 | (c >> 6 & 63);
-		*out++ = 0x80 | (c & 63);
-	} else {
-		*out++ = 0xf0 | c >> 18;
-		*out++ = 0x80 | (c >> 12 & 63);
-		*out++ = 0x80 | (c >> 6 & 63);
-		*out++ = 0x80 | (c & 63);
-	}
-	return out;
+	return out + utf8_encode(out, c == 0 || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) ? REPLACEMENT : c);
 }
 
 char *pystring_to_utf8(const void *data, size_t bytes, unsigned int char_size)

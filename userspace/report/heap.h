@@ -23,6 +23,8 @@ void print_heap_types(FILE *out, const struct profile *profile, const struct rep
 /* Samples and losses. */
 void print_heap_losses(FILE *out, const struct profile_heap *heap);
 
+/* What profile_details.json calls the kinds and the sources. */
+extern const char *const heap_kind_keys[HEAP_KINDS], *const heap_source_keys[HEAP_SOURCES];
 /* Keys of profile_details.json, into the open object. */
 void json_timeline(struct json *json, const char *key, const struct moment *moments, size_t n);
 void json_heap_measures(struct json *json, const struct heap_measures *heap);

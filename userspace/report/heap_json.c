@@ -3,7 +3,8 @@
 #include "report/heap.h"
 #include "report/share.h"
 
-static const char *const kinds[HEAP_KINDS] = {"c", "mem", "object", "mapping"};
+const char *const heap_kind_keys[HEAP_KINDS] = {"c", "mem", "object", "mapping"};
+const char *const heap_source_keys[HEAP_SOURCES] = {"c", "python", "mapping"};
 
 void json_timeline(struct json *json, const char *key, const struct moment *moments, size_t n)
 {
@@ -17,8 +18,6 @@ void json_timeline(struct json *json, const char *key, const struct moment *mome
 	json_close(json);
 }
 
-static const char *const sources[HEAP_SOURCES] = {"c", "python", "mapping"};
-
 static void write_by(struct json *json, const char *key, const char *const names[], const uint64_t *values, size_t n)
 {
 	json_object(json, key);
@@ -29,7 +28,7 @@ static void write_by(struct json *json, const char *key, const char *const names
 
 static void write_kinds(struct json *json, const char *key, const uint64_t of[HEAP_KINDS])
 {
-	write_by(json, key, kinds, of, HEAP_KINDS);
+	write_by(json, key, heap_kind_keys, of, HEAP_KINDS);
 }
 
 /* An estimate and its standard error. */
@@ -157,8 +156,8 @@ static void write_exact(struct json *json, const struct profile_heap *heap)
 		return;
 	}
 	json_object(json, "exact");
-	write_by(json, "allocated_of", sources, heap->exact_bytes_of, HEAP_SOURCES);
-	write_by(json, "allocations_of", sources, heap->exact_count_of, HEAP_SOURCES);
+	write_by(json, "allocated_of", heap_source_keys, heap->exact_bytes_of, HEAP_SOURCES);
+	write_by(json, "allocations_of", heap_source_keys, heap->exact_count_of, HEAP_SOURCES);
 	json_unsigned(json, "untracked_samples", heap->untracked);
 	json_unsigned(json, "untracked_bytes", heap->untracked_bytes);
 	json_unsigned(json, "missed_frees", heap->missed_frees);

@@ -314,15 +314,6 @@ static void print_rest(FILE *out, const struct profile *profile, const char *nam
 		seconds(times->python_ns), seconds(times->native_ns), seconds(system), memory, profile->heap ? "allocated" : "RSS touched");
 }
 
-static void add_times(struct times *sum, const struct times *times)
-{
-	sum->python_ns += times->python_ns;
-	sum->native_ns += times->native_ns;
-	sum->system_ns += times->system_ns;
-	sum->waiting_ns += times->waiting_ns;
-	sum->runnable_ns += times->runnable_ns;
-}
-
 static void print_outside(FILE *out, const struct profile *profile)
 {
 	bool headed = false;
@@ -398,7 +389,7 @@ int report_results(FILE *out, const struct profile *profile, const struct report
 				return err;
 			continue;
 		}
-		add_times(&rest, &file->m.times);
+		times_sum(&rest, &file->m.times);
 		rest_bytes += memory_bytes(&file->m, profile);
 		n_rest++;
 	}

@@ -151,21 +151,23 @@ int stored_read_json(const char *path, cJSON **json, char problem[512])
 	return 0;
 }
 
-/* A finite number in [0, max]; a hair below 0 counts as 0. */
+const char *stored_number(const cJSON *item, double max, double *value)
+{
+	if (!cJSON_IsNumber(item))
+		return item ? "not a number" : "missing";
+	if (!isfinite(item->valuedouble) || item->valuedouble < -0.001 || item->valuedouble > max)
+		return "out of range";
+	*value = item->valuedouble > 0 ? item->valuedouble : 0;
+	return NULL;
+}
+
 static int get_number(const cJSON *object, const char *where, const char *key, double max, double *value, char problem[512])
 {
-	const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+	const char *wrong = stored_number(cJSON_GetObjectItemCaseSensitive(object, key), max, value);
 
-	if (!cJSON_IsNumber(item)) {
-		set_problem(problem, "cannot use the profile: '%s' of %s is %s", key, where, item ? "not a number" : "missing");
-		return -EINVAL;
-	}
-	if (!isfinite(item->valuedouble) || item->valuedouble < -0.001 || item->valuedouble > max) {
-		set_problem(problem, "cannot use the profile: '%s' of %s is out of range", key, where);
-		return -EINVAL;
-	}
-	*value = item->valuedouble > 0 ? item->valuedouble : 0;
-	return 0;
+	if (wrong)
+		set_problem(problem, "cannot use the profile: '%s' of %s is %s", key, where, wrong);
+	return wrong ? -EINVAL : 0;
 }
 
 static int read_function(struct stored_function *function, const char *path, const cJSON *object, char problem[512])
@@ -256,16 +258,13 @@ int stored__load(struct stored *stored, const char *path, char problem[512])
 /* Sum of the whole's times in one details file of the same run; 0: not that. */
 static double details_whole_s(const struct stored *stored, const char *path)
 {
-	_cleanup_free_ char *text = NULL;
 	char problem[512];
 	const cJSON *whole, *item;
 	double sum = 0;
-	size_t size = 0;
 	cJSON *json;
 
-	if (read_file(path, &text, &size, problem) < 0)
+	if (parse(path, &json, problem) < 0)
 		return 0;
-	json = cJSON_ParseWithLengthOpts(text, size + 1, NULL, 1);
 	item = cJSON_GetObjectItemCaseSensitive(json, "start_epoch_s");
 	whole = cJSON_GetObjectItemCaseSensitive(json, "whole");
 	if (cJSON_IsNumber(item) && fabs(item->valuedouble - stored->start_epoch_s) < 1e-3) {

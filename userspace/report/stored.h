@@ -53,6 +53,9 @@ double stored__whole_s(const struct stored *stored, const char *path);
  */
 int stored_read_json(const char *path, cJSON **json, char problem[512]);
 
+/* A finite number in [0, max]; a hair below 0 counts as 0. NULL, and *value; or what is wrong with it: "missing". */
+const char *stored_number(const cJSON *item, double max, double *value);
+
 /* Puts the file's name before a problem that does not tell it. */
 void name_problem(char problem[512], const char *path);
 /* One line, whatever the arguments hold. */

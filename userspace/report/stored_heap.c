@@ -2,19 +2,15 @@
 /* The heap out of a profile_details.json: the counterpart of heap_json.c. */
 #include <string.h>
 
+#include "report/heap.h"
 #include "report/stored_read.h"
-
-#define BYTES_MAX 9007199254740991.0
-
-static const char *const kinds[HEAP_KINDS] = {"c", "mem", "object", "mapping"};
-static const char *const sources[HEAP_SOURCES] = {"c", "python", "mapping"};
 
 static double estimate(struct json_reader *r, const cJSON *object, const char *key, double *error)
 {
 	const cJSON *pair = read_object(r, object, key);
 
-	*error = read_number(r, pair, "error", BYTES_MAX);
-	return read_number(r, pair, "estimate", BYTES_MAX);
+	*error = read_number(r, pair, "error", COUNT_MAX);
+	return read_number(r, pair, "estimate", COUNT_MAX);
 }
 
 static uint64_t estimated_bytes(struct json_reader *r, const cJSON *object, const char *key, double *error)
@@ -33,11 +29,11 @@ static void read_by(struct json_reader *r, const cJSON *object, const char *key,
 static void read_counts(struct json_reader *r, const cJSON *object, struct heap_measures *m)
 {
 	m->exact_bytes = read_count(r, object, "exact_bytes");
-	read_by(r, object, "allocated_of", kinds, m->allocated_of, HEAP_KINDS);
+	read_by(r, object, "allocated_of", heap_kind_keys, m->allocated_of, HEAP_KINDS);
 	m->python = read_number(r, object, "python_fraction", 1.001);
 	m->usage = read_number(r, object, "usage_fraction", 1.001);
 	m->temporary_bytes = read_count(r, object, "temporary_bytes");
-	m->temporary_allocations = read_number(r, object, "temporary_allocations", BYTES_MAX);
+	m->temporary_allocations = read_number(r, object, "temporary_allocations", COUNT_MAX);
 	m->copied_bytes = read_optional_count(r, object, "copied_bytes");
 	m->samples = read_count(r, object, "samples");
 }
@@ -50,7 +46,7 @@ static void read_growth(struct json_reader *r, const cJSON *object, struct heap_
 		return;
 	m->likelihood = read_number(r, growth, "likelihood", 1);
 	m->left_bytes = read_count(r, growth, "left_bytes");
-	m->velocity = read_number(r, growth, "velocity_bytes_s", BYTES_MAX);
+	m->velocity = read_number(r, growth, "velocity_bytes_s", COUNT_MAX);
 }
 
 static void read_measures(struct json_reader *r, const cJSON *object, struct heap_measures *m)
@@ -87,7 +83,7 @@ struct heap_measures *read_heap_sums(struct json_reader *r, const cJSON *object)
 	if (!m)
 		return NULL;
 	m->allocated_bytes = read_count(r, heap, "allocated_bytes");
-	m->allocations = read_number(r, heap, "allocations", BYTES_MAX);
+	m->allocations = read_number(r, heap, "allocations", COUNT_MAX);
 	m->live_bytes = read_count(r, heap, "live_bytes");
 	m->at_peak_bytes = read_count(r, heap, "at_peak_bytes");
 	read_counts(r, heap, m);
@@ -165,8 +161,8 @@ static void read_exact(struct json_reader *r, const cJSON *json, struct profile_
 	if (!exact)
 		return;
 	heap->has_totals = true;
-	read_by(r, exact, "allocated_of", sources, heap->exact_bytes_of, HEAP_SOURCES);
-	read_by(r, exact, "allocations_of", sources, heap->exact_count_of, HEAP_SOURCES);
+	read_by(r, exact, "allocated_of", heap_source_keys, heap->exact_bytes_of, HEAP_SOURCES);
+	read_by(r, exact, "allocations_of", heap_source_keys, heap->exact_count_of, HEAP_SOURCES);
 	heap->untracked = read_count(r, exact, "untracked_samples");
 	heap->untracked_bytes = read_count(r, exact, "untracked_bytes");
 	heap->missed_frees = read_count(r, exact, "missed_frees");
@@ -215,8 +211,8 @@ struct profile_heap *read_heap(struct json_reader *r, const cJSON *details)
 	read_measures(r, json, &heap->all);
 	heap->growth_rate = read_number(r, json, "growth_rate", 100.001);
 	heap->python_at_peak = read_number(r, json, "python_fraction_at_peak", 1.001);
-	read_by(r, json, "at_peak_of", kinds, heap->at_peak_of, HEAP_KINDS);
-	read_by(r, json, "live_of", kinds, heap->live_of, HEAP_KINDS);
+	read_by(r, json, "at_peak_of", heap_kind_keys, heap->at_peak_of, HEAP_KINDS);
+	read_by(r, json, "live_of", heap_kind_keys, heap->live_of, HEAP_KINDS);
 	read_where(r, json, "peak_reached_by", &heap->peak_where);
 	read_lists(r, json, heap);
 	read_exact(r, json, heap);

@@ -164,8 +164,10 @@ static void read_lines(struct json_reader *r, const cJSON *object, struct profil
 static void read_file(struct json_reader *r, const cJSON *item, struct profile_file *file)
 {
 	_cleanup_free_ struct cell *room = calloc(CELLS_MAX, sizeof(*room));
-	struct cells cells = {.cells = room, .room = room ? CELLS_MAX : 0};
+	struct cells cells = {.cells = room, .room = CELLS_MAX};
 
+	if (!room)
+		r->err = -ENOMEM;
 	reader_at(r, "a file");
 	file->path = read_text(r, item, "path");
 	reader_at(r, "'%.200s'", file->path);
@@ -202,8 +204,7 @@ void read_files(struct json_reader *r, const cJSON *details, struct stored_run *
 			fail(r, "is there twice");
 		else if (map64_put(&seen, (uintptr_t)file->path, 0))
 			r->err = -ENOMEM;
-		if (p->n_files)
-			run->files[i - 1].texts = file->n_lines ? read_new(r, file->n_lines * sizeof(char *)) : NULL;
+		run->files[i - 1].texts = file->n_lines ? read_new(r, file->n_lines * sizeof(char *)) : NULL;
 	}
 	map64_release(&seen);
 }

@@ -9,7 +9,6 @@
 #include "report/stored.h"
 
 #define SECONDS_MAX 1e9
-#define COUNT_MAX 9007199254740991.0
 
 void reader_at(struct json_reader *r, const char *format, ...)
 {
@@ -40,13 +39,12 @@ static bool absent(const cJSON *item)
 
 double read_number_of(struct json_reader *r, const cJSON *item, const char *key, double max)
 {
-	if (!cJSON_IsNumber(item))
-		refuse(r, key, item ? "not a number" : "missing");
-	else if (!isfinite(item->valuedouble) || item->valuedouble < -0.001 || item->valuedouble > max)
-		refuse(r, key, "out of range");
-	else
-		return item->valuedouble > 0 ? item->valuedouble : 0;
-	return 0;
+	double value = 0;
+	const char *wrong = stored_number(item, max, &value);
+
+	if (wrong)
+		refuse(r, key, wrong);
+	return value;
 }
 
 double read_number(struct json_reader *r, const cJSON *object, const char *key, double max)

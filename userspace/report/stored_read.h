@@ -12,6 +12,8 @@
 #include "util/arena.h"
 #include "util/strings.h"
 
+#define COUNT_MAX 9007199254740991.0 /* 2^53 - 1 */
+
 struct json_reader {
 	struct arena *arena;     /* for what is made */
 	struct strings *strings; /* for texts: outlive the reader */

@@ -134,6 +134,26 @@ void text_print_padded(FILE *out, const char *text, int columns)
 	text_repeat(out, " ", columns - used);
 }
 
+void text_print_end(FILE *out, const char *path, int columns)
+{
+	int width = text_width(path, 0);
+	uint32_t c;
+
+	if (columns < 2)
+		return;
+	if (width > columns) {
+		fputs("…", out);
+		columns--;
+	}
+	while (width > columns) {
+		size_t taken = utf8_decode(path, strlen(path), &c);
+
+		width -= text_print(NULL, path, taken, 0, TEXT_NAME);
+		path += taken;
+	}
+	text_print(out, path, strlen(path), columns, TEXT_NAME);
+}
+
 int text_width(const char *text, int max)
 {
 	return text_print(NULL, text, strlen(text), max, TEXT_NAME);

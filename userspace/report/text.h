@@ -32,6 +32,8 @@ enum text_kind {
 int text_print(FILE *out, const char *text, size_t size, int max, enum text_kind kind);
 /* The same for a NUL-terminated name, filled up to exactly `columns` with blanks. */
 void text_print_padded(FILE *out, const char *text, int columns);
+/* Prints the end of a path, which tells more than its begin, in at most so many columns; what is left out is told by an ellipsis. Below 2 columns nothing. */
+void text_print_end(FILE *out, const char *path, int columns);
 /* Columns of a name, at most max (0: no limit). */
 int text_width(const char *text, int max);
 /* A piece of text, count times. */

@@ -49,15 +49,6 @@ static uint32_t group_of(struct grouping *g, const char *key, const struct windo
 	return g->n++;
 }
 
-static void add_times(struct times *to, const struct times *from)
-{
-	to->python_ns += from->python_ns;
-	to->native_ns += from->native_ns;
-	to->system_ns += from->system_ns;
-	to->waiting_ns += from->waiting_ns;
-	to->runnable_ns += from->runnable_ns;
-}
-
 /* By what the processes are. */
 static int group_processes(struct grouping *g)
 {
@@ -76,11 +67,10 @@ static int group_processes(struct grouping *g)
 			return -ENOMEM;
 		group = &g->groups[index];
 		group->processes++;
-		group->samples += p->samples;
 		group->rss_bytes += p->rss_bytes;
 		group->rss_before_bytes += p->rss_before_bytes;
 		group->rss_grown_bytes += p->rss_grown_bytes;
-		add_times(&group->times, &p->times);
+		times_sum(&group->times, &p->times);
 	}
 	return 0;
 }
@@ -173,8 +163,7 @@ static int group_rows(struct grouping *g)
 		err = stack_group(g, row->stack, &index);
 		if (err)
 			break;
-		add_times(&g->groups[index].times, &row->times);
-		g->groups[index].samples += row->samples;
+		times_sum(&g->groups[index].times, &row->times);
 		g->groups[index].rss_grown_bytes += row->rss_bytes;
 		g->groups[index].allocated_bytes += row->allocated_bytes;
 		g->groups[index].live_bytes += row->live_bytes;

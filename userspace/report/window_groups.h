@@ -14,7 +14,7 @@ struct window_group {
 	const char *path, *function;
 	uint32_t lineno;
 	struct times times;
-	uint64_t samples, rss_grown_bytes;
+	uint64_t rss_grown_bytes;
 	uint64_t allocated_bytes, live_bytes; /* of the heap; of lines */
 	uint64_t rss_bytes, rss_before_bytes; /* not of lines and functions */
 	uint32_t processes;           /* likewise */

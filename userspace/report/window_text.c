@@ -215,23 +215,6 @@ static int print_owners(const struct page *page, enum window_by by)
 	return 0;
 }
 
-/* The end of a path says more than its begin. */
-static int print_path(FILE *out, const char *path, int columns)
-{
-	int width = text_width(path, 0);
-
-	if (width <= columns || columns < 2)
-		return text_print(out, path, strlen(path), columns > 0 ? columns : 1, TEXT_NAME);
-	while (*path && width > columns - 1) {
-		uint32_t character;
-
-		path += utf8_decode(path, strlen(path), &character);
-		width = text_width(path, 0);
-	}
-	fputs("…", out);
-	return 1 + text_print(out, path, strlen(path), 0, TEXT_NAME);
-}
-
 /* "path:line function", within what is left of the line. */
 static void print_place(const struct page *page, const struct window_group *group, int columns)
 {
@@ -244,7 +227,7 @@ static void print_place(const struct page *page, const struct window_group *grou
 	}
 	if (group->lineno)
 		snprintf(line, sizeof(line), ":%u", group->lineno);
-	print_path(page->out, group->path, columns - (int)strlen(line) - (name ? name + 1 : 0));
+	text_print_end(page->out, group->path, columns - (int)strlen(line) - (name ? name + 1 : 0));
 	fputs(line, page->out);
 	if (name) {
 		putc(' ', page->out);
@@ -259,24 +242,34 @@ static void print_lines(const struct page *page)
 	size_t n = busy(page, &page->lines);
 	char title[96];
 
-	if (n) {
-		snprintf(title, sizeof(title), "Top %zu Line%s by CPU%s:", n, n == 1 ? "" : "s", page->options->absolute ? "" : " (100% is what all Python processes used)");
-		heading(page, title, TIMES_HEADING "  line, function");
-		for (size_t i = 0; i < n; i++) {
-			const struct window_group *group = &page->lines.groups[i];
+	if (!n)
+		return;
+	snprintf(title, sizeof(title), "Top %zu Line%s by CPU%s:", n, n == 1 ? "" : "s", page->options->absolute ? "" : " (100% is what all Python processes used)");
+	heading(page, title, TIMES_HEADING "  line, function");
+	for (size_t i = 0; i < n; i++) {
+		const struct window_group *group = &page->lines.groups[i];
 
-			print_times(page, &group->times, (double)page->python_cpu_ns);
-			fputs("  ", page->out);
-			print_place(page, group, columns);
-			if (!group->reason || group->reason_ns < WAIT_WORTH_NS)
-				continue;
-			text_repeat(page->out, " ", TIMES_COLUMNS + 4);
-			fputs("waits: ", page->out);
-			text_print(page->out, group->reason, strlen(group->reason), columns - 9, TEXT_NAME);
-			putc('\n', page->out);
-		}
-		print_others(page, &page->lines, n, "line", "lines", (double)page->python_cpu_ns);
+		print_times(page, &group->times, (double)page->python_cpu_ns);
+		fputs("  ", page->out);
+		print_place(page, group, columns);
+		if (!group->reason || group->reason_ns < WAIT_WORTH_NS)
+			continue;
+		text_repeat(page->out, " ", TIMES_COLUMNS + 4);
+		fputs("waits: ", page->out);
+		text_print(page->out, group->reason, strlen(group->reason), columns - 9, TEXT_NAME);
+		putc('\n', page->out);
 	}
+	print_others(page, &page->lines, n, "line", "lines", (double)page->python_cpu_ns);
+}
+
+/* What is equal stands always in the same order. */
+static int by_place(const struct window_group *x, const struct window_group *y)
+{
+	int order = (x->lineno > y->lineno) - (x->lineno < y->lineno);
+
+	if (!order)
+		order = strcmp(x->path ? x->path : "", y->path ? y->path : "");
+	return order ? order : strcmp(x->function ? x->function : "", y->function ? y->function : "");
 }
 
 static int by_wait(const void *a, const void *b)
@@ -286,7 +279,7 @@ static int by_wait(const void *a, const void *b)
 
 	if (wait_x != wait_y)
 		return wait_x > wait_y ? -1 : 1;
-	return x->lineno != y->lineno ? (x->lineno < y->lineno ? -1 : 1) : strcmp(x->path ? x->path : "", y->path ? y->path : "");
+	return by_place(x, y);
 }
 
 /* In another order from then on. */
@@ -328,7 +321,7 @@ static int by_heap(const void *a, const void *b)
 		return x->live_bytes > y->live_bytes ? -1 : 1;
 	if (x->allocated_bytes != y->allocated_bytes)
 		return x->allocated_bytes > y->allocated_bytes ? -1 : 1;
-	return x->lineno != y->lineno ? (x->lineno < y->lineno ? -1 : 1) : strcmp(x->path ? x->path : "", y->path ? y->path : "");
+	return by_place(x, y);
 }
 
 /* Likewise. What is held at the end is of what was allocated while we looked. */

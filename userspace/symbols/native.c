@@ -12,15 +12,17 @@
 
 #include "image/maps.h"
 #include "image/remote.h"
+#include "symbols/demangle.h"
 #include "symbols/functions.h"
 #include "util/clock.h"
 #include "util/map64.h"
-#include "util/strings.h"
 
 #define READ_AGAIN_MIN_NS 50000000ULL
 #define READ_AGAIN_MAX_NS 10000000000ULL
 #define READ_SHARE 200 /* of the time, one part of so many at most for a process's mappings, which may be tens of thousands */
 #define STALE_NS 60000000000ULL
+/* A longer name is told as the compiler made it. */
+#define NAME_BYTES 4096
 #define MAPPINGS_MAX 16384
 #define IMAGES_MAX 4096
 #define VDSO_BYTES_MAX 65536
@@ -63,7 +65,6 @@ struct image {
 };
 
 struct native {
-	struct strings *strings;
 	struct map64 space_of;
 	struct space *spaces;
 	uint32_t n_spaces, room_spaces;
@@ -75,6 +76,7 @@ struct native {
 	size_t bytes, bytes_max;
 	uint32_t vdso, vdso_serial; /* image of our own one; serial 0: not read */
 	uint64_t vdso_size;
+	char name[NAME_BYTES]; /* the last one that was demangled */
 };
 
 static void free_maps(struct code_map *maps, uint32_t n)
@@ -91,11 +93,7 @@ struct native *native__new(size_t bytes_max)
 	if (!native)
 		return NULL;
 	native->bytes_max = bytes_max ? bytes_max : NATIVE_BYTES_DEFAULT;
-	native->strings = strings__new();
-	if (native->strings)
-		return native;
-	native__free(native);
-	return NULL;
+	return native;
 }
 
 void native__free(struct native *native)
@@ -109,7 +107,6 @@ void native__free(struct native *native)
 	free(native->spaces);
 	free(native->free_spaces);
 	map64_release(&native->space_of);
-	strings__free(native->strings);
 	free(native);
 }
 
@@ -417,7 +414,7 @@ bool native__name(struct native *native, uint32_t pid, uint32_t id, uint64_t add
 	const struct image *found;
 	struct code_map *map;
 	struct space *space;
-	const char *name, *path;
+	const char *name;
 
 	if (address >> 63) /* the kernel's half */
 		return false;
@@ -428,11 +425,7 @@ bool native__name(struct native *native, uint32_t pid, uint32_t id, uint64_t add
 	native->lookups++;
 	found = image_of(native, space->thread, map);
 	name = found && found->functions ? functions__at(found->functions, map->start, map->offset, address) : NULL;
-	name = name ? strings__intern(native->strings, name) : NULL;
-	path = strings__intern(native->strings, map->path);
-	if (!path)
-		return false;
-	*image = path;
-	*function = name;
+	*image = map->path;
+	*function = name && demangle(name, native->name, sizeof(native->name)) ? native->name : name;
 	return true;
 }

@@ -6,7 +6,7 @@
  * file and dropped when others need the room. A lookup in what is known takes about a microsecond.
  *
  * Files are opened by what is mapped itself, so a deleted or replaced one, or one of another mount namespace, is the right one.
- * C++ names stay as the compiler made them.
+ * C++ names are told as their programmers write them (symbols/demangle.h).
  */
 #ifndef FIXINGAHOLE_NATIVE_H
 #define FIXINGAHOLE_NATIVE_H
@@ -24,7 +24,8 @@ void native__free(struct native *native);
 
 /*
  * False: nothing is known of the address, or it is the kernel's. Else the image ("/usr/lib/x86_64-linux-gnu/libc.so.6",
- * "[vdso]", "[anon]" for code that is in no file), and the function or NULL. Texts live as long as the native.
+ * "[vdso]", "[anon]" for code that is in no file), and the function or NULL. Texts are valid until the next call, and
+ * need not be UTF-8.
  */
 bool native__name(struct native *native, uint32_t pid, uint32_t space, uint64_t address, const char **image, const char **function);
 /* The space has ended, or a program took the place of another in it: its mappings are forgotten. */

@@ -2,7 +2,6 @@
 #include <cjson/cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
@@ -10,6 +9,7 @@
 #include "target/notebook_cell.h"
 #include "target/script.h"
 #include "util/cleanup.h"
+#include "util/explain.h"
 
 /* Outputs with pictures make notebooks big, but not that big. (cJSON itself stops at 1000 levels of nesting.) */
 #define NOTEBOOK_MAX (256u << 20)
@@ -20,16 +20,6 @@ struct builder {
 	size_t n_cells;
 	uint32_t number; /* of the last code cell */
 };
-
-__attribute__((format(printf, 3, 4))) static int explain(char problem[512], int error, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(problem, 512, format, args);
-	va_end(args);
-	return error;
-}
 
 static size_t utf8_sequence(const unsigned char *p, size_t room)
 {

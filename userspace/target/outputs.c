@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "util/cleanup.h"
+#include "util/explain.h"
 
 #define STAMPS_MAX 10000
 
@@ -66,16 +66,6 @@ char *outputs_folder_name(const char *script)
 }
 
 /* --- the folder --- */
-
-__attribute__((format(printf, 3, 4))) static int explain(char problem[512], int error, const char *format, ...)
-{
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(problem, 512, format, args);
-	va_end(args);
-	return error;
-}
 
 static int cannot_create(char problem[512], int error, const char *path)
 {

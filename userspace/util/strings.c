@@ -177,6 +177,16 @@ size_t utf8_repair(char *out, size_t size, const char *text)
 	return used;
 }
 
+size_t utf8_encode(char out[4], uint32_t c)
+{
+	size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+
+	for (size_t i = n; i-- > 1; c >>= 6)
+		out[i] = (char)(0x80 | (c & 0x3f));
+	out[0] = (char)(n == 1 ? c : (0xf00 >> n & 0xff) | c);
+	return n;
+}
+
 bool utf8_valid(const char *text, size_t size)
 {
 	static const uint32_t least[] = { 1, 0x80, 0x800, 0x10000 };

@@ -24,6 +24,9 @@ size_t strings__count(const struct strings *strings);
 /* Whether these bytes are UTF-8 without NUL. */
 bool utf8_valid(const char *text, size_t size);
 
+/* A character, up to U+10FFFF, as UTF-8; its bytes, 1 to 4. */
+size_t utf8_encode(char out[4], uint32_t character);
+
 /* Copies a text and makes it UTF-8: bytes that are none become U+FFFD. What does not fit is left out, whole characters only. Returns the length. */
 size_t utf8_repair(char *out, size_t size, const char *text);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "report/text.h"
+#include "report/window_groups.h"
 
 /* Columns that the last one gets before others than the most needed ones. */
 static const int name_min[VIEW_LEVELS] = { 14, 28, 24, 28, 0 };
@@ -193,27 +194,6 @@ static void put(FILE *out, const char *text, int *left)
 	*left = fits ? *left - used : 0;
 }
 
-/* The end of a path, which tells more than its beginning. */
-static void print_tail(FILE *out, const char *text, int columns)
-{
-	int width = text_width(text, 0);
-	uint32_t c;
-
-	if (columns < 2)
-		return;
-	if (width > columns) {
-		fputs("…", out);
-		columns--;
-	}
-	while (width > columns) {
-		size_t taken = utf8_decode(text, strlen(text), &c);
-
-		width -= text_print(NULL, text, taken, 0, TEXT_NAME);
-		text += taken;
-	}
-	text_print(out, text, strlen(text), columns, TEXT_NAME);
-}
-
 static const char *frame_name(const struct window_frame *frame)
 {
 	if (!frame)
@@ -245,19 +225,17 @@ static void print_placed(FILE *out, const char *name, const char *place, int wid
 	if (!*place || width - used - 2 < 4)
 		return;
 	fputs("  ", out);
-	print_tail(out, place, width - used - 2);
+	text_print_end(out, place, width - used - 2);
 }
 
 static void print_process(FILE *out, const struct cells *cells, const struct view *view, const struct view_row *row, int width)
 {
 	const struct process_facts *facts = &row->process->process.facts;
-	const char *name = view__is(view, VIEW_COMMANDS) && facts->command && *facts->command ? facts->command : facts->name;
+	const char *name = view__is(view, VIEW_COMMANDS) && facts->command && *facts->command ? facts->command : window_process_name(&row->process->process);
 	const char *container = has_cell(cells, CELL_CONTAINER) ? NULL : facts->container;
 	const char *ended = row->ended && width > 16 ? " (ended)" : "";
 	int left = width - (int)strlen(ended);
 
-	if (!name)
-		name = row->process->process.program ? path_base(row->process->process.program) : "(not known)";
 	put(out, name, &left);
 	fputs(ended, out);
 	if (!container || left < 6)
@@ -306,7 +284,7 @@ static void print_line(FILE *out, const struct view *view, const struct view_row
 		size--;
 	}
 	if (!source || !size) {
-		print_tail(out, *place ? place : frame_name(row->frame), width);
+		text_print_end(out, *place ? place : frame_name(row->frame), width);
 		return;
 	}
 	put(out, path_base(place), &left);

@@ -178,7 +178,6 @@ static struct kept_window *keep(const struct window *window, int *err)
 	c.kept->start_ns = window->start_ns;
 	c.kept->end_ns = window->end_ns > window->start_ns ? window->end_ns : window->start_ns + 1;
 	c.kept->end_epoch_s = window->start_epoch_s + (double)(c.kept->end_ns - c.kept->start_ns) / 1e9;
-	c.kept->rate_hz = window->rate_hz;
 	c.kept->whole = window->whole;
 	c.kept->cpu_samples = window->cpu_samples;
 	memcpy(c.kept->losses, window->losses, sizeof(c.kept->losses));

@@ -47,7 +47,6 @@ struct kept_row {
 struct kept_window {
 	uint64_t start_ns, end_ns;
 	double end_epoch_s;
-	uint32_t rate_hz;
 	struct times whole;
 	uint64_t cpu_samples;
 	uint64_t losses[LOSS_COUNT];

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/strings.h"
+
 const char *const keys_help[] = {
 	"up down k j  pgup pgdn  home end  select; home: stay at the first row",
 	"enter right l                  into what is selected: processes, functions,",
@@ -41,20 +43,10 @@ static void shorten(char *text)
 
 static void append(char *text, uint32_t c)
 {
-	size_t length = strlen(text);
+	size_t length = strlen(text), n;
 	char bytes[4];
-	size_t n = 0;
 
-	if (c < 0x80) {
-		bytes[n++] = (char)c;
-	} else {
-		if (c >= 0x10000)
-			bytes[n++] = (char)(0xf0 | c >> 18);
-		if (c >= 0x800)
-			bytes[n++] = (char)(c >= 0x10000 ? 0x80 | (c >> 12 & 0x3f) : 0xe0 | c >> 12);
-		bytes[n++] = (char)(c >= 0x800 ? 0x80 | (c >> 6 & 0x3f) : 0xc0 | c >> 6);
-		bytes[n++] = (char)(0x80 | (c & 0x3f));
-	}
+	n = utf8_encode(bytes, c);
 	if (length + n >= VIEW_FILTER_MAX)
 		return;
 	memcpy(text + length, bytes, n);

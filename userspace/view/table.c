@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "report/text.h"
+#include "report/window_groups.h"
 #include "util/map64.h"
 #include "view/state.h"
 
@@ -130,15 +130,6 @@ static struct view_row *row_of(struct making *m, uint64_t key)
 	return &table->rows[table->n_rows++];
 }
 
-static void add_times(struct times *sum, const struct times *t)
-{
-	sum->python_ns += t->python_ns;
-	sum->native_ns += t->native_ns;
-	sum->system_ns += t->system_ns;
-	sum->waiting_ns += t->waiting_ns;
-	sum->runnable_ns += t->runnable_ns;
-}
-
 /* From what they had when the span of growth began, or at the end of the window that saw them first. */
 static void set_growth(struct making *m)
 {
@@ -187,7 +178,7 @@ static int add_processes(struct making *m)
 			row->ended = p->process.end_ns || w + 1 < history->n;
 			row->rss_bytes = p->process.rss_bytes;
 			row->samples += p->process.samples;
-			add_times(&row->times, &p->process.times);
+			times_sum(&row->times, &p->process.times);
 		}
 	}
 	set_growth(m);
@@ -222,7 +213,7 @@ static int add_row(struct making *m, const struct kept_window *window, const str
 	row->frame = level != VIEW_STACKS && charged->frame < stack->n_frames ? &stack->frames[charged->frame] : NULL;
 	row->samples += from->samples;
 	row->rss_bytes += from->rss_bytes;
-	add_times(&row->times, &from->times);
+	times_sum(&row->times, &from->times);
 	return 0;
 }
 
@@ -335,7 +326,7 @@ static int compare_names(enum view_level level, const struct view_row *a, const 
 	int order;
 
 	if (level == VIEW_PROCESSES)
-		return compare_texts(a->process->process.facts.name, b->process->process.facts.name);
+		return compare_texts(window_process_name(&a->process->process), window_process_name(&b->process->process));
 	if (level == VIEW_STACKS)
 		return compare_texts(a->reason, b->reason);
 	order = compare_texts(f ? f->function : NULL, g ? g->function : NULL);
@@ -420,7 +411,7 @@ static void sum_up(struct making *m)
 
 		table->span_ns += window->end_ns - window->start_ns;
 		table->cpu_samples += window->cpu_samples;
-		add_times(&table->whole, &window->whole);
+		times_sum(&table->whole, &window->whole);
 		for (int i = 0; i < LOSS_COUNT; i++)
 			table->losses[i] += window->losses[i];
 	}
@@ -430,7 +421,6 @@ static void sum_up(struct making *m)
 		table->threads += last->processes[i].process.threads;
 	}
 	table->end_epoch_s = last->end_epoch_s;
-	table->rate_hz = last->rate_hz;
 }
 
 int table_make(struct view *view)

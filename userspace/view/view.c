@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "report/text.h"
+#include "report/window_groups.h"
 #include "view/state.h"
 
 struct view *view__new(void)
@@ -87,7 +88,7 @@ static char *process_label(const struct view_row *row)
 	const struct window_process *p = &row->process->process;
 	char *label = NULL;
 
-	return asprintf(&label, "%u %s", p->pid, p->facts.name ? p->facts.name : "") < 0 ? NULL : label;
+	return asprintf(&label, "%u %s", p->pid, window_process_name(p)) < 0 ? NULL : label;
 }
 
 static char *function_label(const struct window_frame *frame)

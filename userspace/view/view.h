@@ -50,7 +50,6 @@ struct view_table {
 	uint64_t losses[LOSS_COUNT];
 	uint32_t processes, pythons, threads; /* in the newest window */
 	double end_epoch_s;
-	uint32_t rate_hz;
 };
 
 struct view;
