@@ -240,6 +240,7 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 		.rate_hz = s->config->rate_hz,
 		.empty = s->prep.bench_empty,
 		.attach = !launch,
+		.live = launch && s->config->live_s > 0,
 		.no_children = !launch && !s->config->children,
 		.heap_library = s->prep.heap_library,
 		.heap_probes = s->prep.heap_probes ? &s->prep.heap_probes_options : NULL,

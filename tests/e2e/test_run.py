@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -93,6 +94,14 @@ def test_interrupt(project):
     assert "KeyboardInterrupt" in stderr
     assert "Finished in" in stdout and "The script was ended by signal 2 (Interrupt).\n" in stdout, stdout
     assert os.path.getsize(os.path.join(project.folders()[-1], "profile_results.json")) > 100
+
+
+def test_live(project):
+    """Every second, where the time goes: also in a wait that has not ended, which counts once in the end."""
+    script = project.write("nap.py", "import time\n\n\ndef nap():\n    time.sleep(2.5)\n\n\nnap()\n")
+    result = project.profile(script, options=["--live", "1"]).check()
+    assert len(re.findall(r"^After [12]\.\d seconds: \d+ samples, .*\n +(?:[89]\d|100)\.\d% nap \(nap\.py:4\)\n", result.stderr, re.M)) == 2, result.stderr
+    assert result.line("nap.py", 5).total == pytest.approx(2.5, abs=0.1)
 
 
 def test_quit(project):

@@ -135,6 +135,8 @@ static int attach_all(struct capture *c)
 	s->links.on_rss_stat = bpf_program__attach(s->progs.on_rss_stat);
 	if (!s->links.on_fork || !s->links.on_exec || !s->links.on_exit || !s->links.on_switch || !s->links.on_rss_stat)
 		return -errno;
+	if (c->options.live) /* while we may; --live without it lacks what still waits */
+		s->links.attach_tasks = bpf_program__attach_iter(s->progs.attach_tasks, NULL);
 	return 0;
 }
 

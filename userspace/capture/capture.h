@@ -20,6 +20,7 @@ struct capture_options {
 	int rate_hz;
 	bool empty; /* benchmark: the same timer with an empty program, nothing else */
 	bool attach;  /* to processes that run already */
+	bool live;    /* capture__flush() is called while a launched target runs; with attach it always may be */
 	bool no_children; /* with attach: what they fork is not followed */
 	bool all;     /* with attach: to every process of the machine, and to those to come; CPU samples are per CPU */
 	const char *heap_library; /* path of the preload library that tells of the heap; NULL: it does not */
@@ -52,7 +53,7 @@ int capture__follow(struct capture *capture, pid_t pid, char problem[512]);
  * adopt: until no new thread comes. Returns how many came, or -errno.
  * look: threads whose stack is still to be read; those that run are left out, for they will be walked.
  * place: where such a thread stands, the .weight of an EVENT_BLOCK. Taken by the next start if the thread has not moved.
- * flush: sends what waiting there was until now, of waits that have not ended, too. At the end, or any time.
+ * flush: sends what waiting there was until now, of waits that have not ended, too. At the end, or any time. Of a launched target, too: .live.
  */
 int capture__mark(struct capture *capture, int pidfd, uint32_t *space);
 int capture__adopt(struct capture *capture);
