@@ -135,7 +135,7 @@ static __always_inline void flush_open(struct thread_state *t, struct proc_state
 	u64 now = bpf_ktime_get_ns(), since = p->last_out_ns;
 	struct task_struct *leader = task->group_leader;
 
-	if (p->running > 0 || !since || now <= since)
+	if (p->running > 0 || !since || now <= since || (attach_step == ATTACH_PEEK && task->signal->live.counter > 1))
 		return;
 	if (task->pid != task->tgid && leader && !(leader->flags & PF_EXITING) && bpf_task_storage_get(&threads, leader, 0, 0))
 		return;
@@ -170,7 +170,7 @@ int attach_tasks(struct bpf_iter__task *ctx)
 	if (!p)
 		return 0;
 	t = bpf_task_storage_get(&threads, task, 0, 0);
-	if (attach_step == ATTACH_FLUSH) {
+	if (attach_step == ATTACH_FLUSH || attach_step == ATTACH_PEEK) {
 		if (t && p->space)
 			flush(t, p, task);
 		return 0;

@@ -104,6 +104,16 @@ def test_live(project):
     assert result.line("nap.py", 5).total == pytest.approx(2.5, abs=0.1)
 
 
+def test_live_changes_nothing(project):
+    """What waits when --live looks is charged as without it: to the thread that goes on first, not to the main one."""
+    script = project.write(
+        "two.py", "import threading\nimport time\n\n\ndef nap():\n    time.sleep(1.6)\n\n\nthread = threading.Thread(target=nap)\nthread.start()\nthread.join()\n"
+    )
+    result = project.profile(script, options=["--live", "1"]).check()
+    assert result.stderr.count("After 1.") == 1, result.stderr
+    assert result.line("two.py", 6).total == pytest.approx(1.6, abs=0.1)
+
+
 def test_quit(project):
     """Ctrl-\\ on a terminal ends the script, not the report."""
     script = project.write("loop.py", "import time\nopen('ready', 'w').close()\nwhile True:\n    time.sleep(0.01)\n")

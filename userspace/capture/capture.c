@@ -268,9 +268,9 @@ int capture__start(struct capture *c, bool again)
 	return err;
 }
 
-int capture__flush(struct capture *c)
+int capture__flush(struct capture *c, bool goes_on)
 {
-	int err = adopt_step(c->skeleton, ATTACH_FLUSH, NULL, NULL);
+	int err = adopt_step(c->skeleton, goes_on ? ATTACH_PEEK : ATTACH_FLUSH, NULL, NULL);
 
 	c->skeleton->bss->attach_step = ATTACH_OFF;
 	return err;

@@ -54,6 +54,7 @@ int capture__follow(struct capture *capture, pid_t pid, char problem[512]);
  * look: threads whose stack is still to be read; those that run are left out, for they will be walked.
  * place: where such a thread stands, the .weight of an EVENT_BLOCK. Taken by the next start if the thread has not moved.
  * flush: sends what waiting there was until now, of waits that have not ended, too. At the end, or any time. Of a launched target, too: .live.
+ *   goes_on: waits of processes with several threads are left open, so that they are charged to the thread that ends them.
  */
 int capture__mark(struct capture *capture, int pidfd, uint32_t *space);
 int capture__adopt(struct capture *capture);
@@ -61,7 +62,7 @@ int capture__attach_timer(struct capture *capture, pid_t tid);
 int capture__look(struct capture *capture, thread_sink sink, void *context);
 int capture__place(struct capture *capture, const struct attach_thread *thread, uint64_t stack_id);
 int capture__start(struct capture *capture, bool again);
-int capture__flush(struct capture *capture);
+int capture__flush(struct capture *capture, bool goes_on);
 /* Takes CPU samples by another of the target's timers (see timers.h). now_ns: CLOCK_MONOTONIC. */
 void capture__shift(struct capture *capture, uint64_t now_ns);
 /* Takes CPU samples by a timer on every CPU, or by the target's own again. False: it stays as it is. */
