@@ -154,7 +154,7 @@ static bool target_ended(struct run *run)
 
 static void show_live(struct run *run, uint64_t now)
 {
-	int err = capture__flush(run->options->capture, true);
+	int err = capture__flush(run->options->capture, !run->result->attach);
 
 	if (err)
 		log_debug("cannot tell what waits now: %s", strerror(-err));
