@@ -76,7 +76,6 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
 	struct thread_state *t = bpf_task_storage_get(&threads, task, 0, 0);
 	struct proc_state *p = proc_of(task);
 	struct cpu_state *cpu = cpu_get();
-	struct counters *c = counters_get();
 	struct walk *w;
 	u64 cs = *(volatile unsigned long *)&ctx->regs.cs, now = bpf_ktime_get_ns();
 	int why;
@@ -101,8 +100,6 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
 	if (w->instr && !READ_USER(&w->stack.opcode, sizeof(w->stack.opcode), w->instr))
 		why |= STACK_OPCODE;
 	stack_send(w, why);
-	if (c)
-		c->ticks++;
 	scratch_return(w);
 	return 0;
 }

@@ -69,7 +69,6 @@ struct proc_state {
 	s32 running;       /* threads on a CPU */
 	u64 last_out_ns;   /* when one of them last stopped running; 0: not yet */
 	u32 last_runnable; /* it was preempted then */
-	u32 dead;
 	s64 rss_last[4];   /* pages, per mm counter */
 	s64 rss_pending;   /* grown since the last record, pages */
 	s64 rss_grown, rss_shrunk; /* in all, pages */
@@ -92,9 +91,12 @@ struct {
 	__type(value, struct proc_state);
 } procs __weak SEC(".maps");
 
-/* Userspace's answer to EVENT_EXEC: which interpreter runs in this process. */
+/*
+ * Userspace's answer to EVENT_EXEC: which interpreter runs in this process. A process looks there until it finds it; what nobody took out,
+ * since the record of an end was lost, must not fill the map for good.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
 	__uint(max_entries, 16384);
 	__type(key, u32); /* pid */
 	__type(value, struct interp_entry);

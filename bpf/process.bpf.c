@@ -196,7 +196,6 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	if (bpf_core_field_exists(task->signal->oom_mm) && task->signal->oom_mm)
 		event.head.flags |= EXIT_OOM;
 	event.max_rss_bytes = (u64)task->signal->maxrss << 12;
-	p->dead = 1;
 	send(&event, sizeof(event), !follow_all);
 	return 0;
 }

@@ -20,9 +20,7 @@ struct interp_entry {
 /* Map `counters`, per CPU; only ever grow. */
 struct counters {
 	__u64 dropped;       /* records that did not fit into the ring buffer */
-	__u64 skipped_walks; /* switch-outs over the budget with a stack not seen before */
 	__u64 busy;          /* walks not made since another one was under way on this CPU */
-	__u64 ticks;         /* CPU samples taken */
 	__u64 no_storage;    /* threads or processes that could not be followed (memory) */
 };
 

@@ -30,12 +30,13 @@
 
 #define TASK_DEAD 0x80
 
-/* Budgets grow by the unit of time, per CPU; so many of it can count at once. Userspace makes it longer where samples are few. */
+extern __s32 follow_all; /* process.bpf.c */
+
+/* Budgets grow by the unit of time (never 0), per CPU; so many of it can count at once. Userspace makes it longer where samples are few. */
 __u64 budget_unit_ns = 4000000;
 __u32 budget_new = 4; /* BUDGET_NEW, per unit */
 #define BUDGET_UNITS_MAX 50
 #define BUDGET_WALK_SAVED 50
-extern __s32 follow_all; /* process.bpf.c */
 
 enum budget { BUDGET_WALK, BUDGET_NEW, BUDGET_MARK };
 
@@ -76,7 +77,7 @@ static __always_inline void budget_fill(struct cpu_state *c, enum budget which, 
 /* Fills the CPU's budgets up to now. */
 static __always_inline void budgets_fill(struct cpu_state *c, u64 now)
 {
-	u64 unit = budget_unit_ns, units = unit ? (now - c->filled_ns) / unit : 0;
+	u64 units = (now - c->filled_ns) / budget_unit_ns;
 
 	if (!units)
 		return;
@@ -172,8 +173,6 @@ static __always_inline void block_note(struct thread_state *t, struct task_struc
 		t->block_id = block_walk(t, task, p, mark, slot);
 	} else if (slot < MARK_SLOTS) {
 		t->block_id = t->mark_id[slot & (MARK_SLOTS - 1)];
-	} else {
-		COUNT(skipped_walks);
 	}
 	/* stops outside of calls are in too many places, and would drive those of calls out */
 	if (t->syscall >= 0)

@@ -16,6 +16,23 @@
 	.hidden copy_real
 	.hidden copy_look
 
+/*
+ * Takes r<size> bytes off what their class may allocate before its next sample (low half of the word), and counts the allocation (high half);
+ * where that is not enough, goes to `slow` with nothing changed. The thread is in rax then; r<index>, r8 and r10 are used up.
+ */
+.macro count_bytes size index slow
+	mov heap_thread@gottpoff(%rip), %rax
+	mov %e\size, %e\index
+	and $-4, %e\index /* the class is size / 4, its word 8 bytes */
+	mov %fs:HOT_PYTHON(%rax,%r\index,2), %r8
+	cmp %r8d, %e\size
+	jae \slow
+	movabs $0x100000000, %r10
+	sub %r\size, %r8
+	add %r10, %r8
+	mov %r8, %fs:HOT_PYTHON(%rax,%r\index,2)
+.endm
+
 /* void *name(void *ctx, size_t size): pymalloc's malloc of a domain; see fast_malloc() in python.c. ctx stays in place. */
 .macro domain_malloc name domain
 	.globl \name
@@ -25,16 +42,7 @@
 \name:
 	cmp $(PYMALLOC_MAX - 1), %rsi
 	ja 1f
-	mov heap_thread@gottpoff(%rip), %rax
-	mov %esi, %edx
-	and $-4, %edx /* the class is size / 4, its word 8 bytes */
-	mov %fs:HOT_PYTHON(%rax,%rdx,2), %rcx
-	cmp %ecx, %esi
-	jae 2f
-	movabs $0x100000000, %r8
-	sub %rsi, %rcx
-	add %r8, %rcx
-	mov %rcx, %fs:HOT_PYTHON(%rax,%rdx,2)
+	count_bytes si dx 2f
 	jmp *python_below+HOT_BELOW_MALLOC+HOT_BELOW_SIZE*\domain(%rip)
 1:	mov $\domain, %edi
 	jmp python_large_malloc
@@ -57,16 +65,7 @@
 	lea -1(%rsi), %r9
 	cmp $(PYMALLOC_MAX - 1), %r9
 	ja 1f
-	mov heap_thread@gottpoff(%rip), %rax
-	mov %esi, %edx
-	and $-4, %edx
-	mov %fs:HOT_PYTHON(%rax,%rdx,2), %rcx
-	cmp %ecx, %esi
-	jae 2f
-	movabs $0x100000000, %r8
-	sub %rsi, %rcx
-	add %r8, %rcx
-	mov %rcx, %fs:HOT_PYTHON(%rax,%rdx,2)
+	count_bytes si dx 2f
 	mov python_pools(%rip), %r8
 	and $-POOLS_STEP, %r9d
 	mov (%r8,%r9), %rdx
@@ -111,16 +110,7 @@
 	jb 2f
 	cmp $(PYMALLOC_MAX - 1), %rdx
 	ja 2f
-	mov heap_thread@gottpoff(%rip), %rax
-	mov %edx, %ecx
-	and $-4, %ecx
-	mov %fs:HOT_PYTHON(%rax,%rcx,2), %r8
-	cmp %r8d, %edx
-	jae 2f
-	movabs $0x100000000, %r9
-	sub %rdx, %r8
-	add %r9, %r8
-	mov %r8, %fs:HOT_PYTHON(%rax,%rcx,2)
+	count_bytes dx cx 2f
 	push %rax
 	movl $HOT_SHUT, %fs:(%rax)
 	call *python_below+HOT_BELOW_REALLOC+HOT_BELOW_SIZE*\domain(%rip)

@@ -42,7 +42,6 @@ struct attach {
 	size_t n, capacity, first_new; /* those of this round begin there */
 	size_t named, ended;
 	int epoll;
-	uint64_t begin_ns;
 };
 
 struct attach *attach__new(const struct attached *attached, const struct attach_tools *tools)
@@ -151,24 +150,30 @@ static int mark(struct attach *a, pid_t pid, bool named)
 	return 0;
 }
 
+/* They come first; then, if wanted, what they have forked. */
+static int add_named(struct attach *a, struct pid_list *list)
+{
+	const struct pid_list *named = &a->attached->named;
+	int err = 0;
+
+	for (size_t i = 0; i < named->n && err >= 0; i++)
+		err = pid_list_add(list, named->pids[i]);
+	return err >= 0 && a->tools.children ? processes_add_descendants(list) : err;
+}
+
 /* The processes of this round. */
 static int mark_all(struct attach *a)
 {
-	const struct pid_list *named = &a->attached->named;
+	size_t n_named = a->tools.all ? 0 : a->attached->named.n;
 	struct pid_list all = {};
-	int err = 0;
+	int err;
 
 	a->first_new = a->n;
-	if (a->tools.all)
-		err = processes_all(&all);
-	for (size_t i = 0; i < named->n && err >= 0; i++)
-		err = pid_list_add(&all, named->pids[i]);
-	if (err >= 0 && a->tools.children && !a->tools.all)
-		err = processes_add_descendants(&all);
+	err = a->tools.all ? processes_all(&all) : add_named(a, &all);
 	for (size_t i = 0; i < all.n && err >= 0; i++) {
 		if (all.pids[i] == getpid() || find(a, all.pids[i]))
 			continue;
-		err = mark(a, all.pids[i], i < named->n);
+		err = mark(a, all.pids[i], i < n_named);
 		if (err == -EEXIST || err == -ESRCH || err == -EINVAL) {
 			log_debug("process %d is not attached to: %s", all.pids[i], strerror(-err));
 			err = 0;
@@ -254,7 +259,7 @@ static int attach_round(struct attach *a, const char **step)
 			return err;
 	}
 	follow_heaps(a);
-	*step = "start";
+	*step = "start the timers";
 	for (int again = 0; again < 2; again++) {
 		err = capture__look(a->tools.capture, take_thread, a);
 		err = err ? err : capture__start(a->tools.capture, again);
@@ -275,12 +280,13 @@ static void raise_limit(void)
 	setrlimit(RLIMIT_NOFILE, &files);
 }
 
-/* The clock starts now, for those that were there from the beginning. */
+/* The clock starts now, for those that were there from the beginning. A whole machine has no start that would matter. */
 static void set_start(struct attach *a)
 {
-	a->begin_ns = clock_ns(CLOCK_MONOTONIC);
-	for (size_t i = 0; i < a->n; i++) {
-		a->list[i].event.head.time_ns = a->begin_ns;
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+	for (size_t i = 0; i < a->n && !a->tools.all; i++) {
+		a->list[i].event.head.time_ns = now;
 		record(a, &a->list[i].event.head);
 	}
 }
@@ -290,7 +296,7 @@ static void tell(struct attach *a)
 	size_t named = 0, threads = 0;
 	char text[512];
 
-	if (a->tools.all)
+	if (a->tools.all || !a->tools.notice)
 		return;
 	for (size_t i = 0; i < a->n; i++) {
 		const struct attachee *e = &a->list[i];
@@ -316,6 +322,7 @@ static void tell(struct attach *a)
 int attach__begin(struct attach *a, char problem[512])
 {
 	const char *step = "mark them";
+	char what[64];
 	int err = 0;
 
 	raise_limit();
@@ -334,7 +341,8 @@ int attach__begin(struct attach *a, char problem[512])
 		return -ESRCH;
 	}
 	if (err) {
-		snprintf(problem, 512, "cannot attach to the processes: %s: %s", step, strerror(-err));
+		snprintf(what, sizeof(what), "attach to the processes: %s", step);
+		capture__explain(a->tools.capture, what, err, problem);
 		return err;
 	}
 	tell(a);
@@ -376,6 +384,12 @@ void attach__flush(struct attach *a)
 		log_debug("cannot tell what waits now: %s", strerror(-err));
 }
 
+/* Less than before: another process has its number by now. */
+static uint64_t since(uint64_t ns, uint64_t before)
+{
+	return ns > before ? ns - before : 0;
+}
+
 /* Of a process that goes on, the kernel's figures so far. */
 static void update(struct attach *a, struct profile_process *p)
 {
@@ -384,8 +398,8 @@ static void update(struct attach *a, struct profile_process *p)
 
 	if (p->end_ns || process_stat(p->pid, &stat))
 		return;
-	p->utime_ns = stat.utime_ns - (e ? e->event.utime_ns : 0);
-	p->stime_ns = stat.stime_ns - (e ? e->event.stime_ns : 0);
+	p->utime_ns = since(stat.utime_ns, e ? e->event.utime_ns : 0);
+	p->stime_ns = since(stat.stime_ns, e ? e->event.stime_ns : 0);
 	p->max_rss_bytes = process_status_bytes(p->pid, "VmHWM");
 }
 

@@ -19,7 +19,7 @@ struct attach_tools {
 	bool children;   /* their descendants, too */
 	bool all;        /* every process of the machine, of which none is waited for */
 	record_sink sink; /* the model */
-	void (*notice)(void *context, const char *text);
+	void (*notice)(void *context, const char *text); /* what was attached to; NULL: nobody asks */
 	void *context;   /* of both */
 };
 

@@ -27,12 +27,20 @@
 #define STRANGER_TIMES 3
 #define STRANGER_NS 1000000000ULL
 
+/* How often a program is asked. */
+enum pace {
+	PACE_EAGER,   /* it may well become a Python */
+	PACE_SPARING, /* it does not look like one */
+	PACE_LATE,    /* nor did it ever become one */
+};
+
 struct pending {
 	uint32_t pid, space;
 	uint64_t exec_ns, next_ns;
 	bool named;                /* the script itself, or a process that the user named */
-	bool eager;                /* it may well become a Python */
+	enum pace pace;
 	bool known;                /* what is still missing is the C runtime */
+	int unread;                /* -errno: it could not be looked at */
 	struct event_interp event; /* if known: as it was told */
 	char reason[160];
 	char path[EXEC_PATH_SIZE];
@@ -116,7 +124,7 @@ static bool settle_runtime(struct interps *i, struct pending *p, uint64_t age_ns
 {
 	uint32_t before = p->event.n_runtime;
 
-	if (runtime__find(p->pid, &p->event))
+	if (runtime__find(remote__thread(p->pid), &p->event))
 		return true;
 	if (p->event.n_runtime != before)
 		tell(i, &p->event);
@@ -142,6 +150,7 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 		*out = found;
 	if (err == -ESRCH)
 		return true;
+	p->unread = err;
 	if (err) {
 		snprintf(p->reason, sizeof(p->reason), "its interpreter could not be read: %s%s", strerror(-err), remedy(err));
 		return false;
@@ -153,10 +162,11 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 	if (found.status == INTERP_OK) {
 		tell_first(i, p, &found);
 		err = capture__set_interp(i->capture, p->pid, p->space, found.binary, found.bias);
-		if (err)
-			log_debug("cannot tell the walker about process %u: %s", p->pid, strerror(-err));
-		else
-			log_debug("process %u: %s, CPython %s", p->pid, found.path, found.binary->version_text);
+		if (err) {
+			snprintf(notice, sizeof(notice), "processes are reported without Python lines: there are too many, or too many different interpreters (%s)", strerror(-err));
+			i->listener.notice(i->listener.context, notice);
+		}
+		log_debug("process %u: %s, CPython %s", p->pid, found.path, found.binary->version_text);
 		p->reason[0] = 0;
 		if (i->listener.sparing && i->pythons.count < PYTHONS_MAX)
 			map64_put(&i->pythons, hash_bytes(p->path, strlen(p->path)), 1);
@@ -165,7 +175,7 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 		return false;
 	}
 	i->listener.no_interpreter(i->listener.context, p->pid, found.reason);
-	if (i->listener.sparing)
+	if (i->listener.unnamed)
 		return true;
 	snprintf(notice, sizeof(notice), "process %u, %s: %s; its time is reported without Python lines", p->pid, p->path, found.reason);
 	i->listener.notice(i->listener.context, notice);
@@ -173,16 +183,31 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 	return true;
 }
 
+/*
+ * Among many processes that nobody named most are no Python, and that is all right. But one that may be and cannot be read is worth a word;
+ * early, before its time is up, what failed may have been its own end.
+ */
+static bool worth_a_word(const struct interps *i, const struct pending *p, bool early)
+{
+	if (!i->listener.unnamed)
+		return true;
+	return p->pace == PACE_EAGER && (early ? p->unread == -EACCES || p->unread == -EPERM : p->unread != 0);
+}
+
 /* Nothing was found in this process. */
-static void give_up(struct interps *i, const struct pending *p)
+static void give_up(struct interps *i, const struct pending *p, bool early)
 {
 	char notice[512];
 
-	/* among many processes that nobody named, most are no Python, and that is all right */
-	if (!p->reason[0] || i->listener.sparing)
+	if (!p->reason[0] || !worth_a_word(i, p, early))
 		return;
 	i->listener.no_interpreter(i->listener.context, p->pid, p->reason);
-	if (!p->named)
+	if (i->listener.unnamed) {
+		/* the same for all of that name */
+		snprintf(notice, sizeof(notice), "'%s' is reported without Python lines: %s", p->path, p->reason);
+		i->listener.notice(i->listener.context, notice);
+	}
+	if (!p->named || i->listener.unnamed)
 		return;
 	/* the script itself: its user must know why there are no lines */
 	snprintf(notice, sizeof(notice), "no known Python interpreter in '%s': %s; its time is reported without lines", p->path, p->reason);
@@ -200,16 +225,18 @@ static uint32_t strange_times(const struct interps *i, const struct pending *p)
 
 static void note_stranger(struct interps *i, const struct pending *p)
 {
-	if (i->listener.sparing && !p->known && !p->eager && i->strangers.count < PYTHONS_MAX)
-		map64_put(&i->strangers, hash_bytes(p->path, strlen(p->path)), strange_times(i, p) + 1);
+	uint32_t times = strange_times(i, p);
+
+	if (!p->known && p->pace != PACE_EAGER && (times || i->strangers.count < PYTHONS_MAX))
+		map64_put(&i->strangers, hash_bytes(p->path, strlen(p->path)), times + 1);
 }
 
 /* A millisecond for the first 30, then a tenth of its age; less often where only details are missing. */
 static uint64_t next_pause_ns(const struct interps *i, const struct pending *p, uint64_t age)
 {
-	if (!p->eager && !p->known && strange_times(i, p) >= STRANGER_TIMES)
+	if (p->pace == PACE_LATE && !p->known)
 		return age < STRANGER_NS ? STRANGER_NS : age;
-	if (!p->eager && !p->known)
+	if (p->pace == PACE_SPARING && !p->known)
 		return age < SPARING_NS ? SPARING_NS : age * (SPARING_GROWTH - 1);
 	if (p->known && i->listener.sparing)
 		return age < SPARING_RUNTIME_NS ? SPARING_RUNTIME_NS : RUNTIME_NS;
@@ -225,11 +252,13 @@ bool interps__looks_like_one(const char *program)
 	return strstr(slash ? slash + 1 : program, "python");
 }
 
-static bool is_eager(const struct interps *i, const struct pending *p)
+static enum pace pace_of(const struct interps *i, const struct pending *p)
 {
 	uint32_t one;
 
-	return !i->listener.sparing || interps__looks_like_one(p->path) || map64_get(&i->pythons, hash_bytes(p->path, strlen(p->path)), &one);
+	if (!i->listener.sparing || p->named || interps__looks_like_one(p->path) || map64_get(&i->pythons, hash_bytes(p->path, strlen(p->path)), &one))
+		return PACE_EAGER;
+	return strange_times(i, p) >= STRANGER_TIMES ? PACE_LATE : PACE_SPARING;
 }
 
 static void drop(struct interps *i, size_t at)
@@ -242,7 +271,7 @@ static void drop_pid(struct interps *i, uint32_t pid, bool ended)
 	for (size_t k = 0; k < i->n; k++) {
 		if (i->pending[k].pid == pid) {
 			if (ended)
-				give_up(i, &i->pending[k]);
+				give_up(i, &i->pending[k], true);
 			note_stranger(i, &i->pending[k]);
 			drop(i, k);
 			break;
@@ -259,9 +288,9 @@ void interps__exit(struct interps *i, uint32_t pid)
 /* True: it was found at once. */
 static bool begin(struct interps *i, struct pending *p, struct interp_process *found)
 {
-	p->eager = is_eager(i, p);
+	p->pace = pace_of(i, p);
 	/* right after its exec there is nothing to see of a program that is none itself */
-	if ((p->eager || found) && settle(i, p, found))
+	if ((p->pace == PACE_EAGER || found) && settle(i, p, found))
 		return false;
 	if (i->n == i->capacity) {
 		size_t capacity = i->capacity ? i->capacity * 2 : 16;
@@ -303,7 +332,7 @@ void interps__end(struct interps *i)
 {
 	for (size_t k = 0; k < i->n; k++) {
 		if (!i->pending[k].known)
-			give_up(i, &i->pending[k]);
+			give_up(i, &i->pending[k], true);
 	}
 	i->n = 0;
 }
@@ -322,7 +351,7 @@ int interps__poll(struct interps *i, uint64_t now_ns)
 				continue;
 			}
 			if (age > GIVE_UP_NS) {
-				give_up(i, p);
+				give_up(i, p, false);
 				note_stranger(i, p);
 				drop(i, k);
 				continue;

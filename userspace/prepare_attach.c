@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "prepare.h"
+#include "util/capability.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -85,7 +86,7 @@ static void fill_builder_options(struct preparation *prep, const struct config *
 /* Where the Yama module is in force, a process may look at its descendants only. */
 static bool yama_refuses(void)
 {
-	_cleanup_fclose_ FILE *file = identity__has_capability(CAP_SYS_PTRACE) ? NULL : fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+	_cleanup_fclose_ FILE *file = capability_effective(CAP_SYS_PTRACE) ? NULL : fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
 	int scope;
 
 	return file && fscanf(file, "%d", &scope) == 1 && scope > 0;

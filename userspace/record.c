@@ -85,7 +85,7 @@ int record_run(const struct config *config, const struct identity *identity)
 {
 	struct record r = { .config = config };
 	const struct watch_options options = {
-		.config = config, .identity = identity, .detailed = config->detailed, .window_ns = config->interval_s * 1e9, .window = on_window, .input_fd = -1, .step = on_step, .started = on_started,
+		.config = config, .identity = identity, .detailed = config->detailed, .tell_attached = true, .window_ns = config->interval_s * 1e9, .window = on_window, .input_fd = -1, .step = on_step, .started = on_started,
 		.context = &r,
 	};
 	char problem[512] = "out of memory", line[256];

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "heap_watch.h"
 #include "intake.h"
 #include "interps.h"
 #include "pacing.h"
@@ -73,6 +74,16 @@ struct run {
 	bool passed_on;
 	bool idle;          /* the last drain found nothing */
 };
+
+static void on_no_interpreter(void *context, uint32_t pid, const char *reason)
+{
+	builder__no_interpreter(((struct run *)context)->options->builder, pid, reason);
+}
+
+static void on_notice(void *context, const char *text)
+{
+	builder__notice(((struct run *)context)->options->builder, text);
+}
 
 static void on_record(void *context, const struct event_header *record)
 {
@@ -202,31 +213,18 @@ static void follow(struct run *run)
 	spinner_clear(&spinner);
 	drain(run);
 	interps__poll(run->interps, clock_ns(CLOCK_MONOTONIC));
-	if (run->heap_probes)
-		heap_probes__watch(run->heap_probes, clock_ns(CLOCK_MONOTONIC), &run->result->heap_watch);
 	if (attach)
 		interps__end(run->interps);
-}
-
-static void on_no_interpreter(void *context, uint32_t pid, const char *reason)
-{
-	builder__no_interpreter(context, pid, reason);
-}
-
-static void on_attach_notice(void *context, const char *text)
-{
-	builder__notice(((struct run *)context)->options->builder, text);
-}
-
-static void on_notice(void *context, const char *text)
-{
-	builder__notice(context, text);
+	if (run->heap_probes) {
+		heap_probes__watch(run->heap_probes, clock_ns(CLOCK_MONOTONIC), &run->result->heap_watch);
+		heap_watch_notices(&run->result->heap_watch, o->config->heap_budget_percent / 100, on_notice, run);
+	}
 }
 
 static int attach(struct run *run, char problem[512])
 {
 	const struct run_options *o = run->options;
-	const struct attach_tools tools = { .capture = o->capture, .interps = run->interps, .recording = o->recording, .children = o->config->children, .sink = on_record, .notice = on_attach_notice, .context = run };
+	const struct attach_tools tools = { .capture = o->capture, .interps = run->interps, .recording = o->recording, .children = o->config->children, .sink = on_record, .notice = on_notice, .context = run };
 	int err;
 
 	run->result->attach = attach__new(o->attached, &tools);
@@ -265,7 +263,7 @@ static void set_start(struct run *run)
 int run_target(const struct run_options *options, struct run_result *result, char problem[512])
 {
 	struct run run = { .options = options, .result = result };
-	const struct interps_listener listener = { .no_interpreter = on_no_interpreter, .notice = on_notice, .context = options->builder };
+	const struct interps_listener listener = { .no_interpreter = on_no_interpreter, .notice = on_notice, .context = &run };
 	struct intake_options intake = { .capture = options->capture, .symbols = options->symbols, .recording = options->recording, .heap = options->config->memory, .sink = on_record, .at_once = on_record_at_once, .context = &run };
 	struct memory_limits *limits;
 	int err;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <limits.h>
 #include <sched.h>
 #include <signal.h>
@@ -125,6 +124,7 @@ static void fill_facts(struct session *s, struct strings *strings, struct profil
 	p->losses[LOSS_DROPPED_RECORDS] += r->losses.dropped;
 	p->losses[LOSS_BAD_RECORDS] += r->losses.bad;
 	p->losses[LOSS_MISSED_TICKS] += r->losses.busy;
+	p->losses[LOSS_NOT_FOLLOWED] += r->losses.no_storage;
 	describe_end(strings, p, r);
 	prepare_logs(&s->prep, p);
 }
@@ -151,11 +151,6 @@ static void note_survivors(struct builder *builder)
 	builder__notice(builder, text);
 }
 
-static void on_notice(void *context, const char *text)
-{
-	builder__notice(context, text);
-}
-
 static int finish(struct session *s, struct strings *strings, struct builder *builder, const struct run_result *result, int run)
 {
 	struct profile *profile;
@@ -163,8 +158,6 @@ static int finish(struct session *s, struct strings *strings, struct builder *bu
 
 	if (!result->attach)
 		note_survivors(builder);
-	if (s->prep.heap_probes)
-		heap_watch_notices(&result->heap_watch, s->prep.heap_probes_options.budget, on_notice, builder);
 	/* sources of attached processes are opened with their owners' rights, one by one */
 	err = result->attach ? 0 : identity__enter(s->identity);
 	if (err)
@@ -222,17 +215,6 @@ static void follow_heap(struct capture *capture, pid_t pid)
 		log_warning("cannot put probes on the script's allocator: %s", strerror(-err));
 }
 
-/* Debian's and Ubuntu's kernels know levels that upstream does not, at which CAP_PERFMON is not enough for a timer. */
-static const char *timer_hint(int err, const char *problem)
-{
-	_cleanup_fclose_ FILE *file = err == -EACCES && strstr(problem, " put ") && !identity__has_capability(CAP_SYS_ADMIN) ? fopen("/proc/sys/kernel/perf_event_paranoid", "re") : NULL;
-	int level;
-
-	if (!file || fscanf(file, "%d", &level) != 1 || level <= 2)
-		return "";
-	return "; kernel.perf_event_paranoid is above 2, for which this kernel may want CAP_SYS_ADMIN: 'sudo sysctl kernel.perf_event_paranoid=2'";
-}
-
 /* One run of the script and its reports. Returns 0 and the script's exit status, or -errno after a line on stderr. */
 static int run_once(struct session *s, struct launch *launch, int run, int *exit_status)
 {
@@ -273,7 +255,7 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 	}
 	capture__free(options.capture);
 	if (err) {
-		log_error("%s%s", problem, timer_hint(err, problem));
+		log_error("%s", problem);
 		if (!run)
 			prepare_discard(&s->prep, s->identity);
 	} else {
@@ -360,11 +342,11 @@ static int run_attached(struct session *s)
 int session__profile(const struct config *config, const struct identity *identity, struct launch **launches)
 {
 	struct session s = { .config = config, .identity = identity };
-	char missing[256];
+	char problem[512];
 	int status = 1;
 
-	if (identity__missing_capabilities(missing, sizeof(missing))) {
-		log_error("profiling needs the capabilities that this process lacks: %s; run it with sudo, or give them to the binary with setcap", missing);
+	if (identity__may_profile(problem)) {
+		log_error("%s", problem);
 		return 1;
 	}
 	s.report = (struct report_options){

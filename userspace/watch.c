@@ -107,6 +107,7 @@ static void tell_losses(struct watch *w)
 	windows__lose(w->windows, LOSS_DROPPED_RECORDS, now.dropped - w->losses.dropped + lost - w->lost);
 	windows__lose(w->windows, LOSS_BAD_RECORDS, now.bad - w->losses.bad);
 	windows__lose(w->windows, LOSS_MISSED_TICKS, now.busy - w->losses.busy);
+	windows__lose(w->windows, LOSS_NOT_FOLLOWED, now.no_storage - w->losses.no_storage);
 	w->losses = now;
 	w->lost = lost;
 }
@@ -232,6 +233,7 @@ static void follow(struct watch *w)
 			action = cut(w, false);
 	}
 	interps__poll(w->interps, w->now);
+	interps__end(w->interps);
 	cut(w, true);
 }
 
@@ -239,7 +241,7 @@ static int open_all(struct watch *w, char problem[512])
 {
 	const struct config *c = w->options->config;
 	const struct capture_options capture = { .rate_hz = c->rate_hz, .attach = true, .no_children = !c->children, .all = c->all, .heap_probes = c->memory ? &w->heap : NULL };
-	const struct interps_listener listener = { .no_interpreter = on_no_interpreter, .notice = on_notice, .found = on_found, .sparing = true, .context = w };
+	const struct interps_listener listener = { .no_interpreter = on_no_interpreter, .notice = on_notice, .found = on_found, .sparing = true, .unnamed = c->all, .context = w };
 	struct window_options window = { .rate_hz = c->rate_hz, .detailed = w->options->detailed, .heap = c->memory, .native = name_native, .alive = is_alive };
 	struct intake_options intake = { .sink = on_record, .context = w };
 	int err;
@@ -269,7 +271,7 @@ static int open_all(struct watch *w, char problem[512])
 static int begin(struct watch *w, char problem[512])
 {
 	const struct config *c = w->options->config;
-	const struct attach_tools tools = { .capture = w->capture, .interps = w->interps, .children = c->children, .all = c->all, .sink = on_record, .notice = on_notice, .context = w };
+	const struct attach_tools tools = { .capture = w->capture, .interps = w->interps, .children = c->children, .all = c->all, .sink = on_record, .notice = w->options->tell_attached ? on_notice : NULL, .context = w };
 	int err;
 
 	w->attach = attach__new(&w->attached, &tools);
@@ -295,13 +297,10 @@ static int begin(struct watch *w, char problem[512])
 static int check(struct watch *w, char problem[512])
 {
 	const struct config *c = w->options->config;
-	char missing[256];
-	int err = identity__missing_capabilities(missing, sizeof(missing));
+	int err = identity__may_profile(problem);
 
-	if (err) {
-		snprintf(problem, 512, "profiling needs the capabilities that this process lacks: %s; run it with sudo, or give them to the binary with setcap", missing);
+	if (err)
 		return err;
-	}
 	if (!c->all)
 		return attached__find(&w->attached, c, w->options->identity, problem);
 	if (process_all_allowed())
@@ -312,11 +311,13 @@ static int check(struct watch *w, char problem[512])
 
 static void catch_signals(void)
 {
-	struct sigaction action = { .sa_handler = on_signal };
+	struct sigaction action = { .sa_handler = on_signal }, old;
 
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGTERM, &action, NULL);
-	sigaction(SIGINT, &action, NULL);
+	/* in the background of a plain shell it is ignored: the Ctrl-C there is for others */
+	if (!sigaction(SIGINT, NULL, &old) && old.sa_handler != SIG_IGN)
+		sigaction(SIGINT, &action, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 

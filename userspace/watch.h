@@ -15,6 +15,7 @@ struct watch_options {
 	const struct config *config;
 	const struct identity *identity;
 	bool detailed;        /* libraries' frames are charged, too */
+	bool tell_attached;   /* a notice says what was attached to, and how large it was */
 	uint64_t window_ns;   /* length of a window; 0: only WATCH_CUT and the end make one */
 	/* A window has ended. last: no more will come. The window is valid for the duration of the call. */
 	enum watch_action (*window)(void *context, const struct window *window, bool last);

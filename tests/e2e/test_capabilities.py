@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Without root: which capabilities are enough for what, and what is said where they are not."""
 
+import errno
+import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -83,6 +86,36 @@ def test_attach(project, way, options):
     assert_complete(result)
 
 
+REFUSE_TIMERS = r"""
+import ctypes, os, struct, sys
+code = [(0x20, 0, 0, 0), (0x15, 0, 1, 298), (0x06, 0, 0, 0x00050000 + int(sys.argv[1])), (0x06, 0, 0, 0x7fff0000)]
+text = b"".join(struct.pack("HBBI", *c) for c in code)
+buffer = ctypes.create_string_buffer(text)
+class Program(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+program = Program(len(code), ctypes.addressof(buffer))
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.byref(program), 0, 0):
+    raise OSError(ctypes.get_errno(), "seccomp")
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("level", [2, 3])
+def test_no_timers(project, level):
+    """Whatever the command, a timer that the kernel refuses is told as that, with what may help."""
+    script, paranoid = project.write("spin.py", SPIN), project.write("paranoid", "%d\n" % level)
+    refuse = [PYTHON, project.write("refuse.py", REFUSE_TIMERS), str(errno.EACCES)]
+    # the level is as of a kernel of Debian or Ubuntu; this one's own does not matter, for it is never asked
+    before = ["unshare", "-m", "sh", "-c", 'mount --bind "%s" /proc/sys/kernel/perf_event_paranoid && exec "$0" "$@"' % paranoid, *ambient(TWO), *refuse]
+    with Running(project, "shares", before=NOBODY) as target:
+        for words in (["profile", "--python", PYTHON, script], ["profile", "--pid", target.pid], ["record", "-a"], ["record", "--pid", target.pid], ["top", "--once"]):
+            result = run(project, before, *words)
+            line = result.stderr.strip().split("\n")[-1]
+            remedy = "sudo sysctl kernel.perf_event_paranoid=2" if level > 2 else "'fixingahole doctor' finds out"
+            assert result.returncode == 1 and "timer" in line and "Permission denied" in line and remedy in line, (words, result.text())
+
+
 def test_one_is_missing(project):
     """One line names it."""
     script = project.write("spin.py", SPIN)
@@ -102,6 +135,19 @@ def test_capable_script(project):
         shutil.rmtree(without.folder)
         result = run(project, ambient([*TWO, "sys_ptrace"]), "profile", "--seconds", 2, "--pid", target.pid).check()
     assert_quarter(result, SCRIPT)
+
+
+def test_machine_with_capable_scripts(project):
+    """Watching all, a Python that may not be looked into is named."""
+    with Running(project, "shares", before=ambient(["net_admin"])) as target:
+        result = run(project, ambient(TWO), "record", "-a", "--json", "--seconds", "1")
+        text = run(project, ambient(TWO), "record", "-a", "--seconds", "1").stdout
+        allowed = run(project, ambient([*TWO, "sys_ptrace"]), "record", "-a", "--seconds", "1").stdout
+    seen = [p for p in json.loads(result.stdout)["processes"] if p["pid"] == target.pid]
+    assert len(seen) == 1 and seen[0]["no_interpreter"].startswith("its interpreter could not be read: Permission denied"), seen
+    assert re.search("Notice: 'python3.*' is reported without Python lines: .*Permission denied .CAP_SYS_PTRACE", text), text
+    # others' interpreters may lie where nobody else may look
+    assert allowed.startswith("Record of") and not re.search("Notice: '(%s|python3[^'/]*)' is reported" % PYTHON, allowed), allowed
 
 
 def test_no_rights_over_files(project):

@@ -4,12 +4,17 @@
 import collections
 import json
 import os
+import re
+import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
 
 import pytest
+
+import interpreters
 
 SPIN = """import sys, time
 def first(n):
@@ -158,6 +163,40 @@ def test_other_programs(project):
     assert abs(taken - spent) < 0.05 * spent + 0.1, (taken, spent)
 
 
+def unknown_python(project):
+    """A copy of Debian's whose Py_Version says 3.6."""
+    path = project.path("python3")
+    shutil.copy(interpreters.DEBIAN, path)
+    version = int(subprocess.check_output([interpreters.DEBIAN, "-c", "import sys; print(sys.hexversion)"]))
+    with open(path, "r+b") as f:
+        text = f.read()
+        words = [at for at in range(0, len(text) - 7, 8) if text[at : at + 8] == struct.pack("<Q", version)]
+        assert words
+        for at in words:
+            f.seek(at)
+            f.write(struct.pack("<Q", 0x030606F0))
+    return path
+
+
+def test_named_without_lines(project):
+    """Who names a process hears why it has no lines; of a whole machine's processes that is no news."""
+    python = unknown_python(project)
+    project.write("spin.py", SPIN)
+    with subprocess.Popen([python, project.path("spin.py"), "60"], env=project.environment({"PYTHONHOME": "/usr"}), stdout=subprocess.PIPE) as old, \
+            subprocess.Popen(["sh", "-c", "while :; do :; done"]) as loop:
+        assert old.stdout.readline() == b"ready\n"
+        named = record(project, "--pid", str(old.pid), "--pid", str(loop.pid), "--seconds", "1")
+        seen = window(project, "--pid", str(old.pid), "--pid", str(loop.pid), "--seconds", "1")
+        everything = record(project, "-a", "--seconds", "1")
+        old.kill()
+        loop.kill()
+    unsupported, other = "CPython 3.6.6 is not supported", "'%s' holds no CPython" % os.path.basename(os.path.realpath("/bin/sh"))
+    assert re.search(r"Notice: process %d, .*python3: %s; its time is reported without Python lines" % (old.pid, unsupported), named.stdout), named.stdout
+    assert re.search(r"Notice: no known Python interpreter in '.*': %s; its time is reported without lines" % other, named.stdout), named.stdout
+    assert seen.pid(old.pid)["no_interpreter"] == unsupported and seen.pid(loop.pid)["no_interpreter"] == other
+    assert everything.returncode == 0 and "not supported" not in everything.stdout + everything.stderr and "no known Python" not in everything.stdout + everything.stderr
+
+
 def test_heap(project):
     """What is held and what was allocated, by probes, of a process that began before; not of the whole machine."""
     text = """import time
@@ -189,6 +228,19 @@ time.sleep(60)
     assert abs(allocated["churn"] - (500 << 20)) < 0.15 * (500 << 20), allocated
     result = record(project, "-a", "-m")
     assert result.returncode == 2 and "'-m' needs --pid, --name or --cgroup" in result.stderr
+
+
+def test_in_the_background(project):
+    """Where a shell has it ignore Ctrl-C, it does; SIGTERM ends it, and its summary comes."""
+    profiler = subprocess.Popen([project.binary, "record", "-a"], cwd=project.folder, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
+                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    assert "watching" in profiler.stderr.readline()
+    profiler.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        profiler.wait(timeout=0.7)
+    profiler.terminate()
+    out, err = profiler.communicate()
+    assert profiler.returncode == 0 and out.startswith("Record of"), out + err
 
 
 def test_libraries(project):

@@ -161,6 +161,8 @@ def test_every_python(project, every_python):
         assert re.search(r"^ *%d .* %s$" % (target.pid, SCRIPT), result.stdout, re.M), result.text()
         python_share = float(result.stdout.split("\n")[4].split()[3])
         assert python_share > 3, result.text()
+        # the screen says whom it shows; a line about it would cover the keys' names
+        assert "attached to" not in result.stderr, result.text()
 
 
 def test_keys_on_the_screen(project, terminal):
@@ -301,14 +303,22 @@ def test_ends_in_time(project, terminal):
 
 
 def test_log_lines_come_afterwards(project, terminal):
-    with busy(project) as target:
-        terminal.start("--verbose", "--pid", target.pid)
-        terminal.wait(r"^ *%d " % target.pid)
-        assert terminal.screen()[0].startswith("top  ")
-        terminal.keys("q")
-        assert terminal.status() == 0
-        terminal.wait("attached to process %d" % target.pid)
-        terminal.assert_sane()
+    """What is said while the screen is drawn upon: here that one of those named is no Python, which takes some time to find out."""
+    other = subprocess.Popen(["sh", "-c", "while :; do :; done"])
+    try:
+        with busy(project) as target:
+            terminal.start("--verbose", "--pid", target.pid, "--pid", other.pid)
+            terminal.wait(r"^ *%d " % target.pid)
+            assert terminal.screen()[0].startswith("top  ")
+            terminal.wait("no known Python interpreter in")
+            terminal.keys("q")
+            assert terminal.status() == 0
+    finally:
+        other.kill()
+        other.wait()
+    assert not any(line.startswith("top  ") for line in terminal.screen())
+    terminal.wait("no known Python interpreter in")
+    terminal.assert_sane()
 
 
 @pytest.mark.parametrize("term, said", [("dumb", "'dumb' cannot be moved"), ("no-such-terminal", "no-such-terminal"), ("", "TERM is not set")])

@@ -2,7 +2,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,39 +14,31 @@
 #include <cmocka.h>
 
 #include "export/folder.h"
+#include "scratch_files.h"
 
 /* 2026-02-03 04:05:06 UTC */
 #define NOW 1770091506
 
-static char top[64];
 static struct identity id; /* another user than root, where we are root */
 
 static int set_up(void **state)
 {
 	unsetenv("SUDO_UID");
-	strcpy(top, "/tmp/test-folder-XXXXXX");
-	if (!mkdtemp(top) || identity__resolve(&id, geteuid() ? NULL : "12345") || chown(top, id.uid, id.gid))
+	strcpy(scratch_top, "/tmp/test-folder-XXXXXX");
+	if (!mkdtemp(scratch_top) || identity__resolve(&id, geteuid() ? NULL : "12345") || chown(scratch_top, id.uid, id.gid))
 		return -1;
 	return 0;
 }
 
 static int tear_down(void **state)
 {
-	char command[128];
-
 	identity__release(&id);
-	snprintf(command, sizeof(command), "rm -rf '%s'", top);
-	return system(command);
+	return scratch_remove();
 }
 
 static const char *below(const char *name)
 {
-	static char paths[2][PATH_MAX]; /* two may be in use at a time */
-	static unsigned int turn;
-	char *path = paths[turn++ % 2];
-
-	snprintf(path, PATH_MAX, "%s/%s", top, name);
-	return path;
+	return scratch_path(".", name);
 }
 
 static struct folder *opened(const char *name, unsigned int files, uint64_t bytes)
@@ -78,15 +69,6 @@ static void holds(const char *name, const char *wanted)
 	}
 	free(entries);
 	assert_string_equal(text, wanted);
-}
-
-static void make_file(const char *name, size_t size)
-{
-	int fd = open(below(name), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, (off_t)size), 0);
-	close(fd);
 }
 
 static void test_names_and_owner(void **state)
@@ -120,11 +102,11 @@ static void test_rotation(void **state)
 	struct folder *f = opened("out", 3, 0);
 
 	/* none of these is ours */
-	make_file("out/20260101_000000.pb", 10);
-	make_file("out/20260101_000000_0.pb.gz", 10);
-	make_file("out/20260101_000000_.pb.gz", 10);
-	make_file("out/2026010a_000000.pb.gz", 10);
-	make_file("out/x20260101_000000.pb.gz", 10);
+	scratch_file(below("out/20260101_000000.pb"), 10);
+	scratch_file(below("out/20260101_000000_0.pb.gz"), 10);
+	scratch_file(below("out/20260101_000000_.pb.gz"), 10);
+	scratch_file(below("out/2026010a_000000.pb.gz"), 10);
+	scratch_file(below("out/x20260101_000000.pb.gz"), 10);
 	assert_int_equal(mkdir(below("out/20260101_000000.pb.gz"), 0755), 0);
 	assert_int_equal(symlink("/etc/passwd", below("out/20260101_000001.pb.gz")), 0);
 	for (int i = 0; i < 12; i++)
@@ -162,8 +144,8 @@ static void test_links_and_leftovers(void **state)
 	assert_int_equal(mkdir(below("out"), 0777), 0);
 	assert_int_equal(chown(below("out"), id.uid, id.gid), 0);
 	assert_int_equal(symlink(below("victim"), below("out/20260203_040506.pb.gz")), 0);
-	make_file("out/.part-1-0", 10);
-	make_file("out/.part-2-0", 10);
+	scratch_file(below("out/.part-1-0"), 10);
+	scratch_file(below("out/.part-2-0"), 10);
 	assert_int_equal(utimensat(AT_FDCWD, below("out/.part-1-0"), (struct timespec[2]){ { .tv_sec = 1 }, { .tv_sec = 1 } }, 0), 0);
 	f = opened("out", 0, 0);
 	assert_int_equal(folder__put(f, NOW, "x", 1), 0);
@@ -182,7 +164,7 @@ static void test_gone_and_closed(void **state)
 	assert_int_equal(folder__put(f, NOW, "x", 1), 0);
 	holds("out", "20260203_040506.pb.gz");
 	folder__free(f);
-	make_file("file", 1);
+	scratch_file(below("file"), 1);
 	assert_int_equal(folder__new(&f, below("file"), &id, &none, problem), -ENOTDIR);
 	assert_non_null(strstr(problem, "--output"));
 	if (id.uid) {

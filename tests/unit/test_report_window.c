@@ -89,6 +89,7 @@ static const struct window *busy_machine(struct watched *w)
 	}
 	m->now_ns = MAKER_START + 2 * SECOND + 200 * MILLISECOND;
 	windows__lose(w->windows, LOSS_DROPPED_RECORDS, 3);
+	windows__lose(w->windows, LOSS_NOT_FOLLOWED, 2);
 	windows__notice(w->windows, "one thing to \x1b[31mknow");
 	return watched_cut(w);
 }
@@ -159,7 +160,7 @@ static const char expected[] =
 	"Lost: 3 dropped records, 0 missed timer ticks, 0 cut stacks,\n"
 	"      0 unreadable frames, 1 unnamed code,\n"
 	"      0 samples without a known interpreter, 0 undecodable records,\n"
-	"      0 waits with an estimated stack\n"
+	"      0 waits with an estimated stack, 2 threads not followed\n"
 	"Notice: one thing to \\x1b[31mknow\n";
 
 static void the_summary_is_ranked_by_cpu(void **state)
@@ -313,6 +314,7 @@ static void json_holds_the_window(void **state)
 	assert_string_equal(cJSON_GetObjectItem(json, "format")->valuestring, "fixingahole window 1");
 	assert_true(number(json, "seconds") == 2.2 && number(json, "start") == 1767225600);
 	assert_true(number(cJSON_GetObjectItem(json, "losses"), "dropped records") == 3);
+	assert_true(number(cJSON_GetObjectItem(json, "losses"), "threads not followed") == 2);
 	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(json, "processes")), window->n_processes);
 	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(json, "stacks")), window->n_stacks);
 	assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(json, "rows")), window->n_rows);

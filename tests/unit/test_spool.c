@@ -17,41 +17,32 @@
 #include <cmocka.h>
 
 #include "export/spool.h"
+#include "scratch_files.h"
 
 #define HEAD 64
 #define BODY 100
 
-static char top[64];
-
 static int set_up(void **state)
 {
-	strcpy(top, "/tmp/test-spool-XXXXXX");
-	return mkdtemp(top) ? 0 : -1;
+	strcpy(scratch_top, "/tmp/test-spool-XXXXXX");
+	return mkdtemp(scratch_top) ? 0 : -1;
 }
 
 static int tear_down(void **state)
 {
-	char command[128];
-
-	snprintf(command, sizeof(command), "rm -rf '%s'", top);
-	return system(command);
+	return scratch_remove();
 }
 
 static const char *below(const char *name)
 {
-	static char paths[2][PATH_MAX]; /* two may be in use at a time */
-	static unsigned int turn;
-	char *path = paths[turn++ % 2];
-
-	snprintf(path, PATH_MAX, "%s/queue/%s", top, name);
-	return path;
+	return scratch_path("queue", name);
 }
 
 static struct spool *opened(uint64_t bytes_max)
 {
 	char problem[512];
 	struct spool *spool;
-	int err = spool__open(&spool, top, "queue", bytes_max, problem);
+	int err = spool__open(&spool, scratch_top, "queue", bytes_max, problem);
 
 	if (err)
 		fail_msg("%s", problem);
@@ -224,15 +215,6 @@ static void test_damaged(void **state)
 	spool__free(spool);
 }
 
-static void make_file(const char *name, size_t size)
-{
-	int fd = open(below(name), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
-
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, (off_t)size), 0);
-	close(fd);
-}
-
 static void test_planted(void **state)
 {
 	struct spool *spool = opened(1 << 20);
@@ -240,20 +222,20 @@ static void test_planted(void **state)
 
 	assert_int_equal(put(spool, 1), 0);
 	spool__free(spool);
-	snprintf(target, sizeof(target), "%s/target", top);
-	make_file("../target", 1000);
+	snprintf(target, sizeof(target), "%s/target", scratch_top);
+	scratch_file(below("../target"), 1000);
 	assert_int_equal(symlink(target, below("0000000000000002.spool")), 0);
 	assert_int_equal(mkfifo(below("0000000000000003.spool"), 0600), 0);
 	assert_int_equal(mkdir(below("0000000000000004.spool"), 0700), 0);
-	make_file("0000000000000005.spool", 0);
-	make_file("0000000000000006.spool", HEAD - 1);
-	make_file("0000000000000007.spool", HEAD);
-	make_file("0000000000000008.spool", 1ull << 40);
-	make_file("000000000000000A.spool", 5);  /* these names are not ours */
-	make_file("0000000000000009.spoo", 5);
-	make_file("ffffffffffffffff.spool", 500);
-	make_file("notes", 5);
-	make_file(".part-1-1", 5);
+	scratch_file(below("0000000000000005.spool"), 0);
+	scratch_file(below("0000000000000006.spool"), HEAD - 1);
+	scratch_file(below("0000000000000007.spool"), HEAD);
+	scratch_file(below("0000000000000008.spool"), 1ull << 40);
+	scratch_file(below("000000000000000A.spool"), 5);  /* these names are not ours */
+	scratch_file(below("0000000000000009.spoo"), 5);
+	scratch_file(below("ffffffffffffffff.spool"), 500);
+	scratch_file(below("notes"), 5);
+	scratch_file(below(".part-1-1"), 5);
 	spool = opened(1 << 20);
 	take(spool, 1);
 	assert_int_equal(put(spool, 50), 0);
@@ -281,7 +263,7 @@ static void test_folder_is_ours(void **state)
 
 	assert_int_equal(stat(below("."), &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0700);
-	assert_int_equal(spool__open(&second, top, "queue", 1 << 20, problem), -EBUSY);
+	assert_int_equal(spool__open(&second, scratch_top, "queue", 1 << 20, problem), -EBUSY);
 	assert_non_null(strstr(problem, "--spool"));
 	spool__free(spool);
 	/* a folder that a link leads to, and, as root, another user's */
@@ -289,7 +271,7 @@ static void test_folder_is_ours(void **state)
 	assert_int_equal(spool__open(&second, below("."), "link", 1 << 20, problem), -ENOTDIR);
 	if (!geteuid()) {
 		assert_int_equal(chown(below("."), 12345, 12345), 0);
-		assert_int_equal(spool__open(&second, top, "queue", 1 << 20, problem), -EPERM);
+		assert_int_equal(spool__open(&second, scratch_top, "queue", 1 << 20, problem), -EPERM);
 		assert_non_null(strstr(problem, "another user's"));
 	}
 	assert_int_equal(spool__open(&second, "/proc/self", "queue", 1 << 20, problem), -ENOENT);

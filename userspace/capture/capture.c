@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "capture/library_probes.h"
 #include "capture/probe_set.h"
 #include "capture/timers.h"
+#include "util/capability.h"
 #include "util/cleanup.h"
 #include "util/log.h"
 
@@ -35,6 +37,7 @@ struct capture {
 	struct py_layout layouts[PY_MAX_LAYOUTS];
 	unsigned int n_layouts;
 	uint64_t bad;
+	int timer_err; /* why a timer could not be put on, the last time */
 	/* during a drain */
 	record_sink sink;
 	void *context;
@@ -73,17 +76,39 @@ static int on_record(void *context, void *data, size_t size)
 	return 0;
 }
 
-static int describe(char problem[512], int err, const char *what)
+static const char *remedy_of(int err)
 {
-	const char *remedy = "--verbose tells more";
-
 	/* the capabilities were checked before */
 	if (err == -EPERM || err == -EACCES)
-		remedy = "this kernel, or a container's or security module's rules, refuse it; 'fixingahole doctor' finds out";
-	else if (err == -ENOENT || err == -ESRCH || err == -EINVAL)
-		remedy = "this needs Linux 6.1 or later with BTF (/sys/kernel/btf/vmlinux)";
-	snprintf(problem, 512, "cannot %s: %s: %s", what, strerror(-err), remedy);
+		return "this kernel, or a container's or security module's rules, refuse it; 'fixingahole doctor' finds out";
+	if (err == -ENOENT || err == -ESRCH || err == -EINVAL)
+		return "this needs Linux 6.1 or later with BTF (/sys/kernel/btf/vmlinux)";
+	if (err == -EMFILE || err == -ENFILE)
+		return "raise the limit of open files ('ulimit -n')";
+	return "--verbose tells more";
+}
+
+static int describe(char problem[512], int err, const char *what)
+{
+	snprintf(problem, 512, "cannot %s: %s: %s", what, strerror(-err), remedy_of(err));
 	return err;
+}
+
+/* Debian's and Ubuntu's kernels know levels that upstream does not, at which CAP_PERFMON is not enough for a timer. */
+static bool timers_want_admin(int err)
+{
+	_cleanup_fclose_ FILE *file = err == -EACCES && !capability_effective(CAP_SYS_ADMIN) ? fopen("/proc/sys/kernel/perf_event_paranoid", "re") : NULL;
+	int level;
+
+	return file && fscanf(file, "%d", &level) == 1 && level > 2;
+}
+
+void capture__explain(const struct capture *c, const char *what, int err, char problem[512])
+{
+	if (err == c->timer_err && timers_want_admin(err))
+		snprintf(problem, 512, "cannot %s: %s: kernel.perf_event_paranoid is above 2, for which this kernel may want CAP_SYS_ADMIN: 'sudo sysctl kernel.perf_event_paranoid=2'", what, strerror(-err));
+	else
+		describe(problem, err, what);
 }
 
 static int attach_library(struct capture *c)
@@ -189,7 +214,7 @@ int capture__open(struct capture **out, const struct capture_options *options, c
 	int err;
 
 	if (!c)
-		return -ENOMEM;
+		return describe(problem, -ENOMEM, "load the BPF programs");
 	c->options = *options;
 	c->timers = (struct timers)TIMERS_INIT;
 	c->timers.threads_only = options->no_children;
@@ -220,7 +245,10 @@ int capture__follow(struct capture *c, pid_t pid, char problem[512])
 		c->skeleton->bss->first_tid = pid;
 	}
 	err = timers__open(&c->timers, pid, c->options.rate_hz, bpf_program__fd(program), c->options.empty);
-	return err ? describe(problem, err, "put a timer on the target") : 0;
+	c->timer_err = err;
+	if (err)
+		capture__explain(c, "put a timer on the target", err, problem);
+	return err;
 }
 
 int capture__mark(struct capture *c, int pidfd, uint32_t *space)
@@ -243,7 +271,7 @@ int capture__adopt(struct capture *c)
 
 int capture__attach_timer(struct capture *c, pid_t tid)
 {
-	return timers__attach(&c->timers, tid, c->options.rate_hz, bpf_program__fd(c->skeleton->progs.cpu_sample));
+	return c->timer_err = timers__attach(&c->timers, tid, c->options.rate_hz, bpf_program__fd(c->skeleton->progs.cpu_sample));
 }
 
 int capture__look(struct capture *c, thread_sink sink, void *context)
@@ -262,7 +290,7 @@ int capture__start(struct capture *c, bool again)
 
 	c->skeleton->bss->attach_step = ATTACH_OFF;
 	if (!err && !again)
-		err = timers__enable(&c->timers);
+		err = c->timer_err = timers__enable(&c->timers);
 	if (!err && c->timers.only_cpus)
 		c->skeleton->bss->all_cpus_period_ns = 1000000000ULL / c->options.rate_hz;
 	return err;
@@ -402,10 +430,8 @@ void capture__losses(const struct capture *c, struct capture_losses *losses)
 		return;
 	for (int i = 0; i < cpus; i++) {
 		losses->dropped += values[i].dropped;
-		losses->skipped_walks += values[i].skipped_walks;
 		losses->busy += values[i].busy;
 		losses->no_storage += values[i].no_storage;
-		losses->ticks += values[i].ticks;
 	}
 }
 

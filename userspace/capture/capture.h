@@ -30,10 +30,8 @@ struct capture_options {
 /* What the kernel side lost, so far. */
 struct capture_losses {
 	uint64_t dropped;       /* records that did not fit into the ring buffer */
-	uint64_t skipped_walks; /* switch-outs whose stack was not walked */
 	uint64_t busy;          /* walks not made: another one was under way */
 	uint64_t no_storage;    /* threads or processes that could not be followed */
-	uint64_t ticks;         /* CPU samples taken */
 	uint64_t bad;           /* records that made no sense here */
 };
 
@@ -63,6 +61,8 @@ int capture__look(struct capture *capture, thread_sink sink, void *context);
 int capture__place(struct capture *capture, const struct attach_thread *thread, uint64_t stack_id);
 int capture__start(struct capture *capture, bool again);
 int capture__flush(struct capture *capture, bool goes_on);
+/* Why one of these failed with err: one line in problem, "cannot WHAT: ...", with the remedy. */
+void capture__explain(const struct capture *capture, const char *what, int err, char problem[512]);
 /* Takes CPU samples by another of the target's timers (see timers.h). now_ns: CLOCK_MONOTONIC. */
 void capture__shift(struct capture *capture, uint64_t now_ns);
 /* Takes CPU samples by a timer on every CPU, or by the target's own again. False: it stays as it is. */

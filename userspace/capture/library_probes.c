@@ -72,10 +72,11 @@ void library_probe_prepare(struct bpf_program *program)
 int library_probes__attach(struct library_probes *p, const char *library, const struct library_probe *list, unsigned int n)
 {
 	struct elf_image *image;
-	int fd = open(library, O_RDONLY | O_CLOEXEC), err;
+	int fd, err;
 
 	if (n > LIBRARY_PROBES_MAX)
 		return -E2BIG;
+	fd = open(library, O_RDONLY | O_CLOEXEC);
 	err = fd < 0 ? -errno : elf_image__new(fd, &image);
 	if (err)
 		return err;

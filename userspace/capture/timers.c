@@ -163,7 +163,7 @@ int timers__enable(struct timers *t)
 {
 	t->enabled = true;
 	if (t->only_cpus)
-		return t->all_cpus || timers__all_cpus(t, true) ? 0 : -EMFILE;
+		return t->all_cpus || timers__all_cpus(t, true) ? 0 : t->failed;
 	if (!t->all_cpus)
 		switch_attached(t, true);
 	return 0;
@@ -211,7 +211,7 @@ bool timers__all_cpus(struct timers *t, bool on)
 	if (t->all_cpus == on || t->failed || (!attached && t->task[!t->current] < 0) || (!on && t->only_cpus))
 		return false;
 	if (on) {
-		t->failed = open_cpus(t) != 0;
+		t->failed = open_cpus(t);
 		if (t->failed) {
 			close_cpus(t);
 			return false;

@@ -37,7 +37,7 @@ struct timers {
 	uint64_t shifted_ns; /* when the timer was changed last */
 	int current;   /* of .task */
 	bool all_cpus; /* those of the CPUs are used now, in place of the target's */
-	bool failed;   /* they could not be opened */
+	int failed;    /* -errno: they could not be opened */
 	struct task_timer { int timer, link; } *attached;
 	size_t n_attached, cap_attached;
 	size_t next_attached;  /* to get another period */
@@ -60,7 +60,7 @@ int timers__open(struct timers *timers, pid_t pid, int rate_hz, int program, boo
 int timers__attach(struct timers *timers, pid_t tid, int rate_hz, int program);
 /* Only timers on CPUs, from the first timers__enable() on. */
 void timers__only_cpus(struct timers *timers, int rate_hz, int program);
-/* All that were attached since the last call. */
+/* All that were attached since the last call. 0 or -errno: those on the CPUs cannot be had. */
 int timers__enable(struct timers *timers);
 /*
  * Goes over to the other timer of the target, with another period. now: CLOCK_MONOTONIC. alone: there is no thread but the

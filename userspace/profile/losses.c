@@ -20,6 +20,8 @@ const char *loss_text(enum loss loss)
 		return "undecodable records";
 	case LOSS_SKIPPED_WALKS:
 		return "waits with an estimated stack";
+	case LOSS_NOT_FOLLOWED:
+		return "threads not followed";
 	case LOSS_COUNT:
 		break;
 	}

@@ -241,6 +241,7 @@ enum loss {
 	LOSS_NO_INTERPRETER,    /* samples in processes without a known interpreter */
 	LOSS_BAD_RECORDS,       /* records that userspace could not decode */
 	LOSS_SKIPPED_WALKS,     /* switches whose stack was estimated instead of walked */
+	LOSS_NOT_FOLLOWED,      /* threads, and processes, of which the kernel side could keep nothing: all that they did */
 	LOSS_COUNT
 };
 const char *loss_text(enum loss loss); /* "dropped records", … */

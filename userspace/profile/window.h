@@ -46,7 +46,7 @@ struct window_process {
 	struct process_facts facts;
 	const char *program;      /* its executable's path, as far as known; of a fork: its parent's */
 	const char *interpreter;  /* "CPython 3.11"; NULL: none, or see .no_interpreter */
-	const char *no_interpreter; /* why there are no Python lines, if it is a Python */
+	const char *no_interpreter; /* why there are no Python lines, if it is a Python or the user named processes; else NULL */
 	bool python;              /* it has an interpreter */
 	uint64_t start_ns;        /* CLOCK_MONOTONIC, when it was first seen; end_ns 0: it runs */
 	uint64_t end_ns;

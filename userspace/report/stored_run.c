@@ -36,6 +36,16 @@ static void read_top(struct json_reader *r, const cJSON *object, struct profile_
 	}
 }
 
+/* What a process and an input have both. counts: samples, bytes touched, the most RSS, the heap's peak. */
+static void read_sums(struct json_reader *r, const cJSON *item, struct times *times, uint64_t *const counts[4])
+{
+	read_times(r, item, times);
+	*counts[0] = read_count(r, item, "samples");
+	*counts[1] = read_count(r, item, "rss_bytes");
+	*counts[2] = read_count(r, item, "max_rss_bytes");
+	*counts[3] = read_optional_count(r, item, "heap_peak_bytes");
+}
+
 static void read_process(struct json_reader *r, const cJSON *item, struct profile_process *p)
 {
 	reader_at(r, "a process");
@@ -49,11 +59,7 @@ static void read_process(struct json_reader *r, const cJSON *item, struct profil
 	p->end_ns = read_optional_seconds(r, item, "end_s");
 	if (!p->end_ns && cJSON_IsNumber(cJSON_GetObjectItemCaseSensitive(item, "end_s")))
 		p->end_ns = 1; /* 0 is for those that still ran */
-	read_times(r, item, &p->times);
-	p->samples = read_count(r, item, "samples");
-	p->rss_bytes = read_count(r, item, "rss_bytes");
-	p->max_rss_bytes = read_count(r, item, "max_rss_bytes");
-	p->heap_peak_bytes = read_optional_count(r, item, "heap_peak_bytes");
+	read_sums(r, item, &p->times, (uint64_t *[]){ &p->samples, &p->rss_bytes, &p->max_rss_bytes, &p->heap_peak_bytes });
 	p->utime_ns = read_seconds(r, item, "utime_s");
 	p->stime_ns = read_seconds(r, item, "stime_s");
 	p->run_ns = read_seconds(r, item, "run_s");
@@ -93,11 +99,7 @@ static void read_input(struct json_reader *r, const cJSON *item, struct profile_
 	input->start_epoch_s = read_number(r, item, "start_epoch_s", EPOCH_MAX);
 	input->elapsed_ns = read_seconds(r, item, "elapsed_s");
 	input->wall_ns = read_seconds(r, item, "wall_s");
-	read_times(r, item, &input->whole);
-	input->samples = read_count(r, item, "samples");
-	input->rss_bytes = read_count(r, item, "rss_bytes");
-	input->max_rss_bytes = read_count(r, item, "max_rss_bytes");
-	input->heap_peak_bytes = read_optional_count(r, item, "heap_peak_bytes");
+	read_sums(r, item, &input->whole, (uint64_t *[]){ &input->samples, &input->rss_bytes, &input->max_rss_bytes, &input->heap_peak_bytes });
 	input->rate_hz = read_small(r, item, "rate_hz");
 	input->allowed_cpus = read_small(r, item, "allowed_cpus");
 	input->status = read_status(r, item);

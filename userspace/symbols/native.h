@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NATIVE_BYTES_DEFAULT (64U << 20)
+#define NATIVE_BYTES_DEFAULT (32U << 20)
 
 struct native;
 /* bytes_max: of all images' functions; 0: NATIVE_BYTES_DEFAULT. NULL: out of memory. */

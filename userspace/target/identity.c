@@ -413,11 +413,14 @@ int identity__missing_capabilities(char *buffer, size_t size)
 	return missing ? -EPERM : 0;
 }
 
-bool identity__has_capability(unsigned int number)
+int identity__may_profile(char problem[512])
 {
-	struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
+	char missing[256] = "not known";
+	int err = identity__missing_capabilities(missing, sizeof(missing));
 
-	return !get_capabilities(sets) && has(sets, number);
+	if (err)
+		snprintf(problem, 512, "profiling needs the capabilities that this process lacks: %s; run it with sudo, or give them to the binary with setcap", missing);
+	return err;
 }
 
 int identity__drop_capabilities(bool keep_admin)

@@ -44,13 +44,13 @@ int identity__become(const struct identity *id);
  * ("CAP_BPF, CAP_PERFMON") and returns -EPERM.
  */
 int identity__missing_capabilities(char *buffer, size_t size);
+/* The same in one line with the remedy. 0, or -errno with problem filled. */
+int identity__may_profile(char problem[512]);
 /*
  * Where the program's file has capabilities, everybody who may run it gets them, to profile with: those to pass by the rights of files are
  * none of his, and are given up here. Call first thing. 0 or -errno.
  */
 int identity__drop_given(void);
-/* Have we this one (effective)? */
-bool identity__has_capability(unsigned int number);
 /* Drops what is not needed once everything is attached. Keeps CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_SETGID, CAP_KILL,
  * CAP_CHECKPOINT_RESTORE (for libraries that were replaced: /proc/PID/map_files).
  * keep_admin: CAP_SYS_ADMIN as well. For the calling thread and those that it starts afterwards. */
