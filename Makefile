@@ -227,6 +227,7 @@ install: $(BUILD)/fixingahole $(BUILD)/libfixingahole-heap.so $(BUILD)/libfixing
 .PHONY: uninstall
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/fixingahole lib/fixingahole/libfixingahole-heap.so lib/fixingahole/libfixingahole-calls.so share/man/man1/fixingahole.1 share/bash-completion/completions/fixingahole share/zsh/site-functions/_fixingahole share/fish/vendor_completions.d/fixingahole.fish) $(DESTDIR)$(UNITDIR)/fixingahole.service
+	[ ! -d $(DESTDIR)$(PREFIX)/lib/fixingahole ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(PREFIX)/lib/fixingahole
 
 .PHONY: clean
 clean:

@@ -77,6 +77,10 @@ static __always_inline void start_thread(struct thread_state *t, struct task_str
 	u64 run = task->se.sum_exec_runtime;
 
 	t->run_base_ns = t->out_run_ns = t->sampled_run_ns = run;
+	/* one whose stack nobody can read sleeps, too, and is not preempted */
+	t->out_state = task->on_cpu ? 0 : task->__state;
+	if (t->out_state)
+		note_call(t, task);
 	t->attached = ATTACHED_STARTED;
 }
 
@@ -131,7 +135,7 @@ static __always_inline void flush_open(struct thread_state *t, struct proc_state
 	u64 now = bpf_ktime_get_ns(), since = p->last_out_ns;
 	struct task_struct *leader = task->group_leader;
 
-	if (p->running > 0 || !since || now <= since)
+	if (p->running > 0 || !since || now <= since || (attach_step == ATTACH_PEEK && task->signal->live.counter > 1))
 		return;
 	if (task->pid != task->tgid && leader && !(leader->flags & PF_EXITING) && bpf_task_storage_get(&threads, leader, 0, 0))
 		return;
@@ -166,7 +170,7 @@ int attach_tasks(struct bpf_iter__task *ctx)
 	if (!p)
 		return 0;
 	t = bpf_task_storage_get(&threads, task, 0, 0);
-	if (attach_step == ATTACH_FLUSH) {
+	if (attach_step == ATTACH_FLUSH || attach_step == ATTACH_PEEK) {
 		if (t && p->space)
 			flush(t, p, task);
 		return 0;

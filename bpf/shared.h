@@ -54,6 +54,7 @@ enum attach_step {
 	ATTACH_START = 3, /* from here on it all counts; takes the places of `places` */
 	ATTACH_AGAIN = 4, /* the same for what was missed */
 	ATTACH_FLUSH = 5, /* sends what was not sent yet, of waits that have not ended, too */
+	ATTACH_PEEK = 6,  /* the same while it all goes on: not of those of which nobody knows yet which thread will end them */
 };
 
 /* The first fields of a struct proc_state. */

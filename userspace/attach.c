@@ -378,7 +378,7 @@ size_t attach__count(const struct attach *a)
 
 void attach__flush(struct attach *a)
 {
-	int err = capture__flush(a->tools.capture);
+	int err = capture__flush(a->tools.capture, false);
 
 	if (err)
 		log_debug("cannot tell what waits now: %s", strerror(-err));

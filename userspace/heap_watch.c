@@ -14,7 +14,7 @@ void heap_watch_notices(const struct heap_watch *w, double budget, void (*notice
 		notice(context, text);
 	}
 	if (w->failed) {
-		snprintf(text, sizeof(text), "the heap of %llu processes could not be watched; the last: %s", (unsigned long long)w->failed, w->problem);
+		snprintf(text, sizeof(text), "the heap of %llu process%s could not be watched; the last: %s", (unsigned long long)w->failed, w->failed == 1 ? "" : "es", w->problem);
 		notice(context, text);
 	}
 }

@@ -108,7 +108,7 @@ static int join_all(struct merging *m)
 	if (m->joined)
 		return 0;
 	if (m->skipped)
-		log_error("none of %zu inputs can be read", m->skipped);
+		log_error("%s", m->skipped == 1 ? "the only input cannot be read" : "none of the inputs can be read");
 	else
 		log_error("nothing to merge: no profile_details.json in or below '%s'%s", m->config->inputs[0], m->config->n_inputs > 1 ? " and the others" : "");
 	return -ENOENT;

@@ -370,12 +370,12 @@ void prepare_notices(const struct preparation *prep, struct builder *builder)
 
 void prepare_logs(const struct preparation *prep, struct profile *profile)
 {
-	size_t records;
+	size_t records, warnings;
 
-	if (!prep->logs_path || logs__count(prep->logs_path, &records) || !records)
+	if (!prep->logs_path || logs__count(prep->logs_path, &records, &warnings) || !records)
 		return;
 	profile->logs_path = prep->logs_path;
-	profile->n_warnings = records;
+	profile->n_warnings = warnings;
 }
 
 void preparation_release(struct preparation *prep, const struct identity *id)

@@ -59,7 +59,7 @@ static void on_started(void *context, size_t processes)
 
 	service__started(r->service);
 	if (!r->config->quiet)
-		log_notice("watching %zu processes%s", processes, r->config->seconds ? "" : "; Ctrl-C ends it");
+		log_notice("watching %zu process%s%s", processes, processes == 1 ? "" : "es", r->config->seconds ? "" : "; Ctrl-C ends it");
 }
 
 static enum watch_action on_step(void *context, uint64_t now_ns, bool readable, uint64_t *next_ns)

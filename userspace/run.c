@@ -169,10 +169,11 @@ static bool target_ended(struct run *run)
 
 static void show_live(struct run *run, uint64_t now)
 {
-	if (run->result->attach) {
-		attach__flush(run->result->attach);
-		drain(run);
-	}
+	int err = capture__flush(run->options->capture, !run->result->attach);
+
+	if (err)
+		log_debug("cannot tell what waits now: %s", strerror(-err));
+	drain(run);
 	run->options->live(run->options->live_context, now - run->start_ns);
 }
 

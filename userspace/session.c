@@ -60,6 +60,12 @@ static uint32_t allowed_cpus(void)
 	return sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
 }
 
+/* A signal that says by itself that somebody wanted an end. */
+static bool asks_to_end(int number)
+{
+	return number == SIGINT || number == SIGTERM || number == SIGHUP || number == SIGQUIT;
+}
+
 static void describe_end(struct strings *strings, struct profile *profile, const struct run_result *result)
 {
 	char text[128];
@@ -71,7 +77,7 @@ static void describe_end(struct strings *strings, struct profile *profile, const
 	if (!result->ended)
 		snprintf(text, sizeof(text), "The script still ran when the profiler was told to stop.");
 	else if (WIFSIGNALED(result->status))
-		snprintf(text, sizeof(text), "The script was ended by signal %d (%s)%s.", WTERMSIG(result->status), strsignal(WTERMSIG(result->status)), result->interrupted ? " after an interrupt" : "");
+		snprintf(text, sizeof(text), "The script was ended by signal %d (%s)%s.", WTERMSIG(result->status), strsignal(WTERMSIG(result->status)), result->interrupted && !asks_to_end(WTERMSIG(result->status)) ? " after an interrupt" : "");
 	else if (WEXITSTATUS(result->status))
 		snprintf(text, sizeof(text), "The script ended with exit status %d%s.", WEXITSTATUS(result->status), result->interrupted ? " after an interrupt" : "");
 	else if (result->interrupted)
@@ -216,6 +222,7 @@ static int run_once(struct session *s, struct launch *launch, int run, int *exit
 		.rate_hz = s->config->rate_hz,
 		.empty = s->prep.bench_empty,
 		.attach = !launch,
+		.live = launch && s->config->live_s > 0,
 		.no_children = !launch && !s->config->children,
 		.heap_library = s->prep.heap_library,
 		.heap_probes = s->prep.heap_probes ? &s->prep.heap_probes_options : NULL,

@@ -358,6 +358,19 @@ def test_not_python(project):
     assert result.whole.cpu > 0.3 and len(result.details["processes"]) == 1
 
 
+def test_asleep_and_not_python(project):
+    """What sleeps when we come, and has a stack that nobody reads, has not waited for a processor."""
+    process = subprocess.Popen(["/bin/sh", "-c", "sleep 2; :"])
+    children = pathlib.Path("/proc/%d/task/%d/children" % (process.pid, process.pid))
+    wait_for(lambda: children.read_text() and "sleep" in pathlib.Path("/proc/%d/wchan" % child_of(process.pid)).read_text(), "the child's sleep")
+    result = project.run("profile", "--pid", process.pid).check()
+    assert process.wait() == 0
+    whole, elapsed = result.details["whole"], result.details["elapsed_s"]
+    assert_seconds(whole["waiting_s"], 2 * elapsed, "both", relative=0.05)
+    assert whole["runnable_s"] < 0.1
+    assert sorted(reason["call"] for reason in result.details["outside"]["waits_for"] if reason["seconds"] > 1) == ["sleep", "wait4"], result.details["outside"]
+
+
 def test_live_and_rate(project):
     with Running(project, "sleep") as target:
         result = attach(project, target, seconds=2.5, options=["--live", "1", "--rate", "99"]).check()

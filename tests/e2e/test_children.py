@@ -2,6 +2,7 @@
 """Threads and every kind of descendant."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -56,6 +57,30 @@ def test_deep(project, python):
 def test_exec_of_another_program(project):
     result = project.profile("crash.py", "exec", "0.3").check()
     assert_seconds(result.functions("crash.py")["work"].total, 0.3, "work", relative=0.1)
+
+
+def test_other_programs(project):
+    """What no line has is told: which programs took the time."""
+    script = project.write("pack.py", "import subprocess\nsubprocess.run('head -c 20000000 /dev/urandom | gzip -9 > /dev/null', shell=True, check=True)\n")
+    result = project.profile(script).check()
+    gzip = next(p for p in result.details["processes"] if (p["program"] or "").endswith("/gzip"))
+    assert re.search(r"^Other programs: [\d.]+ seconds of CPU time \([\d.]+%\), outside root: gzip ", result.summary, re.M), result.summary
+    assert "gzip %.3f s" % sum(gzip[key] for key in ("python_s", "native_s", "system_s")) in result.summary
+
+
+def test_threads_of_a_library(project):
+    """Threads without Python that a library starts are told apart from the rest outside root, and from Python's own threads."""
+    project.write(
+        "burn.c",
+        "#include <pthread.h>\n#include <time.h>\nstatic double now(void) { struct timespec t; clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); return t.tv_sec + t.tv_nsec / 1e9; }\n"
+        "static void *burn(void *end) { while (now() < 0.4); return end; }\n"
+        "void both(void) { pthread_t t; pthread_create(&t, 0, burn, 0); pthread_join(t, 0); }\n",
+    )
+    subprocess.run(["gcc", "-O2", "-shared", "-fPIC", "-o", project.path("burn.so"), project.path("burn.c"), "-lpthread"], check=True)
+    script = project.write("helper.py", "import ctypes, threading\nthreading.Thread(target=sum, args=(range(5000000),)).start()\nctypes.CDLL('./burn.so').both()\n")
+    result = project.profile(script).check()
+    assert_seconds(result.details["helpers_s"], 0.4, "the helper", relative=0.1)
+    assert "Threads without Python code: %.3f seconds of CPU time" % result.details["helpers_s"] in result.summary
 
 
 def test_names(project, python):

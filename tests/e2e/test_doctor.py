@@ -114,6 +114,9 @@ def test_file_capabilities(project):
             assert seen.check(missing + " is missing")[0] == "no"
     seen = visit(project, *NOBODY, "--no-new-privs", binary=binary)
     assert seen.check("no_new_privs is set")[0] == "no" and seen.returncode == 1
+    subprocess.run(["setcap", "cap_bpf,cap_perfmon+ep", binary], check=True)
+    seen = visit(project, *NOBODY, binary=binary)
+    assert seen.check("reading another process's memory")[0] == seen.verdict["attach to a process"] == "ok", seen.text
 
 
 @pytest.mark.parametrize("calls,failing,working", [([BPF_CALL], "loading BPF programs", "a timer on a thread"), ([PERF_CALL], "a timer on a thread", "loading BPF programs")])

@@ -72,7 +72,7 @@ def test_four_ranks(project, python):
     # sums, exactly
     for name in TIMES:
         assert details["whole"][name] == pytest.approx(sum(r.details["whole"][name] for r in ranks), abs=1e-7)
-    for key in ("samples", "waits", "utime_s", "unsampled_s", "python_frames"):
+    for key in ("samples", "waits", "utime_s", "unsampled_s", "helpers_s", "python_frames"):
         assert details[key] == pytest.approx(sum(r.details[key] for r in ranks), abs=1e-7), key
     for lineno in marks.values():
         rows = [r.line("rank.py", lineno) for r in ranks]
@@ -187,5 +187,5 @@ def test_exit_statuses(project):
     project.write("broken/profile_details.json", "{}")
     project.write("broken/profile_results.json", json.dumps({}))
     result = merge(project, project.path("broken"))
-    assert result.returncode == 1 and "none of 1 inputs can be read" in result.stderr, result.text()
+    assert result.returncode == 1 and "the only input cannot be read" in result.stderr, result.text()
     assert schema.problems({})  # the checker itself refuses what is empty

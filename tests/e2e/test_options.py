@@ -271,3 +271,28 @@ def test_summarize(project):
     for path in (broken, project.path("absent.json")):
         run = project.run("summarize", path)
         assert run.returncode in (1, 2) and path in run.stderr and len(run.stderr.splitlines()) == 1, run.text()
+
+
+def test_install(project):
+    """make install puts all below DESTDIR, where the program finds its libraries; uninstall leaves the settings only."""
+    repository = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    build = os.path.dirname(os.path.abspath(os.environ.get("FIXINGAHOLE", os.path.join(repository, "build/fixingahole"))))
+    place = project.path("place")
+
+    def make(goal):
+        # -o: what is built is tested, old or new
+        old = [word for name in ("fixingahole", "libfixingahole-heap.so", "libfixingahole-calls.so") for word in ("-o", os.path.join(build, name))]
+        words = ["make", "-C", repository, *old, goal, "BUILD=" + build, "DESTDIR=" + place, "PREFIX=/opt/fx"]
+        subprocess.run(words, check=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return sorted(os.path.relpath(os.path.join(folder, name), place) for folder, _, names in os.walk(place) for name in names)
+
+    installed = make("install")
+    assert {"opt/fx/bin/fixingahole", "opt/fx/lib/fixingahole/libfixingahole-heap.so", "opt/fx/share/man/man1/fixingahole.1"} <= set(installed)
+    with open(os.path.join(place, "opt/fx/lib/systemd/system/fixingahole.service")) as unit:
+        assert "ExecStart=/opt/fx/bin/fixingahole " in unit.read()
+    script = project.write("hello.py", "print('hello')\n")
+    run = [os.path.join(place, "opt/fx/bin/fixingahole"), "profile", "-m", "--python", "/usr/bin/python3", script]
+    result = subprocess.run(run, cwd=project.folder, env=project.environment(), stdout=subprocess.PIPE, universal_newlines=True)
+    assert result.returncode == 0 and "of heap RAM" in result.stdout, result.stdout
+    assert make("uninstall") == ["etc/fixingahole/record.conf"]
+    assert not os.path.exists(os.path.join(place, "opt/fx/lib/fixingahole"))

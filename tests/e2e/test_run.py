@@ -5,6 +5,7 @@ import json
 import os
 import pty
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -91,8 +92,26 @@ def test_interrupt(project):
     code, stdout, stderr = project.finish(process, timeout=20)
     assert code in by_signal(2), (code, stdout, stderr)
     assert "KeyboardInterrupt" in stderr
-    assert "Finished in" in stdout
+    assert "Finished in" in stdout and "The script was ended by signal 2 (Interrupt).\n" in stdout, stdout
     assert os.path.getsize(os.path.join(project.folders()[-1], "profile_results.json")) > 100
+
+
+def test_live(project):
+    """Every second, where the time goes: also in a wait that has not ended, which counts once in the end."""
+    script = project.write("nap.py", "import time\n\n\ndef nap():\n    time.sleep(2.5)\n\n\nnap()\n")
+    result = project.profile(script, options=["--live", "1"]).check()
+    assert len(re.findall(r"^After [12]\.\d seconds: \d+ samples, .*\n +(?:[89]\d|100)\.\d% nap \(nap\.py:4\)\n", result.stderr, re.M)) == 2, result.stderr
+    assert result.line("nap.py", 5).total == pytest.approx(2.5, abs=0.1)
+
+
+def test_live_changes_nothing(project):
+    """What waits when --live looks is charged as without it: to the thread that goes on first, not to the main one."""
+    script = project.write(
+        "two.py", "import threading\nimport time\n\n\ndef nap():\n    time.sleep(1.6)\n\n\nthread = threading.Thread(target=nap)\nthread.start()\nthread.join()\n"
+    )
+    result = project.profile(script, options=["--live", "1"]).check()
+    assert result.stderr.count("After 1.") == 1, result.stderr
+    assert result.line("two.py", 6).total == pytest.approx(1.6, abs=0.1)
 
 
 def test_quit(project):

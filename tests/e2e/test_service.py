@@ -114,7 +114,7 @@ def test_service(binary, tmp_path, abstract):
         files = glob.glob(str(tmp_path / "out/*.pb.gz"))
         assert len(files) >= 3 and len(files) == len(store.taken)
         status = [text for text in manager.listen() if text.startswith("STATUS=")][-1]
-        assert re.fullmatch(r"STATUS=%d profiles written, %d sent, 0 lost" % (len(files), len(files)), status), status
+        assert re.fullmatch(r"STATUS=%d profiles? written, %d sent, 0 lost" % (len(files), len(files)), status), status
     finally:
         process.kill()
         store.vanish()

@@ -241,6 +241,25 @@ static void functions_are_the_sum_of_their_lines(void **state)
 	replay_release(&r);
 }
 
+/* A library's own threads: not the main one before Python begins, and not those of which no interpreter is known. */
+static void threads_without_python_are_told_apart(void **state)
+{
+	struct replay r;
+	struct maker m = start(&r, (struct builder_options){ .root = "/p" });
+	struct profile *p;
+
+	maker_cpu(&m, STACK_NO_TSTATE, MAKER_LIBRARY, NULL, 0);
+	m.tid = m.pid + 1;
+	maker_cpu(&m, STACK_NO_TSTATE, MAKER_LIBRARY, NULL, 0);
+	maker_cpu(&m, STACK_NO_TSTATE | STACK_KERNEL, MAKER_LIBRARY, NULL, 0);
+	maker_cpu(&m, STACK_NO_LAYOUT, MAKER_LIBRARY, NULL, 0);
+	p = replay_profile(&r, "");
+	assert_int_equal(p->helpers_ns, 2 * MILLISECOND);
+	assert_int_equal(times_total(&p->outside.times), 4 * MILLISECOND);
+	profile__free(p);
+	replay_release(&r);
+}
+
 static void recursion_counts_once(void **state)
 {
 	struct raw_frame frames[100];
@@ -419,6 +438,7 @@ int main(void)
 		cmocka_unit_test(links_to_the_users_files_are_followed),
 		cmocka_unit_test(a_file_named_in_two_ways_is_one_file),
 		cmocka_unit_test(functions_are_the_sum_of_their_lines),
+		cmocka_unit_test(threads_without_python_are_told_apart),
 		cmocka_unit_test(recursion_counts_once),
 		cmocka_unit_test(long_series_are_thinned_out),
 		cmocka_unit_test(curves_of_several_lines_add_up),

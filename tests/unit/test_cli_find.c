@@ -123,6 +123,7 @@ static void test_refused(void **state)
 	refuse("./one.py", "no file './one.py' in the working directory or in root");
 	refuse("/nowhere/x.py", "no file '/nowhere/x.py'");
 	refuse("top.py/x.py", "no file 'top.py/x.py'");
+	refuse("top.py/", "'top.py/' is a file: name it without the '/' at its end");
 	refuse("-- -x.py", "no file '-x.py'");
 }
 

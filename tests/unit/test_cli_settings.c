@@ -211,6 +211,9 @@ static void test_wrong_values_name_their_source(void **state)
 	cli_refused("--version", NONE, said);
 	cli_make("pyproject.toml", "[tool.fixingahole]\nroot = 'no\\where\033'\n");
 	cli_refused("--version", NONE, "line 2: root: no such directory: 'no\\where?'");
+	cli_make("pyproject.toml", "[tool.fixingahole]\noutput = '~/results'\n");
+	cli_refused("--version", NONE, "line 2: output: '~' is not expanded here, name the folder in full, not '~/results'");
+	cli_refused("profile sub/deep/a.py --output-directory=~", NONE, "--output-directory: '~' is not expanded");
 	cli_make("pyproject.toml", "[tool.fixingahole]\nignore = ['sub', '']\n");
 	cli_refused("--version", NONE, "line 2: ignore: must not be empty");
 	cli_make("pyproject.toml", "[tool.fixingahole]\noutptu = 'x'\n");

@@ -32,10 +32,12 @@ static const char advanced_summary[] =
 	"\n"
 	"Functions by Module:\n"
 	"-----------------------------------------------------------------\n"
-	"└─ work (2 func, 91.32% total)\n"
-	"   └─ advanced.py (2 func, 91.32% total)\n"
-	"      ├─ serialize................................75.20% ( 77 MB)\n"
-	"      └─ fourier..................................16.12% (610 MB)\n"
+	"├─ work (2 func, 91.32% total)\n"
+	"│  └─ advanced.py (2 func, 91.32% total)\n"
+	"│     ├─ serialize................................75.20% ( 77 MB)\n"
+	"│     └─ fourier..................................16.12% (610 MB)\n"
+	"│\n"
+	"└─ (outside root)..................................8.59% (  9 MB)\n"
 	"\n"
 	"\n"
 	"=================================================================\n"
@@ -162,8 +164,9 @@ static void test_summary_absolute(void **state)
 	options.absolute = true;
 	text = written(report_summary, &profile, &options);
 	assert_contains(text, " 1. serialize    7.000s (advanced.py:12)\n 2. fourier      1.500s (advanced.py:5)\n");
-	assert_contains(text, "      ├─ serialize................................7.000s ( 77 MB)\n");
-	assert_contains(text, "└─ work (2 func, 8.500s total)\n");
+	assert_contains(text, "│     ├─ serialize................................7.000s ( 77 MB)\n");
+	assert_contains(text, "├─ work (2 func, 8.500s total)\n");
+	assert_contains(text, "└─ (outside root).................................0.800s (  9 MB)\n");
 	assert_contains(text, "\nserialize, (7.000s)\n");
 }
 
@@ -178,7 +181,7 @@ static void test_summary_narrow(void **state)
 	text = written(report_summary, &profile, &options);
 	assert_contains(text, "\nProfile Summary\n=====================================\n");
 	assert_contains(text, "\nTop 2 Functions by RSS:\n-------------------------------------\n");
-	assert_contains(text, "\n      ├─ serialize....75.20% ( 77 MB)\n      └─ fourier......16.12% (610 MB)\n\n\n=====================================\n");
+	assert_contains(text, "\n│     ├─ serialize....75.20% ( 77 MB)\n│     └─ fourier......16.12% (610 MB)\n│\n└─ (outside root)......8.59% (  9 MB)\n\n\n=====================================\n");
 	assert_contains(text, "\nStack Trace Summary\n=====================================\n");
 }
 
@@ -254,7 +257,7 @@ static void test_summary_limits(void **state)
 	one = written(report_summary, &profile, &options);
 	assert_contains(one, "Top 1 Functions by Total Runtime:");
 	assert_int_equal(occurrences(one, "n_calls"), 2);
-	assert_contains(one, "      └─ fourier"); /* the tree holds all above the threshold */
+	assert_contains(one, "│     └─ fourier"); /* the tree holds all above the threshold */
 	options.top_n = 10;
 	options.threshold_percent = 99;
 	none = written(report_summary, &profile, &options);
@@ -350,6 +353,61 @@ static void test_results_rest(void **state)
 	assert_true(sum > 99.95 && sum < 100.05);
 }
 
+/* All of the time is somewhere, also where no function has any. */
+static void test_only_outside(void **state)
+{
+	struct profile profile = {.whole.native_ns = 500 * MS, .outside = {.times.native_ns = 500 * MS, .rss_bytes = 12 * MIBS}, .root = "/r"};
+	_cleanup_free_ char *text = written(report_summary, &profile, &plain);
+
+	assert_contains(text, "No functions to summarize by Total Runtime\n");
+	assert_contains(text, "\nFunctions by Module:\n-----------------------------------------------------------------\n"
+			      "└─ (outside root)................................100.00% ( 12 MB)\n\n\n=====");
+}
+
+/* Programs that are no Python are named, a fork by what its parent executed. */
+static void test_other_programs(void **state)
+{
+	struct profile profile = advanced_profile();
+	struct profile_process processes[] = {
+		{.pid = 10, .program = "/usr/bin/python3", .interpreter = "CPython 3.11", .times.python_ns = 8000 * MS},
+		{.pid = 11, .parent_pid = 10, .program = "/bin/sh", .times.system_ns = 2 * MS},
+		{.pid = 12, .parent_pid = 11, .times.native_ns = 3 * MS},
+		{.pid = 13, .parent_pid = 11, .program = "/usr/bin/gzip", .times = {.native_ns = 300 * MS, .waiting_ns = 9000 * MS}},
+		{.pid = 14, .parent_pid = 11, .program = "/opt/gzip", .times.native_ns = 100 * MS},
+		{.pid = 15, .parent_pid = 99, .times.native_ns = 10 * MS},
+		{.pid = 16, .parent_pid = 10, .program = "tr", .times.native_ns = 20 * MS},
+		{.pid = 17, .parent_pid = 10, .program = "idle", .times.waiting_ns = 20 * MS},
+		{.pid = 18, .parent_pid = 10, .program = "wc", .times.native_ns = 1 * MS},
+	};
+	_cleanup_free_ char *text = NULL, *few = NULL;
+
+	profile.processes = processes;
+	profile.n_processes = COUNT(processes);
+	text = written(report_summary, &profile, &plain);
+	assert_contains(text, "\nOther programs: 0.436 seconds of CPU time (4.7%), outside root: gzip 0.400 s, tr 0.020 s, (unknown) 0.010 s, sh 0.005 s, 1 more 0.001 s\n");
+	processes[3].times.native_ns = processes[4].times.native_ns = 20 * MS;
+	few = written(report_summary, &profile, &plain);
+	assert_lacks(few, "Other programs");
+}
+
+/* What libraries' own threads did is told apart, from a part in a hundred on. */
+static void test_helpers(void **state)
+{
+	struct profile profile = advanced_profile();
+	_cleanup_free_ char *summary = NULL, *results = NULL, *few = NULL;
+	static const char helpers[] = "Threads without Python code: 0.300 seconds of CPU time (3.2%), outside root: of threads that\n"
+				      "      libraries start for themselves, as BLAS does.\n";
+
+	profile.helpers_ns = 300 * MS;
+	summary = written(report_summary, &profile, &plain);
+	results = written(report_results, &profile, &plain);
+	assert_contains(summary, helpers);
+	assert_contains(results, helpers);
+	profile.helpers_ns = 90 * MS;
+	few = written(report_summary, &profile, &plain);
+	assert_lacks(few, "Threads without");
+}
+
 static void test_nothing_measured(void **state)
 {
 	struct profile profile = {.command_line = "fixingahole profile empty.py", .program = "/r/empty.py", .root = "/r"};
@@ -396,7 +454,7 @@ static void test_notebook(void **state)
 	details = written(report_details, &profile, &plain);
 	live = written(report_live, &profile, &plain);
 	assert_contains(summary, " 1. serialize     75.2% (笔记.ipynb:3:2)\n");
-	assert_contains(summary, "   └─ 笔记.ipynb (2 func, 91.32% total)\n");
+	assert_contains(summary, "│  └─ 笔记.ipynb (2 func, 91.32% total)\n");
 	assert_contains(summary, "    0.40 s in recvfrom, 10.0.0.5:5432 (笔记.ipynb:3:3)\n");
 	assert_contains(summary, "─ work/笔记.ipynb:3:7; <module>\n");
 	assert_lacks(summary, "advanced.py:");
@@ -433,7 +491,7 @@ static void test_odd_names(void **state)
 	assert_contains(summary, " 1. 计算\\n\\x1b[31m     43.0% (新\\tfile.py:1)\n"
 				 " 2. short              32.2% (新\\tfile.py:2)\n"
 				 " 3. bad\xef\xbf\xbd\\u202e         21.5% (新\\tfile.py:3)\n");
-	assert_contains(summary, "└─ wo rk (3 func, 96.69% total)\n   └─ 新\\tfile.py (3 func");
+	assert_contains(summary, "├─ wo rk (3 func, 96.69% total)\n│  └─ 新\\tfile.py (3 func");
 	free(summary);
 	file.n_functions = 4;
 	summary = written(report_summary, &profile, &options);
@@ -491,7 +549,8 @@ static void test_live(void **state)
 	"After 9.3 seconds: 8848 samples, CPU 8.8 s, waiting 0.5 s\n"
 	"   75.2% serialize (advanced.py:12)\n"
 	"   16.1% fourier (advanced.py:5)\n"
-	"    0.1% <module> (advanced.py:1)\n");
+	"    0.1% <module> (advanced.py:1)\n"
+	"    8.6% (outside root)\n");
 	free(text);
 	profile.whole.runnable_ns = 250 * MS;
 	profile.whole.waiting_ns -= 250 * MS;
@@ -531,6 +590,9 @@ int main(void)
 		cmocka_unit_test(test_results_absolute_and_narrow),
 		cmocka_unit_test(test_results_absolute_and_short),
 		cmocka_unit_test(test_results_rest),
+		cmocka_unit_test(test_only_outside),
+		cmocka_unit_test(test_other_programs),
+		cmocka_unit_test(test_helpers),
 		cmocka_unit_test(test_nothing_measured),
 		cmocka_unit_test(test_notebook),
 		cmocka_unit_test(test_odd_names),

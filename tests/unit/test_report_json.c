@@ -222,12 +222,14 @@ static void test_details(void **state)
 	profile.processes = &process;
 	profile.n_processes = 1;
 	profile.status = 11;
+	profile.helpers_ns = 250 * MS;
 	text = written(report_details, &profile, &plain);
 	json = cJSON_ParseWithOpts(text, NULL, 0);
 	assert_non_null(json);
 	assert_string_equal(cJSON_GetObjectItem(json, "schema")->valuestring, "fixingahole-details-1");
 	assert_true(number(cJSON_GetObjectItem(json, "whole"), "waiting_s") == 0.46);
 	assert_true(number(cJSON_GetObjectItem(json, "outside"), "native_s") == 0.4);
+	assert_true(number(json, "helpers_s") == 0.25);
 	assert_true(number(json, "signal") == 11 && cJSON_IsNull(cJSON_GetObjectItem(json, "exit_status")));
 	file = cJSON_GetObjectItem(json, "files")->child;
 	function = cJSON_GetArrayItem(cJSON_GetObjectItem(file, "functions"), 2);

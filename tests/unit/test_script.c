@@ -192,7 +192,7 @@ static void test_shebang(void **state)
 	put(f, "root/x.py", line, 0644);
 	chooses(f, NULL, "root/x.py", "bin/python3.9", "shebang");
 	put(f, "root/x.py", "#!/usr/bin/env python3.99\n", 0644);
-	chooses(f, NULL, "root/x.py", "bin/python3", "PATH");
+	chooses(f, NULL, "root/x.py", "bin/python3", "PATH; the shebang's is not there");
 	put(f, "root/x.py", "#!/bin/sh\n", 0644);
 	chooses(f, NULL, "root/x.py", "bin/python3", "PATH");
 	chooses(f, NULL, "root", "bin/python3", "PATH");
@@ -349,14 +349,20 @@ static void test_hook_of_another_user(void **state)
 static void test_count(void **state)
 {
 	struct fixture *f = *state;
-	size_t n = 77;
+	size_t n = 77, warnings = 77;
 
-	assert_int_equal(logs__count(below(f, "nothing"), &n), -ENOENT);
-	assert_int_equal(logs__count(f->folder, &n), -EINVAL);
+	assert_int_equal(logs__count(below(f, "nothing"), &n, &warnings), -ENOENT);
+	assert_int_equal(logs__count(f->folder, &n, &warnings), -EINVAL);
 	assert_int_equal(n, 77);
+	assert_int_equal(warnings, 77);
 	put(f, "logs", "2026-01-02 03:04:05 WARNING a: b\nmore\n2026-01-02\n2026-01-02 03:04:0x ERROR\n2026-01-02 03:04:05 ERROR root: x", 0644);
-	assert_int_equal(logs__count(below(f, "logs"), &n), 0);
+	assert_int_equal(logs__count(below(f, "logs"), &n, &warnings), 0);
 	assert_int_equal(n, 2);
+	assert_int_equal(warnings, 2);
+	put(f, "logs", "2026-01-02 03:04:05 INFO a: b\nWARNING\n2026-01-02 03:04:05 DEBUG \n2026-01-02 03:04:05 CRITICAL a: b\n2026-01-02 03:04:05 \n", 0644);
+	assert_int_equal(logs__count(below(f, "logs"), &n, &warnings), 0);
+	assert_int_equal(n, 4);
+	assert_int_equal(warnings, 2);
 }
 
 int main(void)

@@ -173,6 +173,8 @@ static int attach_all(struct capture *c)
 	s->links.on_rss_stat = bpf_program__attach(s->progs.on_rss_stat);
 	if (!s->links.on_fork || !s->links.on_exec || !s->links.on_exit || !s->links.on_switch || !s->links.on_rss_stat)
 		return -errno;
+	if (c->options.live) /* while we may; --live without it lacks what still waits */
+		s->links.attach_tasks = bpf_program__attach_iter(s->progs.attach_tasks, NULL);
 	return 0;
 }
 
@@ -314,9 +316,9 @@ int capture__start(struct capture *c, bool again)
 	return err;
 }
 
-int capture__flush(struct capture *c)
+int capture__flush(struct capture *c, bool goes_on)
 {
-	int err = adopt_step(c->skeleton, ATTACH_FLUSH, NULL, NULL);
+	int err = adopt_step(c->skeleton, goes_on ? ATTACH_PEEK : ATTACH_FLUSH, NULL, NULL);
 
 	c->skeleton->bss->attach_step = ATTACH_OFF;
 	return err;

@@ -21,6 +21,7 @@ struct capture_options {
 	int rate_hz;
 	bool empty; /* benchmark: the same timer with an empty program, nothing else */
 	bool attach;  /* to processes that run already */
+	bool live;    /* capture__flush() is called while a launched target runs; with attach it always may be */
 	bool no_children; /* with attach: what they fork is not followed */
 	bool all;     /* with attach: to every process of the machine, and to those to come; CPU samples are per CPU */
 	const char *heap_library; /* path of the preload library that tells of the heap; NULL: it does not */
@@ -55,7 +56,8 @@ int capture__follow(struct capture *capture, pid_t pid, char problem[512]);
  * adopt: until no new thread comes. Returns how many came, or -errno.
  * look: threads whose stack is still to be read; those that run are left out, for they will be walked.
  * place: where such a thread stands, the .weight of an EVENT_BLOCK. Taken by the next start if the thread has not moved.
- * flush: sends what waiting there was until now, of waits that have not ended, too. At the end, or any time.
+ * flush: sends what waiting there was until now, of waits that have not ended, too. At the end, or any time. Of a launched target, too: .live.
+ *   goes_on: waits of processes with several threads are left open, so that they are charged to the thread that ends them.
  */
 int capture__mark(struct capture *capture, int pidfd, uint32_t *space);
 int capture__adopt(struct capture *capture);
@@ -63,7 +65,7 @@ int capture__attach_timer(struct capture *capture, pid_t tid);
 int capture__look(struct capture *capture, thread_sink sink, void *context);
 int capture__place(struct capture *capture, const struct attach_thread *thread, uint64_t stack_id);
 int capture__start(struct capture *capture, bool again);
-int capture__flush(struct capture *capture);
+int capture__flush(struct capture *capture, bool goes_on);
 /* Why one of these failed with err: one line in problem, "cannot WHAT: ...", with the remedy. */
 void capture__explain(const struct capture *capture, const char *what, int err, char problem[512]);
 /* Takes CPU samples by another of the target's timers (see timers.h). now_ns: CLOCK_MONOTONIC. */

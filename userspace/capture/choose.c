@@ -103,7 +103,7 @@ void choose_programs(struct fixingahole_bpf *s, const struct capture_options *o)
 		bpf_program__set_autoload(s->progs.cpu_empty, false);
 	}
 	choose_library_probes(s, o);
-	bpf_program__set_autoload(s->progs.attach_tasks, o->attach && !o->empty);
+	bpf_program__set_autoload(s->progs.attach_tasks, (o->attach || o->live) && !o->empty);
 	if (!o->attach)
 		bpf_map__set_max_entries(s->maps.places, 1);
 	choose_heap_probes(s, o);

@@ -58,7 +58,7 @@ static int resolve_input(struct invocation *v, const char *directory)
 		return -EINVAL;
 	}
 	if (!wants_folder && S_ISDIR(st.st_mode)) {
-		log_error("'%s' is a folder: name the profile_results.json in it", v->input);
+		log_error("'%s' is a folder: name a profile_results.json in it, or below", v->input);
 		return -EINVAL;
 	}
 	if (!wants_folder && !S_ISREG(st.st_mode)) {

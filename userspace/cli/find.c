@@ -176,6 +176,10 @@ static int try_path(const char *name, const char *path)
 		log_error("'%s' is not a regular file", name);
 		return -EINVAL;
 	}
+	if (*name && name[strlen(name) - 1] == '/') {
+		log_error("'%s' is a file: name it without the '/' at its end", name);
+		return -EINVAL;
+	}
 	if (access(path, R_OK) < 0) {
 		log_error("cannot open '%s': %s", name, strerror(errno));
 		return -EINVAL;

@@ -228,6 +228,9 @@ static int resolve_directory(const struct setting *setting, const char *base, co
 	if (strlen(path) >= PATH_MAX)
 		return wrong(setting, "the path is too long:", value);
 	if (stat(path, &st) < 0) {
+		/* only a shell knows homes, and not everywhere: else there would be a folder of that name */
+		if (value[0] == '~' && (!value[1] || value[1] == '/'))
+			return wrong(setting, "'~' is not expanded here, name the folder in full, not", value);
 		if (must_exist || errno == ENOTDIR)
 			return wrong(setting, "no such directory:", value);
 	} else if (!S_ISDIR(st.st_mode)) {

@@ -5,11 +5,13 @@
  */
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/perf_event.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -53,24 +55,36 @@ static int try_timer(pid_t pid, int cpu)
 	return as_error(syscall(SYS_perf_event_open, &attr, pid, cpu, -1, PERF_FLAG_FD_CLOEXEC));
 }
 
-/* Of a child, whose memory is where ours was when it was forked. */
+/*
+ * Of a child, whose memory is where ours was when it was forked. It makes itself as readable as a script is: what runs with
+ * capabilities of its file is not, and neither are its children.
+ */
 static int try_memory(void)
 {
 	char byte = 1, copy = 0;
 	struct iovec local = { &copy, 1 }, remote = { &byte, 1 };
-	pid_t pid = fork();
-	int err = 0;
+	int ready[2], err = 0;
+	pid_t pid;
 
-	if (pid < 0)
+	if (pipe2(ready, O_CLOEXEC))
 		return -errno;
+	pid = fork();
 	if (!pid) {
+		prctl(PR_SET_DUMPABLE, 1);
+		close(ready[1]);
 		pause();
 		_exit(0);
 	}
-	if (process_vm_readv(pid, &local, 1, &remote, 1, 0) != 1)
+	err = pid < 0 ? -errno : 0;
+	close(ready[1]);
+	/* its end comes when the child is ready */
+	if (!err && (read(ready[0], &copy, 1) < 0 || process_vm_readv(pid, &local, 1, &remote, 1, 0) != 1))
 		err = -errno;
-	else if (copy != byte)
+	else if (!err && copy != byte)
 		err = -EIO;
+	close(ready[0]);
+	if (pid < 0)
+		return err;
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	return err;

@@ -189,6 +189,7 @@ static void add_run(struct merge *merge, const struct profile *p)
 	add_up(&sum->cpu_samples, p->cpu_samples);
 	add_up(&sum->waits, p->waits);
 	add_up(&sum->unsampled_ns, p->unsampled_ns);
+	add_up(&sum->helpers_ns, p->helpers_ns);
 	add_up(&sum->utime_ns, p->utime_ns);
 	add_up(&sum->stime_ns, p->stime_ns);
 	add_up(&sum->profiler_cpu_ns, p->profiler_cpu_ns);

@@ -194,6 +194,8 @@ static void take_cpu(struct builder *b, const struct event_stack *stack)
 	b->cpu_samples++;
 	times_add(&b->whole, class, stack->weight);
 	gauge_cpu(leaf_gauge(b, leaf), class, stack);
+	if (stack->head.flags & STACK_NO_TSTATE && stack->head.tid != stack->head.pid)
+		b->helpers_ns += stack->weight;
 	b->python_frames += stack->n_frames || stack->head.flags & STACK_UNREADABLE;
 	b->unknown_frames += !stack->n_frames && stack->head.flags & STACK_UNREADABLE;
 	if (leaf) {

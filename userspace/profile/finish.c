@@ -396,6 +396,7 @@ struct profile *builder__profile(struct builder *b)
 	p->whole = b->whole;
 	p->cpu_samples = b->cpu_samples;
 	p->unsampled_ns = b->unsampled_ns;
+	p->helpers_ns = b->helpers_ns;
 	p->waits = b->waits;
 	memcpy(p->losses, b->losses, sizeof(p->losses));
 	p->unknown_frames = b->unknown_frames;

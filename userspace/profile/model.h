@@ -146,7 +146,7 @@ struct builder {
 	struct calls calls;
 	uint64_t start_ns, end_ns;
 	struct times whole;
-	uint64_t cpu_samples, waits, unsampled_ns;
+	uint64_t cpu_samples, waits, unsampled_ns, helpers_ns;
 	uint64_t losses[LOSS_COUNT];
 	uint64_t unknown_frames, python_frames;
 	const char **notices;

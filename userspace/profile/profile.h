@@ -341,7 +341,7 @@ struct profile {
 	uint64_t memory_limit;        /* of a control group, bytes, which was reached when a process was killed for it; 0: none, or not known */
 	const char *ended_how;        /* one sentence when not a plain exit 0; else NULL */
 	const char *logs_path;        /* profile_logs.log when not empty, else NULL */
-	uint64_t n_warnings;          /* records in it */
+	uint64_t n_warnings;          /* records in it from WARNING up */
 
 	/* what was measured */
 	struct times whole;           /* everything; times_total() is 100 % */
@@ -349,6 +349,7 @@ struct profile {
 	uint64_t cpu_samples;
 	uint64_t waits;
 	struct measures outside;      /* the row "(outside root)" */
+	uint64_t helpers_ns;          /* of .outside, CPU time of a Python process's threads that have no Python state, all but its main one */
 	struct profile_file *files;   /* largest time first */
 	size_t n_files;
 	struct profile_stack *stacks; /* largest time first */

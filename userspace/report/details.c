@@ -268,6 +268,7 @@ static void write_run(struct json *json, const struct profile *profile)
 	json_unsigned(json, "warnings", profile->n_warnings);
 	json_unsigned(json, "samples", profile->cpu_samples);
 	json_number(json, "unsampled_s", seconds(profile->unsampled_ns), 9);
+	json_number(json, "helpers_s", seconds(profile->helpers_ns), 9);
 	json_unsigned(json, "waits", profile->waits);
 }
 

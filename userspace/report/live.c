@@ -29,6 +29,14 @@ static void offer(struct candidate *top, size_t *n, struct candidate candidate)
 	top[at] = candidate;
 }
 
+static void print_time(FILE *out, uint64_t ns, const struct profile *profile, const struct report_options *options)
+{
+	if (options->absolute)
+		fprintf(out, "  %8.3fs ", seconds(ns));
+	else
+		fprintf(out, "  %5.1f%% ", share_of(ns, profile) * 100);
+}
+
 int report_live(FILE *out, const struct profile *profile, const struct report_options *options)
 {
 	struct candidate top[LIVE_FUNCTIONS];
@@ -62,18 +70,18 @@ int report_live(FILE *out, const struct profile *profile, const struct report_op
 	for (size_t i = 0; i < n; i++) {
 		const char *name = top[i].function->name ? top[i].function->name : "<unknown>";
 		const char *base = path_base(top[i].file->display ? top[i].file->display : top[i].file->path);
-		double share = share_of(top[i].ns, profile);
 		char place[32];
 
 		format_place(place, top[i].file->cells, top[i].function->firstlineno);
-		if (options->absolute)
-			fprintf(out, "  %8.3fs ", seconds(top[i].ns));
-		else
-			fprintf(out, "  %5.1f%% ", share * 100);
+		print_time(out, top[i].ns, profile, options);
 		text_print(out, name, strlen(name), 60, TEXT_NAME);
 		fputs(" (", out);
 		text_print(out, base, strlen(base), 60, TEXT_NAME);
 		fprintf(out, ":%s)\n", place);
+	}
+	if (times_total(&profile->outside.times)) {
+		print_time(out, times_total(&profile->outside.times), profile, options);
+		fputs("(outside root)\n", out);
 	}
 	return stream_result(out);
 }

@@ -47,6 +47,11 @@ void print_losses(FILE *out, const struct profile *profile)
 	if (profile->unsampled_ns > 5000000 && profile->unsampled_ns > (times_cpu(&profile->whole) + profile->unsampled_ns) / 100)
 		fprintf(out, "Not sampled: %.3f seconds of CPU time, of threads and processes that ended before or between their samples;\n"
 			"      in no line and not in the whole. A higher --rate sees more of it.\n", (double)profile->unsampled_ns / 1e9);
+	print_other_programs(out, profile);
+	if (profile->helpers_ns && share_of(profile->helpers_ns, profile) >= 0.01)
+		fprintf(out, "Threads without Python code: %.3f seconds of CPU time (%.1f%%), outside root: of threads that\n"
+			"      libraries start for themselves, as BLAS does.\n",
+			(double)profile->helpers_ns / 1e9, share_of(profile->helpers_ns, profile) * 100);
 	for (size_t i = 0; i < profile->n_notices; i++) {
 		fputs("Notice: ", out);
 		text_print(out, profile->notices[i], strlen(profile->notices[i]), 0, TEXT_NAME);

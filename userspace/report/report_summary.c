@@ -190,11 +190,11 @@ static int print_waiting(FILE *out, const struct profile *profile, const struct 
 	return 0;
 }
 
-static double function_bytes(const struct profile_function *function, const struct profile *profile)
+static double memory_of(const struct measures *m, const struct profile *profile)
 {
 	if (!profile->heap)
-		return (double)function->m.rss_bytes;
-	return function->m.heap ? (double)function->m.heap->peak_bytes : 0;
+		return (double)m->rss_bytes;
+	return m->heap ? (double)m->heap->peak_bytes : 0;
 }
 
 /* That it was not all. */
@@ -243,7 +243,7 @@ static void fill_functions(struct summary *summary, const struct profile *profil
 				.cells = file->cells,
 				.lineno = function->firstlineno,
 				.share = share_of(times_total(&function->m.times), profile),
-				.bytes = function_bytes(function, profile),
+				.bytes = memory_of(&function->m, profile),
 			};
 			format_place(entry->place, file->cells, function->firstlineno);
 		}
@@ -261,6 +261,11 @@ static int fill(struct summary *summary, const struct profile *profile)
 	if (!summary->functions || !summary->stacks)
 		return -ENOMEM;
 	fill_functions(summary, profile);
+	summary->outside = (struct summary_function){
+		.path = "", .shown = "", .name = "(outside root)",
+		.share = share_of(times_total(&profile->outside.times), profile),
+		.bytes = memory_of(&profile->outside, profile),
+	};
 	for (size_t i = 0; i < profile->n_stacks; i++) {
 		const struct profile_stack *stack = &profile->stacks[i];
 

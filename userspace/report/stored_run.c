@@ -172,6 +172,7 @@ static void read_facts(struct json_reader *r, const cJSON *json, struct profile 
 	p->n_warnings = read_count(r, json, "warnings");
 	p->cpu_samples = read_count(r, json, "samples");
 	p->unsampled_ns = read_seconds(r, json, "unsampled_s");
+	p->helpers_ns = read_optional_seconds(r, json, "helpers_s"); /* younger than the format */
 	p->waits = read_count(r, json, "waits");
 	read_times(r, read_object(r, json, "whole"), &p->whole);
 	p->unknown_frames = read_count(r, json, "unknown_frames");

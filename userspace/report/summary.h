@@ -30,6 +30,7 @@ struct summary {
 	size_t n_functions;
 	struct summary_stack *stacks;
 	size_t n_stacks;
+	struct summary_function outside; /* what no reported file is charged with: the tree's last row. Name NULL: not known */
 	const char *root;
 	double whole_s;     /* for absolute times */
 	bool heap;          /* bytes are heap; else RSS */

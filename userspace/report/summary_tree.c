@@ -31,6 +31,7 @@ struct tree {
 	const struct summary *summary;
 	const struct report_options *options;
 	struct leaf *leaves;
+	const struct summary_function *outside; /* the last row, or NULL */
 	int value_column;
 	int columns;              /* of the widest line */
 	char prefix[(LEVELS_MAX + 2) * 5 + 1];
@@ -226,7 +227,7 @@ static int print_branches(struct tree *tree, const struct branch *parent, size_t
 		const struct branch *branch = &branches[i];
 		const char *path = tree->leaves[branch->first].path;
 		size_t length = component_length(path, offset, level);
-		bool last = i + 1 == n;
+		bool last = i + 1 == n && (level || !tree->outside);
 		int err = 0;
 
 		print_branch_name(tree, path + offset, length, branch, last);
@@ -242,6 +243,18 @@ static int print_branches(struct tree *tree, const struct branch *parent, size_t
 		if (err < 0)
 			return err;
 	}
+	return 0;
+}
+
+/* The branches, and below them what belongs to none. */
+static int print_all(struct tree *tree, const struct branch *all)
+{
+	int err = all->n ? print_branches(tree, all, 0, 0) : 0;
+
+	if (err < 0 || !tree->outside)
+		return err;
+	print_function(tree, tree->outside, true);
+	print_gap(tree);
 	return 0;
 }
 
@@ -262,14 +275,16 @@ int summary__print_tree(FILE *out, const struct summary *summary, const struct r
 		if ((function->share > 0 && function->share >= options->threshold_percent / 100) || summary_has_memory(summary, function))
 			leaves[all.n++] = (struct leaf){tree_path(summary, function->shown), function};
 	}
-	if (!all.n)
+	if (summary->outside.name && (summary->outside.share > 0 || summary_has_memory(summary, &summary->outside)))
+		tree.outside = &summary->outside;
+	if (!all.n && !tree.outside)
 		return 0;
 	qsort(leaves, all.n, sizeof(*leaves), by_path);
-	err = print_branches(&tree, &all, 0, 0);
+	err = print_all(&tree, &all);
 	if (err < 0)
 		return err;
 	tree.out = out;
-	err = print_branches(&tree, &all, 0, 0);
+	err = print_all(&tree, &all);
 	*columns = tree.columns;
 	return err;
 }

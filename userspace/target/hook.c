@@ -179,10 +179,12 @@ char **script__environment(const struct identity *id, const char *hook_directory
 	return env.items;
 }
 
+#define RECORD_SHAPE "0000-00-00 00:00:00 "
+
 /* A record begins with its time; the lines of a message or traceback that follow do not. */
 static bool begins_record(const char *line, size_t length)
 {
-	static const char shape[] = "0000-00-00 00:00:00 ";
+	static const char shape[] = RECORD_SHAPE;
 
 	if (length < sizeof(shape) - 1)
 		return false;
@@ -192,12 +194,20 @@ static bool begins_record(const char *line, size_t length)
 	return true;
 }
 
-int logs__count(const char *path, size_t *records)
+/* A record's level stands behind its time. */
+static bool below_warning(const char *record)
+{
+	const char *level = record + sizeof(RECORD_SHAPE) - 1;
+
+	return !strncmp(level, "DEBUG ", 6) || !strncmp(level, "INFO ", 5);
+}
+
+int logs__count(const char *path, size_t *records, size_t *warnings)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	_cleanup_fclose_ FILE *stream = NULL;
 	_cleanup_free_ char *line = NULL;
-	size_t room = 0, n = 0;
+	size_t room = 0, n = 0, low = 0;
 	struct stat st;
 	ssize_t length;
 
@@ -209,8 +219,13 @@ int logs__count(const char *path, size_t *records)
 	if (!stream)
 		return -errno;
 	fd = -1;
-	while ((length = getline(&line, &room, stream)) >= 0)
-		n += begins_record(line, (size_t)length);
+	while ((length = getline(&line, &room, stream)) >= 0) {
+		if (!begins_record(line, (size_t)length))
+			continue;
+		n++;
+		low += below_warning(line);
+	}
 	*records = n;
+	*warnings = n - low;
 	return 0;
 }

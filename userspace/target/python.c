@@ -185,7 +185,8 @@ char *shebang_program(const char *line)
 	return word && is_python_name(word) ? strdup(word) : NULL;
 }
 
-static int from_shebang(const struct identity *id, const char *script, char **path)
+/* *named: there is one, whether or not its program is there. */
+static int from_shebang(const struct identity *id, const char *script, char **path, bool *named)
 {
 	_cleanup_close_ int fd = script ? open(script, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
 	_cleanup_free_ char *program = NULL;
@@ -200,6 +201,7 @@ static int from_shebang(const struct identity *id, const char *script, char **pa
 		return -ENOENT;
 	line[n] = '\0';
 	program = shebang_program(line);
+	*named = program != NULL;
 	if (!program)
 		return -ENOENT;
 	return strchr(program, '/') ? try_absolute(program, path) : search_path(id, program, path);
@@ -207,6 +209,7 @@ static int from_shebang(const struct identity *id, const char *script, char **pa
 
 static int choose(const struct identity *id, const char *option, const char *script, const char *root, char **path, const char **why)
 {
+	bool named = false;
 	int r;
 
 	if (option) {
@@ -220,9 +223,9 @@ static int choose(const struct identity *id, const char *option, const char *scr
 	if (!from_project(script, root, path))
 		return 0;
 	*why = "shebang";
-	if (!from_shebang(id, script, path))
+	if (!from_shebang(id, script, path, &named))
 		return 0;
-	*why = "PATH";
+	*why = named ? "PATH; the shebang's is not there" : "PATH";
 	r = search_path(id, "python3", path);
 	return r == -ENOENT || r == -EACCES ? search_path(id, "python", path) : r;
 }

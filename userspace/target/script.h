@@ -15,9 +15,9 @@
 /* The interpreter: --python, else VIRTUAL_ENV/CONDA_PREFIX of the user's environment, else a .venv or venv of the
  * project (from the script's folder up to root), else the script's shebang, else python3 (then python) on the user's PATH.
  * Returns an owned absolute path and in *why one of "--python", "active virtual environment", "project's virtual environment",
- * "shebang", "PATH". A symlink (venv/bin/python) stays one: it decides sys.prefix. script may be NULL (a module).
+ * "shebang", "PATH", "PATH; the shebang's is not there". A symlink (venv/bin/python) stays one: it decides sys.prefix. script may be NULL (a module).
  * --python may be a path or a name on the user's PATH. -ENOENT: there is none; -EACCES: it is there, but the user cannot execute it.
- * A stale VIRTUAL_ENV and a shebang that names what is not there are passed over. */
+ * A stale VIRTUAL_ENV is passed over, and so is a shebang that names what is not there: *why says so then. */
 int script__choose_python(const struct identity *id, const char *option, const char *script, const char *root, char **path, const char **why);
 /* The Python that a script's first line names ("#!/usr/bin/env -S python3.9 -u" -> "python3.9"), owned; NULL: none, or no Python 3. */
 char *shebang_program(const char *line);
@@ -54,8 +54,8 @@ struct hook_options {
  * sitecustomize, and removes its directory as soon as it is loaded.
  */
 int hook__create(const struct identity *id, const struct hook_options *options, char **directory);
-/* How many records the hook wrote into that file; -ENOENT: none. Call with the user's rights (identity__enter). */
-int logs__count(const char *path, size_t *records);
+/* How many records the hook wrote into that file, and how many of them are warnings or worse; -ENOENT: none. Call with the user's rights (identity__enter). */
+int logs__count(const char *path, size_t *records, size_t *warnings);
 void hook__remove(const struct identity *id, const char *directory); /* if it is still there */
 
 /* The environment for the script: the user's, plus FIXINGAHOLE_PROFILE=1, plus what makes the hook load. Owned by the caller. */
