@@ -163,6 +163,8 @@ __attribute__((noinline)) u64 calls_current(u32 unused)
 	if (!w)
 		return 0;
 	stack_head(w, EVENT_CODE, task, p, bpf_ktime_get_ns());
+	/* it runs Python code, so it has a thread state by now, however often none was found before */
+	thread->cache.next_scan_ns = 0;
 	if (!stack_begin(w, task, p, thread))
 		frame = w->frame;
 	scratch_return(w);
