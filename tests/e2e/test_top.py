@@ -250,8 +250,8 @@ def test_suspended(project, terminal):
         pid = terminal.pid()
         os.kill(pid, signal.SIGSTOP)
         wait_for(lambda: open("/proc/%d/stat" % pid).read().rsplit(")", 1)[1].split()[0] == "T", "a stopped top", 5)
+        terminal.wait("Stopped")  # the shell has the terminal: else what follows would be keys for top
         os.kill(pid, signal.SIGCONT)
-        terminal.wait("Stopped|^ *%d " % target.pid)
         terminal.type("fg")
         terminal.wait(r"^ *%d .*%s" % (target.pid, SCRIPT))
         terminal.keys("q")
