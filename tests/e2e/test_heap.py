@@ -153,7 +153,7 @@ def test_churn(project, python, full):
 
 def test_handed_over(project, python, full):
     """One thread makes, another drops."""
-    result = profile(project, python, "handed", 2000 if full else 200)
+    result = profile(project, python, "handed", 10000 if full else 200)
     truth = result.truth
     near(of_line(result, "handed", "allocated"), truth["allocated"], 0.02, "allocated", MB)
     assert of_line(result, "handed", "peak") <= 1.1 * truth["most"]

@@ -4,6 +4,7 @@ under tracemalloc: the truth of what is made of many objects is the peak that th
 """
 
 import ctypes
+import itertools
 import json
 import multiprocessing
 import os
@@ -115,13 +116,13 @@ def growth(n):
 
 
 def handed(n):
-    """A thread makes what another drops; at most 20 blocks of 1 MB and as many lists of 1 MB in all."""
+    """A thread makes what another drops; at most 20 blocks of 1 MB and as many lists of 1 MB in all. A range would make integers too."""
     room, full = threading.Semaphore(20), queue.Queue()
 
     def make():
         for _ in range(n):
             room.acquire()
-            full.put((bytearray(MB), [bytes(967) for _ in range(1000)]))  # line: handed
+            full.put((bytearray(MB), [bytes(967) for _ in itertools.repeat(None, 1000)]))  # line: handed
         full.put(None)
 
     maker = threading.Thread(target=make)
