@@ -166,10 +166,20 @@ struct event_fork {
 
 #define EXEC_PATH_SIZE 256
 
+/* A program's file, by what tells it from any other and from what it was before: as its inode has it. .inode 0: not known. */
+struct program_file {
+	__u64 device, inode, size;
+	__s64 mtime_s;
+	__u32 mtime_ns;
+	__u32 pad;
+};
+
 struct event_exec {
-	struct event_header head; /* space: the new one */
+	struct event_header head; /* space: the new one. .flags: EXEC_KNOWN */
 	__u32 old_space;
 	__u32 pad;
+	struct program_file file;
+	__u64 code_start; /* where the program's code begins: the lowest executable segment */
 	char path[EXEC_PATH_SIZE]; /* as given to execve, cut to fit */
 };
 
@@ -182,6 +192,7 @@ struct event_attach {
 	char path[EXEC_PATH_SIZE]; /* of its program, cut to fit */
 };
 
+enum exec_flag { EXEC_KNOWN = 1 << 0 /* its interpreter was known at once, by the file */ };
 enum exit_flag { EXIT_OOM = 1 << 0 /* the kernel chose the process to be killed, for lack of memory */ };
 
 struct event_exit {

@@ -103,6 +103,13 @@ struct {
 } interps __weak SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, PROGRAMS_MAX);
+	__type(key, struct program_file);
+	__type(value, struct program_entry);
+} programs __weak SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, PY_MAX_LAYOUTS);
 	__type(key, u32);

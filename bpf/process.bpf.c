@@ -36,6 +36,7 @@ int learn_namespace(void *ctx)
 	return 0;
 }
 
+extern __u32 rss_batch_pages; /* rss.bpf.c */
 extern __u64 all_cpus_period_ns; /* of the CPU timers */
 extern __u32 attach_step;        /* see attach.bpf.c */
 
@@ -48,6 +49,12 @@ __u32 ignore_children = 0;
 /* The target's first thread, set by userspace; whether another task stands for it now; live threads besides it. */
 __u32 first_gone = 0;
 __s32 first_tid = 0, other_threads = 0;
+
+/* What the process has grown by that was not charged yet: nothing, or of one of many, as if it were in the middle. */
+static __always_inline s64 first_pending(void)
+{
+	return follow_all ? bpf_get_prandom_u32() & (rss_batch_pages - 1) : 0;
+}
 
 static __always_inline u32 new_space(void)
 {
@@ -101,6 +108,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	}
 	from = proc_of(parent);
 	to->space = new_space();
+	to->rss_pending = first_pending();
 	to->last_out_ns = bpf_ktime_get_ns();
 	to->last_runnable = 1;
 	if (from) {
@@ -112,6 +120,41 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	/* of a whole machine, beginnings and ends can wait */
 	send(&event, sizeof(event), !follow_all);
 	return 0;
+}
+
+static __always_inline void file_of(struct linux_binprm *bprm, struct program_file *file)
+{
+	const struct inode *inode = BPF_CORE_READ(bprm, file, f_inode);
+	const struct inode___6_7 *newer = (const void *)inode;
+	const struct inode___old *old = (const void *)inode;
+
+	file->device = BPF_CORE_READ(inode, i_sb, s_dev);
+	file->inode = BPF_CORE_READ(inode, i_ino);
+	file->size = BPF_CORE_READ(inode, i_size);
+	if (bpf_core_field_exists(inode->i_mtime_sec)) {
+		file->mtime_s = BPF_CORE_READ(inode, i_mtime_sec);
+		file->mtime_ns = BPF_CORE_READ(inode, i_mtime_nsec);
+	} else if (bpf_core_field_exists(newer->__i_mtime)) {
+		file->mtime_s = BPF_CORE_READ(newer, __i_mtime.tv_sec);
+		file->mtime_ns = BPF_CORE_READ(newer, __i_mtime.tv_nsec);
+	} else {
+		file->mtime_s = BPF_CORE_READ(old, i_mtime.tv_sec);
+		file->mtime_ns = BPF_CORE_READ(old, i_mtime.tv_nsec);
+	}
+}
+
+/* It may be a program that userspace has seen before. */
+static __always_inline void learn_program(struct proc_state *p, struct event_exec *event)
+{
+	const struct program_entry *known = bpf_map_lookup_elem(&programs, &event->file);
+
+	if (!known)
+		return;
+	event->head.flags |= EXEC_KNOWN;
+	p->python.runtime = event->code_start + known->runtime;
+	p->python.text_start = event->code_start + known->text_start;
+	p->python.text_end = event->code_start + known->text_end;
+	p->python.layout = known->layout;
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -147,7 +190,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	p->python.layout = 0;
 	p->python.tss_known = 0;
 	p->rss_known = 0;
-	p->rss_pending = 0;
+	p->rss_pending = first_pending();
 	p->rss_grown = p->rss_shrunk = 0;
 	t->cache.tstate = 0;
 	t->cache.next_scan_ns = 0;
@@ -156,6 +199,9 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	__builtin_memset(t->place, 0, sizeof(t->place));
 	head_fill(&event.head, EVENT_EXEC, sizeof(event), task, p->space);
 	bpf_probe_read_kernel_str(event.path, sizeof(event.path), bprm->filename);
+	file_of(bprm, &event.file);
+	event.code_start = BPF_CORE_READ(task, mm, start_code);
+	learn_program(p, &event);
 	send(&event, sizeof(event), true);
 	return 0;
 }

@@ -3,14 +3,15 @@
  * Physical memory. The kernel announces each change of a process's page counters
  * (kmem:rss_stat); growth is added up, and the thread whose page made a batch full
  * is walked: its line is charged with the batch. That is a part in 512 of what the process has grown
- * by so far, and more for one that gives back and takes again all the time, so that it pays little.
+ * by so far, and more for one that gives back and takes again all the time, so that it pays little. Of a whole machine the least batch is
+ * larger, and a new process begins somewhere in its first one, so that what many alike grow by is charged without a bias.
  *
  * The counters are per-CPU since 6.2, so what is read here lags by up to 32 pages
  * per CPU, and catches up: no page is lost or counted twice.
  */
 #include "stack.h"
 
-#define PAGES_BATCH_MIN 32
+__u32 rss_batch_pages = 32; /* the least; a power of two */
 #define PAGES_BATCH_MAX 1024
 #define SWAP_ENTRIES 2
 /* A batch as a part, in powers of two, of all growth, and of what was given back of it. */
@@ -64,7 +65,7 @@ static __always_inline s64 batch_of(const struct proc_state *p)
 
 	if (batch < turned_over >> TURNED_OVER_SHIFT)
 		batch = turned_over >> TURNED_OVER_SHIFT;
-	return batch < PAGES_BATCH_MIN ? PAGES_BATCH_MIN : batch > PAGES_BATCH_MAX ? PAGES_BATCH_MAX : batch;
+	return batch < rss_batch_pages ? rss_batch_pages : batch > PAGES_BATCH_MAX ? PAGES_BATCH_MAX : batch;
 }
 
 static __always_inline void look_note(struct rss_look *look, u64 mm, u32 which, s64 pages)

@@ -17,6 +17,18 @@ struct interp_entry {
 	__u64 text_start, text_end; /* the interpreter's code */
 };
 
+/*
+ * Map `programs`: executables that are interpreters themselves, by struct program_file. Who executes one of these is walked from its first
+ * instruction on, before userspace has heard of it. Addresses are distances from where the program's code begins.
+ */
+struct program_entry {
+	__u64 runtime;
+	__u64 text_start, text_end;
+	__u32 layout; /* as above */
+	__u32 pad;
+};
+#define PROGRAMS_MAX 256
+
 /* Map `counters`, per CPU; only ever grow. */
 struct counters {
 	__u64 dropped;       /* records that did not fit into the ring buffer */

@@ -7,6 +7,7 @@
 
 #include "image/remote.h"
 #include "python/interp.h"
+#include "python/programs.h"
 #include "python/runtime.h"
 #include "util/log.h"
 #include "util/map64.h"
@@ -42,6 +43,8 @@ struct pending {
 	bool known;                /* what is still missing is the C runtime */
 	int unread;                /* -errno: it could not be looked at */
 	struct event_interp event; /* if known: as it was told */
+	struct program_file file;  /* as in its exec */
+	uint64_t code_start;
 	char reason[160];
 	char path[EXEC_PATH_SIZE];
 };
@@ -53,6 +56,7 @@ struct interps {
 	FILE *recording;
 	uint32_t first_pid; /* the script's */
 	struct interp_cache *cache;
+	struct programs programs;
 	struct map64 pythons;      /* hashes of programs' paths that turned out to be one */
 	struct map64 strangers;    /* of those that never became one -> how often they did not */
 	struct pending *pending;
@@ -139,6 +143,30 @@ static const char *remedy(int err)
 	return err == -ENOENT || err == -ESTALE ? ", it was replaced or removed (CAP_CHECKPOINT_RESTORE, or sudo, may do it)" : "";
 }
 
+/* Its interpreter is found. */
+static void take(struct interps *i, struct pending *p, const struct interp_process *found)
+{
+	const struct program *program;
+	char notice[512];
+	int err;
+
+	tell_first(i, p, found);
+	err = capture__set_interp(i->capture, p->pid, p->space, found->binary, found->bias);
+	if (err) {
+		snprintf(notice, sizeof(notice), "processes are reported without Python lines: there are too many, or too many different interpreters (%s)", strerror(-err));
+		i->listener.notice(i->listener.context, notice);
+	}
+	program = err ? NULL : programs__learn(&i->programs, &p->file, p->code_start, found);
+	if (program)
+		capture__know_program(i->capture, program);
+	log_debug("process %u: %s, CPython %s", p->pid, found->path, found->binary->version_text);
+	p->reason[0] = 0;
+	if (i->listener.sparing && i->pythons.count < PYTHONS_MAX)
+		map64_put(&i->pythons, hash_bytes(p->path, strlen(p->path)), 1);
+	if (i->listener.found)
+		i->listener.found(i->listener.context, p->pid, p->path);
+}
+
 /* Asks once. True: no more to ask. */
 static bool settle(struct interps *i, struct pending *p, struct interp_process *out)
 {
@@ -160,18 +188,7 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 		return false;
 	}
 	if (found.status == INTERP_OK) {
-		tell_first(i, p, &found);
-		err = capture__set_interp(i->capture, p->pid, p->space, found.binary, found.bias);
-		if (err) {
-			snprintf(notice, sizeof(notice), "processes are reported without Python lines: there are too many, or too many different interpreters (%s)", strerror(-err));
-			i->listener.notice(i->listener.context, notice);
-		}
-		log_debug("process %u: %s, CPython %s", p->pid, found.path, found.binary->version_text);
-		p->reason[0] = 0;
-		if (i->listener.sparing && i->pythons.count < PYTHONS_MAX)
-			map64_put(&i->pythons, hash_bytes(p->path, strlen(p->path)), 1);
-		if (i->listener.found)
-			i->listener.found(i->listener.context, p->pid, p->path);
+		take(i, p, &found);
 		return false;
 	}
 	i->listener.no_interpreter(i->listener.context, p->pid, found.reason);
@@ -290,7 +307,7 @@ static bool begin(struct interps *i, struct pending *p, struct interp_process *f
 {
 	p->pace = pace_of(i, p);
 	/* right after its exec there is nothing to see of a program that is none itself */
-	if ((p->pace == PACE_EAGER || found) && settle(i, p, found))
+	if (!p->known && (p->pace == PACE_EAGER || found) && settle(i, p, found))
 		return false;
 	if (i->n == i->capacity) {
 		size_t capacity = i->capacity ? i->capacity * 2 : 16;
@@ -308,13 +325,16 @@ static bool begin(struct interps *i, struct pending *p, struct interp_process *f
 
 void interps__exec(struct interps *i, const struct event_exec *event)
 {
-	struct pending p = { .pid = event->head.pid, .space = event->head.space, .exec_ns = event->head.time_ns, .next_ns = event->head.time_ns };
+	struct pending p = { .pid = event->head.pid, .space = event->head.space, .exec_ns = event->head.time_ns, .next_ns = event->head.time_ns, .file = event->file, .code_start = event->code_start };
+	struct interp_process known;
 
 	if (!i->first_pid)
 		i->first_pid = p.pid;
 	p.named = p.pid == i->first_pid;
 	drop_pid(i, p.pid, false);
 	memcpy(p.path, event->path, sizeof(p.path));
+	if (programs__find(&i->programs, event, &known))
+		take(i, &p, &known);
 	begin(i, &p, NULL);
 }
 

@@ -29,6 +29,7 @@ typedef __u32 __wsum;
 typedef __u16 __sum16;
 typedef int pid_t;
 typedef unsigned short umode_t;
+typedef __u32 dev_t;
 typedef _Bool bool;
 enum { false = 0, true = 1 };
 
@@ -90,6 +91,7 @@ struct percpu_counter { s64 count; };
 struct mm_struct {
 	struct percpu_counter rss_stat[4]; /* since 6.2 */
 	unsigned long hiwater_rss;
+	unsigned long start_code;
 	unsigned long total_vm; /* pages */
 	unsigned long data_vm;
 };
@@ -99,10 +101,21 @@ struct mm_rss_stat___old { atomic_long_t count[4]; };
 struct mm_struct___old { struct mm_rss_stat___old rss_stat; };
 
 struct qstr { const unsigned char *name; };
+struct super_block { dev_t s_dev; };
 struct inode {
 	umode_t i_mode;
+	struct super_block *i_sb;
 	unsigned long i_ino;
+	long long i_size;
+	long long i_mtime_sec; /* since 6.11 */
+	__u32 i_mtime_nsec;
 };
+struct timespec64 {
+	long long tv_sec;
+	long tv_nsec;
+};
+struct inode___6_7 { struct timespec64 __i_mtime; };
+struct inode___old { struct timespec64 i_mtime; }; /* up to 6.6 */
 struct dentry {
 	struct dentry *d_parent;
 	struct qstr d_name;
@@ -189,7 +202,10 @@ struct bpf_iter__task {
 	struct task_struct *task;
 };
 
-struct linux_binprm { const char *filename; };
+struct linux_binprm {
+	struct file *file;
+	const char *filename;
+};
 
 #pragma clang attribute pop
 

@@ -14,6 +14,7 @@
 #include "capture/heap_probes.h"
 #include "capture/sample.h"
 #include "python/interp.h"
+#include "python/programs.h"
 
 struct capture;
 
@@ -78,6 +79,8 @@ bool capture__all_cpus_for_good(struct capture *capture);
 uint64_t capture__switches(const struct capture *capture);
 /* Tells the walker how to read address space `space` of `pid`. -ENOSPC: too many different interpreters. */
 int capture__set_interp(struct capture *capture, pid_t pid, uint32_t space, const struct interp_binary *binary, uint64_t bias);
+/* And who executes this file from now on, at once. */
+void capture__know_program(struct capture *capture, const struct program *program);
 /* The process is gone: forget what was set. */
 void capture__forget(struct capture *capture, pid_t pid);
 /* Readable (poll) when records should be fetched before the usual time. */

@@ -20,6 +20,8 @@
 #define ALL_WAIT_NS 2000000000ULL
 /* And there are many threads to be met for the first time. */
 #define ALL_NEW_TIMES 4
+/* Growth of memory is charged in pieces of a MB. */
+#define ALL_RSS_PAGES 256
 
 void choose_library_list(const struct fixingahole_bpf *s, struct library_probe list[LIBRARY_PROBES])
 {
@@ -87,6 +89,7 @@ static void choose_all(struct fixingahole_bpf *s, const struct capture_options *
 		return;
 	s->bss->follow_all = getpid();
 	s->data->wait_long_ns = s->data->wait_sum_ns = ALL_WAIT_NS;
+	s->data->rss_batch_pages = ALL_RSS_PAGES;
 	s->data->budget_new *= ALL_NEW_TIMES;
 	s->data->budget_unit_ns *= part < 1 ? 1 : part > BUDGET_PART_MAX ? BUDGET_PART_MAX : part;
 }

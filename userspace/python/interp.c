@@ -280,6 +280,8 @@ int interp__find(struct interp_cache *cache, pid_t pid, struct interp_process *o
 	error = fd < 0 ? fd : find_in(cache, pid, fd, base_name(search.exe_path), &search, &result);
 	if (error)
 		return error;
+	result.in_executable = result.status == INTERP_OK;
+	result.executable = search.exe;
 	if (result.status == INTERP_NOT_PYTHON) {
 		error = maps__each(pid, look_for_library, &search);
 		if (error < 0)

@@ -9,6 +9,7 @@
 #include <linux/types.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "bpf/events.h"
@@ -39,6 +40,8 @@ struct interp_process {
 	char path[256];        /* the binary, as /proc/PID/maps names it */
 	const struct interp_binary *binary; /* OK only; owned by the cache */
 	uint64_t bias;         /* address in the process = ELF virtual address + bias */
+	bool in_executable;    /* OK only: it is the executable itself, no library of it */
+	struct stat executable; /* as it was looked at */
 };
 
 /* Remembers binaries by device, inode, size and mtime. */
