@@ -165,6 +165,7 @@ struct event_fork {
 };
 
 #define EXEC_PATH_SIZE 256
+#define EXEC_ARGS_SIZE 512
 
 /* A program's file, by what tells it from any other and from what it was before: as its inode has it. .inode 0: not known. */
 struct program_file {
@@ -174,13 +175,21 @@ struct program_file {
 	__u32 pad;
 };
 
+enum exec_flag {
+	EXEC_KNOWN = 1 << 0, /* its interpreter was known at once, by the file */
+	EXEC_TOLD = 1 << 1,  /* .comm, .uid and .args are all that there is to know: the cgroup is the one that the process, or its parent, was told with */
+};
+
 struct event_exec {
-	struct event_header head; /* space: the new one. .flags: EXEC_KNOWN */
+	struct event_header head; /* space: the new one. .flags: enum exec_flag */
 	__u32 old_space;
-	__u32 pad;
+	__u32 uid; /* effective */
 	struct program_file file;
 	__u64 code_start; /* where the program's code begins: the lowest executable segment */
+	__u64 args_size;  /* of .args, if EXEC_TOLD */
+	char comm[16];
 	char path[EXEC_PATH_SIZE]; /* as given to execve, cut to fit */
+	char args[EXEC_ARGS_SIZE]; /* each with its NUL */
 };
 
 /* A process as it was when it became a target. What the kernel adds up over its life begins from these. */
@@ -192,7 +201,6 @@ struct event_attach {
 	char path[EXEC_PATH_SIZE]; /* of its program, cut to fit */
 };
 
-enum exec_flag { EXEC_KNOWN = 1 << 0 /* its interpreter was known at once, by the file */ };
 enum exit_flag { EXIT_OOM = 1 << 0 /* the kernel chose the process to be killed, for lack of memory */ };
 
 struct event_exit {

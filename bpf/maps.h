@@ -73,6 +73,7 @@ struct proc_state {
 	s64 rss_pending;   /* grown since the last record, pages */
 	s64 rss_grown, rss_shrunk; /* in all, pages */
 	u64 attach_ns;     /* when that began */
+	u64 cgroups;       /* those (task_struct.cgroups) that userspace has heard of, while the process is in them; else 0 */
 	u32 rss_known;
 	struct walk_process python; /* .layout 0: not known */
 };

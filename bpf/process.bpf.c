@@ -113,6 +113,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	to->last_runnable = 1;
 	if (from) {
 		to->python = from->python;
+		to->cgroups = from->cgroups == (u64)child->cgroups ? from->cgroups : 0;
 		event.parent_space = from->space;
 	}
 	head_fill(&event.head, EVENT_FORK, sizeof(event), child, to->space);
@@ -144,17 +145,61 @@ static __always_inline void file_of(struct linux_binprm *bprm, struct program_fi
 }
 
 /* It may be a program that userspace has seen before. */
-static __always_inline void learn_program(struct proc_state *p, struct event_exec *event)
+static __always_inline bool learn_program(struct proc_state *p, const struct program_file *file, u64 code_start)
 {
-	const struct program_entry *known = bpf_map_lookup_elem(&programs, &event->file);
+	const struct program_entry *known = bpf_map_lookup_elem(&programs, file);
 
 	if (!known)
-		return;
-	event->head.flags |= EXEC_KNOWN;
-	p->python.runtime = event->code_start + known->runtime;
-	p->python.text_start = event->code_start + known->text_start;
-	p->python.text_end = event->code_start + known->text_end;
+		return false;
+	p->python.runtime = code_start + known->runtime;
+	p->python.text_start = code_start + known->text_start;
+	p->python.text_end = code_start + known->text_end;
 	p->python.layout = known->layout;
+	return true;
+}
+
+/*
+ * Who the process is. Nothing but /proc tells the names of cgroups, but userspace has looked there when the process, or the one that
+ * it was forked from, was in the same ones. True: that is all.
+ */
+static __always_inline bool tell_facts(struct event_exec *event, struct proc_state *p, struct task_struct *task)
+{
+	bool same = p->cgroups && p->cgroups == (u64)task->cgroups;
+	u64 start = BPF_CORE_READ(task, mm, arg_start), size = BPF_CORE_READ(task, mm, arg_end) - start;
+
+	/* it looks again now, or need not */
+	p->cgroups = (u64)task->cgroups;
+	event->uid = BPF_CORE_READ(task, cred, euid.val);
+	BPF_CORE_READ_INTO(&event->comm, task, comm);
+	if (!size || size > EXEC_ARGS_SIZE || READ_USER(event->args, size, start))
+		return false;
+	event->args_size = size;
+	return same;
+}
+
+static __always_inline void send_exec(struct task_struct *task, struct linux_binprm *bprm, struct proc_state *p, u32 old_space)
+{
+	struct event_exec *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	struct program_file file = {};
+	u64 code_start = BPF_CORE_READ(task, mm, start_code);
+	bool known, told;
+
+	file_of(bprm, &file);
+	known = learn_program(p, &file, code_start);
+	if (!event) {
+		p->cgroups = 0;
+		COUNT(dropped);
+		return;
+	}
+	__builtin_memset(event, 0, sizeof(*event));
+	head_fill(&event->head, EVENT_EXEC, sizeof(*event), task, p->space);
+	event->old_space = old_space;
+	event->file = file;
+	event->code_start = code_start;
+	bpf_probe_read_kernel_str(event->path, sizeof(event->path), bprm->filename);
+	told = tell_facts(event, p, task);
+	event->head.flags = (known ? EXEC_KNOWN : 0) | (told ? EXEC_TOLD : 0);
+	bpf_ringbuf_submit(event, follow_all && known && told ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP);
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -162,8 +207,8 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 {
 	struct thread_state *t = bpf_task_storage_get(&threads, task, 0, 0);
 	struct cpu_state *cpu = cpu_get();
-	struct event_exec event = {};
 	struct proc_state *p;
+	u32 old_space;
 
 	if (!t || !cpu)
 		return 0;
@@ -175,7 +220,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	}
 	if (old_pid != task->pid)
 		first_gone = 1;
-	event.old_space = p->space ? p->space : p->attach_space;
+	old_space = p->space ? p->space : p->attach_space;
 	/* the held child's time until its first exec is ours, not the target's */
 	if (!p->space)
 		t->run_base_ns = t->sampled_run_ns = task->se.sum_exec_runtime;
@@ -197,12 +242,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	t->cache.scan_pause_ns = 0;
 	t->block_id = 0;
 	__builtin_memset(t->place, 0, sizeof(t->place));
-	head_fill(&event.head, EVENT_EXEC, sizeof(event), task, p->space);
-	bpf_probe_read_kernel_str(event.path, sizeof(event.path), bprm->filename);
-	file_of(bprm, &event.file);
-	event.code_start = BPF_CORE_READ(task, mm, start_code);
-	learn_program(p, &event);
-	send(&event, sizeof(event), true);
+	send_exec(task, bprm, p, old_space);
 	return 0;
 }
 

@@ -23,6 +23,7 @@
 #define SPARING_GROWTH 3
 /* Of many processes, what is missing of a known one is asked when it has lived for a while, and once more. */
 #define SPARING_RUNTIME_NS 100000000ULL
+#define SPARING_ROUND_NS 100000000ULL
 #define PYTHONS_MAX 4096
 /* A program that has not become a Python this often is asked late. */
 #define STRANGER_TIMES 3
@@ -163,8 +164,6 @@ static void take(struct interps *i, struct pending *p, const struct interp_proce
 	p->reason[0] = 0;
 	if (i->listener.sparing && i->pythons.count < PYTHONS_MAX)
 		map64_put(&i->pythons, hash_bytes(p->path, strlen(p->path)), 1);
-	if (i->listener.found)
-		i->listener.found(i->listener.context, p->pid, p->path);
 }
 
 /* Asks once. True: no more to ask. */
@@ -176,7 +175,7 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 
 	if (!err && out)
 		*out = found;
-	if (err == -ESRCH)
+	if (err == -ESRCH || (!err && programs__has_become_one(&i->programs, &p->file, &found.executable)))
 		return true;
 	p->unread = err;
 	if (err) {
@@ -189,6 +188,8 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 	}
 	if (found.status == INTERP_OK) {
 		take(i, p, &found);
+		if (i->listener.found)
+			i->listener.found(i->listener.context, p->pid, p->path);
 		return false;
 	}
 	i->listener.no_interpreter(i->listener.context, p->pid, found.reason);
@@ -262,6 +263,14 @@ static uint64_t next_pause_ns(const struct interps *i, const struct pending *p, 
 	return (age < 30 * FIRST_PAUSE_NS ? FIRST_PAUSE_NS : age / 10) * (p->known ? 10 : 1);
 }
 
+/* Of many, several are asked in one go where that does no harm. */
+static void plan(const struct interps *i, struct pending *p, uint64_t from_ns, uint64_t age)
+{
+	p->next_ns = from_ns + next_pause_ns(i, p, age);
+	if (p->known && i->listener.sparing)
+		p->next_ns += SPARING_ROUND_NS - p->next_ns % SPARING_ROUND_NS;
+}
+
 bool interps__looks_like_one(const char *program)
 {
 	const char *slash = strrchr(program, '/');
@@ -318,7 +327,7 @@ static bool begin(struct interps *i, struct pending *p, struct interp_process *f
 		i->pending = pending;
 		i->capacity = capacity;
 	}
-	p->next_ns += next_pause_ns(i, p, 0);
+	plan(i, p, p->next_ns, 0);
 	i->pending[i->n++] = *p;
 	return p->known;
 }
@@ -376,7 +385,7 @@ int interps__poll(struct interps *i, uint64_t now_ns)
 				drop(i, k);
 				continue;
 			}
-			p->next_ns = now_ns + next_pause_ns(i, p, age);
+			plan(i, p, now_ns, age);
 		}
 		if (p->next_ns < next)
 			next = p->next_ns;

@@ -14,7 +14,7 @@
 struct interps_listener {
 	void (*no_interpreter)(void *context, uint32_t pid, const char *reason);
 	void (*notice)(void *context, const char *text);
-	void (*found)(void *context, uint32_t pid, const char *program); /* NULL: nobody asks */
+	void (*found)(void *context, uint32_t pid, const char *program); /* not if its exec told already; NULL: nobody asks */
 	bool sparing; /* many processes, most of them no Python: look less often at what does not seem to become one */
 	bool unnamed; /* nobody named any of them: one that is no Python that we know is not worth a word, but one that may be and cannot be read is */
 	void *context;

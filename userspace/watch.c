@@ -67,6 +67,23 @@ static void describe(struct watch *w, pid_t pid, bool python, bool begins)
 	windows__describe(w->windows, pid, &facts);
 }
 
+/* Nearly always the record tells it all, in time for a process that is gone by now. */
+static void describe_program(struct watch *w, const struct event_exec *event)
+{
+	const struct process_facts *before = windows__facts(w->windows, event->head.pid);
+	bool python = interps__looks_like_one(event->path) || event->head.flags & EXEC_KNOWN;
+	struct process_facts_text text;
+	struct process_facts facts;
+
+	if (!before || !(event->head.flags & EXEC_TOLD)) {
+		describe(w, event->head.pid, python, false);
+		return;
+	}
+	process_facts_told(event, python, &text);
+	facts = (struct process_facts){ .uid = text.uid, .user = text.user, .name = text.name, .command = text.command, .cgroup = before->cgroup, .container = before->container };
+	windows__describe(w->windows, event->head.pid, &facts);
+}
+
 static void on_record(void *context, const struct event_header *record)
 {
 	struct watch *w = context;
@@ -79,7 +96,7 @@ static void on_record(void *context, const struct event_header *record)
 	if (record->kind == EVENT_ATTACH)
 		describe(w, record->pid, interps__looks_like_one(((const struct event_attach *)record)->path), true);
 	else if (record->kind == EVENT_EXEC)
-		describe(w, record->pid, interps__looks_like_one(((const struct event_exec *)record)->path), false);
+		describe_program(w, (const void *)record);
 }
 
 static void on_found(void *context, uint32_t pid, const char *program)

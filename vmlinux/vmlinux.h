@@ -30,6 +30,7 @@ typedef __u16 __sum16;
 typedef int pid_t;
 typedef unsigned short umode_t;
 typedef __u32 dev_t;
+typedef __u32 uid_t;
 typedef _Bool bool;
 enum { false = 0, true = 1 };
 
@@ -92,6 +93,7 @@ struct mm_struct {
 	struct percpu_counter rss_stat[4]; /* since 6.2 */
 	unsigned long hiwater_rss;
 	unsigned long start_code;
+	unsigned long arg_start, arg_end;
 	unsigned long total_vm; /* pages */
 	unsigned long data_vm;
 };
@@ -176,6 +178,9 @@ struct pid {
 	struct upid numbers[1]; /* one per level, from the initial namespace on */
 };
 
+typedef struct { uid_t val; } kuid_t;
+struct cred { kuid_t euid; };
+struct css_set;
 struct task_struct {
 	unsigned int __state; /* since 5.14 */
 	unsigned int flags;
@@ -192,6 +197,9 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct files_struct *files;
 	struct signal_struct *signal;
+	const struct cred *cred;
+	char comm[16];
+	struct css_set *cgroups; /* one for all that are in the same cgroup of each hierarchy */
 	struct thread_struct thread;
 };
 

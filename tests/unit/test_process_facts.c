@@ -181,6 +181,41 @@ static void hostile_words_are_made_harmless(void **state)
 	assert_in_range(strlen(facts.name), 60, 63);
 }
 
+static struct process_facts_text told(const char *args, size_t size, bool python)
+{
+	struct event_exec event = { .uid = 0, .args_size = size, .comm = "python3" };
+	struct process_facts_text facts;
+
+	memcpy(event.args, args, size);
+	process_facts_told(&event, python, &facts);
+	return facts;
+}
+
+#define TOLD(args, python) told(args, sizeof(args), python)
+
+/* What the kernel tells at an exec is what /proc would have said. */
+static void an_exec_tells_the_same(void **state)
+{
+	struct process_facts_text read = facts_of(WORDS("python3", "-u", "/srv/my app/serve.py", "it's"), true), facts = TOLD("python3\0-u\0/srv/my app/serve.py\0it's", true);
+	char full[EXEC_ARGS_SIZE];
+
+	assert_string_equal(facts.command, read.command);
+	assert_string_equal(facts.name, read.name);
+	assert_string_equal(facts.user, "root");
+	assert_string_equal(facts.cgroup, "");
+	assert_string_equal(facts.container, "");
+	assert_string_equal(TOLD("python3\0-m\0http.server", true).name, "http.server");
+	assert_string_equal(TOLD("python3\0/srv/serve.py", false).name, "python3");
+	/* hostile: no words, or none that end */
+	assert_string_equal(told("", 0, true).command, "[python3]");
+	assert_string_equal(told("", 0, true).name, "python3");
+	assert_string_equal(TOLD("python3\0/srv/\xff\x1b[31m.py", true).name, "\xef\xbf\xbd [31m.py");
+	memset(full, 'x', sizeof(full));
+	facts = told(full, sizeof(full), true);
+	assert_int_equal(strlen(facts.command), FACTS_TEXT_MAX - 1);
+	assert_string_equal(facts.command + FACTS_TEXT_MAX - 4, "...");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -191,6 +226,7 @@ int main(void)
 		cmocka_unit_test(facts_come_from_proc),
 		cmocka_unit_test(pythons_are_called_by_their_scripts),
 		cmocka_unit_test(hostile_words_are_made_harmless),
+		cmocka_unit_test(an_exec_tells_the_same),
 	};
 
 	while (getenv("STANDS"))

@@ -93,6 +93,23 @@ static void test_another_file(void **state)
 	assert_int_equal(programs.n, 0);
 }
 
+/* A shell that has replaced itself by a known program: not to be taken for it. */
+static void test_became(void **state)
+{
+	struct programs programs = {};
+	struct interp_process p = found();
+	struct program_file shell = { .device = 8, .inode = 5, .size = 100, .mtime_s = 1 }, none = {};
+
+	(void)state;
+	assert_false(programs__has_become_one(&programs, &shell, &p.executable));
+	assert_non_null(programs__learn(&programs, &file, CODE_START, &p));
+	assert_true(programs__has_become_one(&programs, &shell, &p.executable));
+	assert_false(programs__has_become_one(&programs, &file, &p.executable));
+	assert_false(programs__has_become_one(&programs, &none, &p.executable));
+	p.executable.st_size++;
+	assert_false(programs__has_become_one(&programs, &shell, &p.executable));
+}
+
 static void test_full(void **state)
 {
 	struct programs *programs = calloc(1, sizeof(*programs));
@@ -114,6 +131,7 @@ int main(void)
 		cmocka_unit_test(test_learn_and_find),
 		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_another_file),
+		cmocka_unit_test(test_became),
 		cmocka_unit_test(test_full),
 	};
 

@@ -56,6 +56,11 @@ static bool interp_valid(const struct event_interp *interp, size_t size)
 	return size == sizeof(*interp) && interp->n_eval <= INTERP_EVAL_RANGES && interp->n_runtime <= INTERP_RUNTIME_RANGES;
 }
 
+static bool exec_valid(const struct event_exec *exec, size_t size)
+{
+	return size == sizeof(*exec) && memchr(exec->path, 0, sizeof(exec->path)) && memchr(exec->comm, 0, sizeof(exec->comm)) && exec->args_size <= EXEC_ARGS_SIZE;
+}
+
 bool record_valid(const void *data, size_t size)
 {
 	const struct event_header *head = data;
@@ -88,7 +93,7 @@ bool record_valid(const void *data, size_t size)
 	case EVENT_FORK:
 		return size == sizeof(struct event_fork);
 	case EVENT_EXEC:
-		return size == sizeof(struct event_exec) && memchr(((const struct event_exec *)data)->path, 0, EXEC_PATH_SIZE);
+		return exec_valid(data, size);
 	case EVENT_ATTACH:
 		return size == sizeof(struct event_attach) && memchr(((const struct event_attach *)data)->path, 0, EXEC_PATH_SIZE);
 	case EVENT_EXIT:

@@ -123,6 +123,8 @@ void windows__no_interpreter(struct windows *windows, uint32_t pid, const char *
 void windows__notice(struct windows *windows, const char *text);
 /* Who a process is; the texts are copied. Told again after an exec. A forked child has its parent's until told. */
 void windows__describe(struct windows *windows, uint32_t pid, const struct process_facts *facts);
+/* What was told of it last, or of its parent; NULL: nothing. Valid until the next call of any of these. */
+const struct process_facts *windows__facts(const struct windows *windows, uint32_t pid);
 
 /* All is attached: the first window begins now. */
 void windows__begin(struct windows *windows, uint64_t now_ns);

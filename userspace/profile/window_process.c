@@ -223,6 +223,13 @@ void windows__describe(struct windows *w, uint32_t pid, const struct process_fac
 	window_rss(&w->processes[index], from->rss_bytes, 0);
 }
 
+const struct process_facts *windows__facts(const struct windows *w, uint32_t pid)
+{
+	uint32_t index = last_of_pid(w, pid);
+
+	return index != NONE && w->processes[index].facts ? &w->processes[index].facts->facts : NULL;
+}
+
 /* A copy of a text that may be anything. */
 static void set_text(char **to, const char *text)
 {
@@ -306,6 +313,9 @@ static void move_space(struct windows *w, uint32_t index, uint32_t space)
 	map64_remove(&w->by_space, p->space, &there);
 	p->space = space;
 	map64_put(&w->by_space, space, index);
+	/* what it was before never became a Python */
+	if (!p->interpreter)
+		p->unseen_samples = 0;
 	p->interpreter = NULL;
 	free(steal_ptr(p->no_interpreter));
 }

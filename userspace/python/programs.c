@@ -34,6 +34,15 @@ const struct program *programs__learn(struct programs *programs, const struct pr
 	return to;
 }
 
+bool programs__has_become_one(const struct programs *programs, const struct program_file *file, const struct stat *now)
+{
+	for (size_t i = 0; file->inode && i < programs->n; i++) {
+		if (is_file(&programs->list[i].file, now) && memcmp(&programs->list[i].file, file, sizeof(*file)))
+			return true;
+	}
+	return false;
+}
+
 bool programs__find(const struct programs *programs, const struct event_exec *event, struct interp_process *out)
 {
 	const struct program *known = event->head.flags & EXEC_KNOWN ? find(programs, &event->file) : NULL;

@@ -30,6 +30,9 @@ struct programs {
  */
 const struct program *programs__learn(struct programs *programs, const struct program_file *file, uint64_t code_start, const struct interp_process *found);
 
+/* A process that executed `file` runs another now, and that is one of these: the record of its exec, which nobody is woken for, is still to come. */
+bool programs__has_become_one(const struct programs *programs, const struct program_file *file, const struct stat *now);
+
 /* What runs in a process that has executed this. False: not known. */
 bool programs__find(const struct programs *programs, const struct event_exec *event, struct interp_process *out);
 

@@ -177,10 +177,26 @@ static void find_name(struct process_facts_text *out, bool python, char *words, 
 	process_command__release(&command);
 }
 
+/* words: size bytes, and room for one more. */
+static void name_program(struct process_facts_text *facts, bool python, char *words, size_t size, bool more, const char *comm)
+{
+	char text[80];
+
+	words[size] = 0;
+	quote_words(facts->command, sizeof(facts->command), words, size, more);
+	if (!facts->command[0]) {
+		snprintf(text, sizeof(text), "[%s]", comm);
+		clean(facts->command, sizeof(facts->command), text);
+	}
+	if (size && words[size - 1])
+		size++;
+	find_name(facts, python, words, size, comm);
+}
+
 int process_facts(pid_t pid, bool python, struct process_facts_text *out)
 {
 	struct process_facts_text facts = {};
-	char words[WORDS_MAX + 1], comm[80];
+	char words[WORDS_MAX + 1];
 	struct process_stat stat;
 	ssize_t size;
 	int err = process_stat(pid, &stat);
@@ -194,17 +210,17 @@ int process_facts(pid_t pid, bool python, struct process_facts_text *out)
 	if (cgroup_container(facts.cgroup, words, sizeof(words)))
 		clean(facts.container, sizeof(facts.container), words);
 	size = read_file(remote__thread(pid), "cmdline", words, sizeof(words));
-	if (size < 0)
-		size = 0;
-	quote_words(facts.command, sizeof(facts.command), words, size, size == WORDS_MAX);
-	if (!facts.command[0]) {
-		snprintf(comm, sizeof(comm), "[%s]", stat.name);
-		clean(facts.command, sizeof(facts.command), comm);
-	}
-	words[size] = 0;
-	if (size && words[size - 1])
-		size++;
-	find_name(&facts, python, words, size, stat.name);
+	name_program(&facts, python, words, size < 0 ? 0 : size, size == WORDS_MAX, stat.name);
 	*out = facts;
 	return 0;
+}
+
+void process_facts_told(const struct event_exec *event, bool python, struct process_facts_text *out)
+{
+	char words[EXEC_ARGS_SIZE + 1];
+
+	*out = (struct process_facts_text){ .uid = event->uid };
+	user_name(event->uid, out->user, sizeof(out->user));
+	memcpy(words, event->args, event->args_size);
+	name_program(out, python, words, event->args_size, false, event->comm);
 }
