@@ -34,6 +34,7 @@ enum event_kind {
 	EVENT_HEAP_COPY = 14, /* struct event_stack: .weight bytes were copied (memcpy, memmove) */
 	EVENT_HEAP_TOTALS = 15, /* struct event_heap_totals: what was counted exactly, of one space so far */
 	EVENT_HEAP_MOVED = 16,  /* struct event_heap_moved: a block of an EVENT_HEAP has another address or size */
+	EVENT_LIBRARY = 17,     /* struct event_library: the interpreter of a program that has it in a library is loaded */
 	EVENT_HEAP_TYPE = 24,   /* struct event_heap_type: never sent by bpf/; userspace notes which Python type a live block of an EVENT_HEAP is */
 	EVENT_ATTACH = 32, /* struct event_attach: never sent by bpf/; userspace notes a process that ran before it was seen */
 	/* never sent by bpf/; userspace makes them of the file that the counts of calls are in (preload/calls_file.h) */
@@ -176,7 +177,7 @@ struct program_file {
 };
 
 enum exec_flag {
-	EXEC_KNOWN = 1 << 0, /* its interpreter was known at once, by the file */
+	EXEC_KNOWN = 1 << 0, /* its interpreter was known at once, by the file; if that is a library, an EVENT_LIBRARY is to come */
 	EXEC_TOLD = 1 << 1,  /* .comm, .uid and .args are all that there is to know: the cgroup is the one that the process, or its parent, was told with */
 };
 
@@ -190,6 +191,11 @@ struct event_exec {
 	char comm[16];
 	char path[EXEC_PATH_SIZE]; /* as given to execve, cut to fit */
 	char args[EXEC_ARGS_SIZE]; /* each with its NUL */
+};
+
+struct event_library {
+	struct event_header head;
+	__u64 bias; /* address in the process = ELF virtual address + bias */
 };
 
 /* A process as it was when it became a target. What the kernel adds up over its life begins from these. */

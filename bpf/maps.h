@@ -74,6 +74,8 @@ struct proc_state {
 	s64 rss_grown, rss_shrunk; /* in all, pages */
 	u64 attach_ns;     /* when that began */
 	u64 cgroups;       /* those (task_struct.cgroups) that userspace has heard of, while the process is in them; else 0 */
+	struct program_file launcher; /* it loads its interpreter as a library, and has not yet; .inode 0: no such thing is known */
+	u64 debug_slot;    /* struct program_entry's, in memory */
 	u32 rss_known;
 	struct walk_process python; /* .layout 0: not known */
 };

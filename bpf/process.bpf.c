@@ -144,13 +144,19 @@ static __always_inline void file_of(struct linux_binprm *bprm, struct program_fi
 	}
 }
 
-/* It may be a program that userspace has seen before. */
+/* It may be a program that userspace has seen before. True: it is. */
 static __always_inline bool learn_program(struct proc_state *p, const struct program_file *file, u64 code_start)
 {
 	const struct program_entry *known = bpf_map_lookup_elem(&programs, file);
 
+	p->launcher.inode = 0;
 	if (!known)
 		return false;
+	if (known->dynamic) {
+		p->launcher = *file;
+		p->debug_slot = code_start + known->debug_slot;
+		return true;
+	}
 	p->python.runtime = code_start + known->runtime;
 	p->python.text_start = code_start + known->text_start;
 	p->python.text_end = code_start + known->text_end;

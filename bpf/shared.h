@@ -18,13 +18,16 @@ struct interp_entry {
 };
 
 /*
- * Map `programs`: executables that are interpreters themselves, by struct program_file. Who executes one of these is walked from its first
- * instruction on, before userspace has heard of it. Addresses are distances from where the program's code begins.
+ * Map `programs`: executables that are interpreters, or load one as a library, by struct program_file. Who executes one of these is walked from
+ * its first instruction on, before userspace has heard of it. Addresses are distances from where the program's code begins; of a library,
+ * from where that is loaded.
  */
 struct program_entry {
 	__u64 runtime;
 	__u64 text_start, text_end;
-	__u32 layout; /* as above */
+	__u64 debug_slot; /* where the program keeps the address of the dynamic linker's struct r_debug, from the program's code on */
+	__u64 dynamic;    /* the library's dynamic section, by which it is known in the linker's list; 0: it is no library */
+	__u32 layout;     /* as above */
 	__u32 pad;
 };
 #define PROGRAMS_MAX 256

@@ -27,7 +27,69 @@ static __always_inline void scratch_return(struct walk *w)
 	w->busy = 0;
 }
 
-/* Userspace's answer about the interpreter, once it is there. -1: it is not. */
+/* As the dynamic linker's struct link_map begins, and struct r_debug (<link.h>). */
+struct link_entry {
+	u64 bias;
+	u64 name;
+	u64 dynamic;
+	u64 next;
+};
+struct link_list {
+	u64 version;
+	u64 first;
+	u64 brk;
+	u32 state; /* 0: the list is complete */
+	u32 pad;
+};
+/* Images that are looked at: the program, the kernel's, and what is loaded first. */
+#define LINK_ENTRIES_MAX 16
+
+/*
+ * The interpreter is a library of the program, the task's, which is current: has the dynamic linker listed it? 0: here it is; 1: it is
+ * not loaded yet; -1: who knows.
+ */
+static __noinline int library_find(struct proc_state *p, struct task_struct *task)
+{
+	struct event_library event = {};
+	struct program_entry *known;
+	struct link_list list = {};
+	struct link_entry link = {};
+	struct program_file file;
+	u64 at = 0;
+
+	if (!p || !task)
+		return -1;
+	file = p->launcher; /* up to 6.1, a key must be on the stack */
+	known = bpf_map_lookup_elem(&programs, &file);
+	if (!known)
+		return -1;
+	/* the linker writes there first of all */
+	if (READ_USER(&at, sizeof(at), p->debug_slot) || !at)
+		return 1;
+	if (READ_USER(&list, sizeof(list), at))
+		return -1;
+	at = list.first;
+	for (int i = 0; i < LINK_ENTRIES_MAX; i++) {
+		if (!at || READ_USER(&link, sizeof(link), at))
+			break;
+		if (link.dynamic - link.bias == known->dynamic)
+			break;
+		at = link.next;
+	}
+	if (!at || link.dynamic - link.bias != known->dynamic)
+		return list.state ? 1 : -1;
+	p->python.runtime = link.bias + known->runtime;
+	p->python.text_start = link.bias + known->text_start;
+	p->python.text_end = link.bias + known->text_end;
+	p->python.layout = known->layout;
+	p->launcher.inode = 0;
+	head_fill(&event.head, EVENT_LIBRARY, sizeof(event), task, p->space);
+	event.bias = link.bias;
+	send(&event, sizeof(event), false);
+	return 0;
+}
+
+/* Userspace's answer about the interpreter, once it is there, or what the program's file tells. -1: not known; 1: it is known not to be loaded yet. */
 static __always_inline int proc_learn(struct proc_state *p, struct task_struct *task)
 {
 	struct interp_entry *entry;
@@ -43,6 +105,8 @@ static __always_inline int proc_learn(struct proc_state *p, struct task_struct *
 		p->python.text_end = entry->text_end;
 		p->python.tss_known = 0;
 		p->python.layout = entry->layout;
+	} else if (p->launcher.inode && task == bpf_get_current_task_btf()) {
+		return library_find(p, task);
 	}
 	return p->python.layout ? 0 : -1;
 }
@@ -51,6 +115,7 @@ static __always_inline int proc_learn(struct proc_state *p, struct task_struct *
 static __always_inline int stack_begin(struct walk *w, struct task_struct *task, struct proc_state *p, struct thread_state *t)
 {
 	struct py_layout *layout;
+	int learnt;
 	u32 index;
 
 	w->n_frames = 0;
@@ -58,9 +123,9 @@ static __always_inline int stack_begin(struct walk *w, struct task_struct *task,
 	w->frame = 0;
 	w->instr = 0;
 	w->hash = 0;
-	proc_learn(p, task);
-	if (!p->python.layout)
-		return STACK_NO_LAYOUT;
+	learnt = proc_learn(p, task);
+	if (learnt)
+		return learnt > 0 ? STACK_NO_TSTATE : STACK_NO_LAYOUT;
 	index = p->python.layout - 1;
 	layout = bpf_map_lookup_elem(&layouts, &index);
 	if (!layout)

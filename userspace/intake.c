@@ -151,6 +151,9 @@ static void on_record(void *context, const struct event_header *record)
 		interps__exec(o->interps, (const void *)record);
 		enqueue(in, record);
 		break;
+	case EVENT_LIBRARY:
+		interps__library(o->interps, (const void *)record);
+		break;
 	case EVENT_EXIT:
 		interps__exit(o->interps, record->pid);
 		enqueue(in, record);

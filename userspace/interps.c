@@ -46,6 +46,7 @@ struct pending {
 	struct event_interp event; /* if known: as it was told */
 	struct program_file file;  /* as in its exec */
 	uint64_t code_start;
+	const struct program *program; /* a known one, whose interpreter the kernel looks for */
 	char reason[160];
 	char path[EXEC_PATH_SIZE];
 };
@@ -160,7 +161,7 @@ static void take(struct interps *i, struct pending *p, const struct interp_proce
 	program = err ? NULL : programs__learn(&i->programs, &p->file, p->code_start, found);
 	if (program)
 		capture__know_program(i->capture, program);
-	log_debug("process %u: %s, CPython %s", p->pid, found->path, found->binary->version_text);
+	log_debug("process %u: %s, CPython %s", p->pid, p->path, found->binary->version_text);
 	p->reason[0] = 0;
 	if (i->listener.sparing && i->pythons.count < PYTHONS_MAX)
 		map64_put(&i->pythons, hash_bytes(p->path, strlen(p->path)), 1);
@@ -175,6 +176,9 @@ static bool settle(struct interps *i, struct pending *p, struct interp_process *
 
 	if (!err && out)
 		*out = found;
+	/* what the kernel has found in a known program is still to be heard */
+	if (err == -ESRCH && p->program)
+		return false;
 	if (err == -ESRCH || (!err && programs__has_become_one(&i->programs, &p->file, &found.executable)))
 		return true;
 	p->unread = err;
@@ -256,7 +260,7 @@ static uint64_t next_pause_ns(const struct interps *i, const struct pending *p, 
 		return age < STRANGER_NS ? STRANGER_NS : age;
 	if (p->pace == PACE_SPARING && !p->known)
 		return age < SPARING_NS ? SPARING_NS : age * (SPARING_GROWTH - 1);
-	if (p->known && i->listener.sparing)
+	if ((p->known || p->program) && i->listener.sparing)
 		return age < SPARING_RUNTIME_NS ? SPARING_RUNTIME_NS : RUNTIME_NS;
 	if (i->listener.sparing)
 		return age < 10 * SPARING_NS ? SPARING_NS : age / 4;
@@ -267,7 +271,7 @@ static uint64_t next_pause_ns(const struct interps *i, const struct pending *p, 
 static void plan(const struct interps *i, struct pending *p, uint64_t from_ns, uint64_t age)
 {
 	p->next_ns = from_ns + next_pause_ns(i, p, age);
-	if (p->known && i->listener.sparing)
+	if ((p->known || p->program) && i->listener.sparing)
 		p->next_ns += SPARING_ROUND_NS - p->next_ns % SPARING_ROUND_NS;
 }
 
@@ -316,7 +320,7 @@ static bool begin(struct interps *i, struct pending *p, struct interp_process *f
 {
 	p->pace = pace_of(i, p);
 	/* right after its exec there is nothing to see of a program that is none itself */
-	if (!p->known && (p->pace == PACE_EAGER || found) && settle(i, p, found))
+	if (!p->known && !p->program && (p->pace == PACE_EAGER || found) && settle(i, p, found))
 		return false;
 	if (i->n == i->capacity) {
 		size_t capacity = i->capacity ? i->capacity * 2 : 16;
@@ -335,16 +339,34 @@ static bool begin(struct interps *i, struct pending *p, struct interp_process *f
 void interps__exec(struct interps *i, const struct event_exec *event)
 {
 	struct pending p = { .pid = event->head.pid, .space = event->head.space, .exec_ns = event->head.time_ns, .next_ns = event->head.time_ns, .file = event->file, .code_start = event->code_start };
-	struct interp_process known;
+	const struct program *program = event->head.flags & EXEC_KNOWN ? programs__find(&i->programs, &event->file) : NULL;
+	struct interp_process found;
 
 	if (!i->first_pid)
 		i->first_pid = p.pid;
 	p.named = p.pid == i->first_pid;
 	drop_pid(i, p.pid, false);
 	memcpy(p.path, event->path, sizeof(p.path));
-	if (programs__find(&i->programs, event, &known))
-		take(i, &p, &known);
+	if (program && program__starts(program, event->code_start, &found))
+		take(i, &p, &found);
+	else
+		p.program = program;
 	begin(i, &p, NULL);
+}
+
+void interps__library(struct interps *i, const struct event_library *event)
+{
+	struct interp_process found;
+
+	for (size_t k = 0; k < i->n; k++) {
+		struct pending *p = &i->pending[k];
+
+		if (p->space != event->head.space || p->known || !p->program)
+			continue;
+		program__loads(p->program, event->bias, &found);
+		take(i, p, &found);
+		return;
+	}
 }
 
 bool interps__attach(struct interps *i, const struct event_attach *event, uint64_t start_ns, bool named, struct interp_process *found)

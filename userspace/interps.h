@@ -28,6 +28,7 @@ struct interps;
 struct interps *interps__new(struct capture *capture, struct symbols *symbols, const struct interps_listener *listener, FILE *recording);
 void interps__free(struct interps *interps);
 void interps__exec(struct interps *interps, const struct event_exec *event);
+void interps__library(struct interps *interps, const struct event_library *event);
 /*
  * A process that runs already, since start_ns. named: its user must know why there are no lines. True: *found is its interpreter, valid as
  * long as the interps.

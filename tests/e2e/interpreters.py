@@ -23,11 +23,6 @@ class Interpreter:
         self.id = "%s-%d.%d" % (origin, version[0], version[1])
         self.chroot = chroot
 
-    @property
-    def in_executable(self):
-        """It is no shared library of its executable."""
-        return b"libpython" not in subprocess.check_output([self.path, "-c", "print(open('/proc/self/maps').read())"], cwd="/tmp")
-
     def has(self, module):
         return subprocess.call([self.path, "-c", "import " + module], stderr=subprocess.DEVNULL, cwd="/tmp") == 0
 

@@ -290,12 +290,9 @@ def test_short_lives(project, every_python):
     assert abs(seconds["short"] - 10 * 0.06) < 0.15 * 10 * 0.06, seconds
     mine = [p for p in seen.processes if p["pid"] in pids]
     assert all(p["name"] == "short.py" and p["user"] == "root" and p["command"].endswith("-S -E %s" % os.path.join(project.folder, "short.py")) for p in mine), mine
-    if every_python.in_executable:
-        # its file tells, from the second time on
-        assert not any(seen.pid(pid).get("unseen_samples", 0) for pid in pids[1:]), mine
-    else:
-        # from exec until the interpreter is known: the kernel's work, the dynamic linker's, and some milliseconds of ours
-        assert sum(p.get("unseen_samples", 0) for p in mine) <= 0.35 * sum(p["samples"] for p in mine)
+    # what interpreter it is, its file tells, from the second time on
+    unseen, samples = (sum(seen.pid(pid).get(what, 0) for pid in pids[1:]) for what in ("unseen_samples", "samples"))
+    assert unseen <= 0.01 * samples, "%d of %d samples were taken before the interpreter was known: %s" % (unseen, samples, mine)
     of = seen.data["python_samples"] - seen.data["frameless_samples"] - sum(p.get("unseen_samples", 0) for p in seen.processes if p.get("interpreter"))
     assert seen.data["named_samples"] >= 0.99 * of - 1
 

@@ -11,11 +11,11 @@
 #include "python/programs.h"
 
 static const struct program_file file = { .device = 8, .inode = 77, .size = 6000000, .mtime_s = 1700000000, .mtime_ns = 5 };
-static const struct interp_binary binary = { .runtime = 0xa00000, .text_start = 0x41f000, .text_end = 0x6b0000 };
+static const struct interp_binary binary = { .runtime = 0xa00000, .text_start = 0x41f000, .text_end = 0x6b0000, .dynamic = 0x9f0000 };
 
 static struct interp_process found(void)
 {
-	struct interp_process p = { .status = INTERP_OK, .binary = &binary, .bias = 0x550000000000, .in_executable = true };
+	struct interp_process p = { .status = INTERP_OK, .binary = &binary, .bias = 0x550000000000, .in_executable = true, .code_start = 0x41f000, .debug_slot = 0x9f0128 };
 
 	p.executable.st_ino = 77;
 	p.executable.st_size = 6000000;
@@ -25,47 +25,63 @@ static struct interp_process found(void)
 
 #define CODE_START (0x550000000000 + 0x41f000)
 
-static void test_learn_and_find(void **state)
+static void test_an_interpreter(void **state)
 {
 	struct programs programs = {};
 	struct interp_process first = found(), next;
-	struct event_exec event = { .head.flags = EXEC_KNOWN, .file = file, .code_start = 0x7f0000000000 + 0x41f000, .path = "/usr/bin/python3" };
 	const struct program *learnt = programs__learn(&programs, &file, CODE_START, &first);
+	struct program_file other = file;
+	struct program_entry entry;
 
 	(void)state;
 	assert_non_null(learnt);
-	assert_ptr_equal(learnt->binary, &binary);
-	assert_int_equal(learnt->code_start, 0x41f000);
-	assert_true(programs__find(&programs, &event, &next));
+	assert_ptr_equal(programs__find(&programs, &file), learnt);
+	assert_true(program__starts(learnt, 0x7f0000000000 + 0x41f000, &next));
 	assert_int_equal(next.status, INTERP_OK);
 	assert_int_equal(next.bias, 0x7f0000000000);
 	assert_ptr_equal(next.binary, &binary);
-	assert_string_equal(next.path, "/usr/bin/python3");
+	entry = program__entry(learnt);
+	assert_int_equal(entry.dynamic, 0);
+	assert_int_equal(entry.runtime, 0xa00000 - 0x41f000);
+	assert_int_equal(entry.text_start, 0);
+	assert_int_equal(entry.text_end, 0x6b0000 - 0x41f000);
 	/* once is enough */
 	assert_null(programs__learn(&programs, &file, CODE_START, &first));
 	assert_int_equal(programs.n, 1);
+	other.mtime_ns++;
+	assert_null(programs__find(&programs, &other));
 }
 
-/* The kernel did not know it at that exec, so nobody walked it: it is looked at as ever. */
-static void test_unknown(void **state)
+/* Its library lies where the dynamic linker has put it; the linker's list is found from the program's code on. */
+static void test_a_launcher(void **state)
 {
 	struct programs programs = {};
 	struct interp_process first = found(), next;
-	struct event_exec event = { .file = file, .code_start = CODE_START };
+	struct program_entry entry;
+	const struct program *learnt;
 
 	(void)state;
-	assert_false(programs__find(&programs, &event, &next));
-	assert_non_null(programs__learn(&programs, &file, CODE_START, &first));
-	assert_false(programs__find(&programs, &event, &next));
-	event.head.flags = EXEC_KNOWN;
-	assert_true(programs__find(&programs, &event, &next));
-	event.file.mtime_ns++;
-	assert_false(programs__find(&programs, &event, &next));
+	first.in_executable = false;
+	first.code_start = 0x1000;
+	first.debug_slot = 0x3de8;
+	learnt = programs__learn(&programs, &file, 0x560000001000, &first);
+	assert_non_null(learnt);
+	assert_false(program__starts(learnt, 0x560000001000, &next));
+	program__loads(learnt, 0x7f1200000000, &next);
+	assert_int_equal(next.status, INTERP_OK);
+	assert_int_equal(next.bias, 0x7f1200000000);
+	assert_false(next.in_executable);
+	entry = program__entry(learnt);
+	assert_int_equal(entry.dynamic, 0x9f0000);
+	assert_int_equal(entry.debug_slot, 0x2de8);
+	assert_int_equal(entry.runtime, 0xa00000);
+	assert_int_equal(entry.text_start, 0x41f000);
 }
 
-/* Between the exec and the look there may have been another exec; a library says nothing of who maps it. */
+/* Between the exec and the look there may have been another exec; and what the kernel could not find is not learnt. */
 static void test_another_file(void **state)
 {
+	static const struct interp_binary without_dynamic = { .runtime = 0xa00000 };
 	struct programs programs = {};
 	struct interp_process p;
 	struct program_file none = file;
@@ -73,6 +89,14 @@ static void test_another_file(void **state)
 	(void)state;
 	p = found();
 	p.in_executable = false;
+	p.debug_slot = 0;
+	assert_null(programs__learn(&programs, &file, CODE_START, &p));
+	p = found();
+	p.in_executable = false;
+	p.binary = &without_dynamic;
+	assert_null(programs__learn(&programs, &file, CODE_START, &p));
+	p = found();
+	p.code_start = 0;
 	assert_null(programs__learn(&programs, &file, CODE_START, &p));
 	p = found();
 	p.executable.st_ino++;
@@ -128,8 +152,8 @@ static void test_full(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_learn_and_find),
-		cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_an_interpreter),
+		cmocka_unit_test(test_a_launcher),
 		cmocka_unit_test(test_another_file),
 		cmocka_unit_test(test_became),
 		cmocka_unit_test(test_full),

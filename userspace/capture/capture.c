@@ -422,15 +422,10 @@ int capture__set_interp(struct capture *c, pid_t pid, uint32_t space, const stru
 
 void capture__know_program(struct capture *c, const struct program *program)
 {
-	const struct interp_binary *binary = program->binary;
-	int index = layout_index(c, &binary->layout);
-	const struct program_entry entry = {
-		.runtime = binary->runtime - program->code_start,
-		.text_start = binary->text_start - program->code_start,
-		.text_end = binary->text_end - program->code_start,
-		.layout = index + 1,
-	};
+	struct program_entry entry = program__entry(program);
+	int index = layout_index(c, &program->binary->layout);
 
+	entry.layout = index + 1;
 	/* without it, userspace is asked at every exec */
 	if (index >= 0)
 		bpf_map_update_elem(bpf_map__fd(c->skeleton->maps.programs), &program->file, &entry, BPF_ANY);

@@ -102,6 +102,8 @@ bool record_valid(const void *data, size_t size)
 		return size == sizeof(struct event_thread_exit);
 	case EVENT_INTERP:
 		return interp_valid(data, size);
+	case EVENT_LIBRARY:
+		return size == sizeof(struct event_library);
 	case EVENT_CALLS_CODE:
 		return calls_code_valid(data, size);
 	case EVENT_CALLS_PAIR:

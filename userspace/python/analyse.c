@@ -291,6 +291,8 @@ int interp_analyse(struct elf_image *image, const char *name, struct interp_bina
 		return 0;
 	}
 	out.runtime = symbols.runtime;
+	if (!elf_image__section(image, ".dynamic", &section))
+		out.dynamic = section.address;
 	error = find_layout(image, name, &symbols, &out, &found, reason);
 	if (!error && found == INTERP_OK) {
 		find_text(image, &out);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "python/interp.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +20,7 @@
 /* More binaries than any sane system runs; keeps a hostile one from filling our memory. */
 #define CACHE_MAX 16384
 #define TEXT_SEGMENTS_MAX 4
+#define DYNAMIC_MAX (64u << 10)
 
 struct cache_entry {
 	dev_t device;
@@ -28,6 +31,7 @@ struct cache_entry {
 	char reason[REASON_SIZE];
 	struct elf_segment text[TEXT_SEGMENTS_MAX];
 	size_t n_text;
+	uint64_t debug_slot;
 	struct interp_binary *binary; /* INTERP_OK only */
 };
 
@@ -106,6 +110,25 @@ static struct cache_entry *cache_add(struct interp_cache *cache, const struct ca
 	return &cache->entries[cache->count++];
 }
 
+/* Where an executable has the address of the dynamic linker's struct r_debug. 0: nowhere. */
+static uint64_t find_debug_slot(const struct elf_image *image)
+{
+	_cleanup_free_ uint8_t *data = NULL;
+	struct elf_section section;
+	Elf64_Dyn entry;
+
+	if (elf_image__section(image, ".dynamic", &section) || section.size > DYNAMIC_MAX || elf_image__section_data(image, &section, &data))
+		return 0;
+	for (size_t at = 0; at + sizeof(entry) <= section.size; at += sizeof(entry)) {
+		memcpy(&entry, data + at, sizeof(entry));
+		if (entry.d_tag == DT_NULL)
+			break;
+		if (entry.d_tag == DT_DEBUG)
+			return section.address + at + offsetof(Elf64_Dyn, d_un);
+	}
+	return 0;
+}
+
 /* Takes fd. Fills everything in *entry but the file's identity. */
 static int analyse_fd(int fd, const char *name, struct cache_entry *entry)
 {
@@ -128,6 +151,7 @@ static int analyse_fd(int fd, const char *name, struct cache_entry *entry)
 		if (segments[i].executable)
 			entry->text[entry->n_text++] = segments[i];
 	}
+	entry->debug_slot = find_debug_slot(image);
 	elf_image__free(image);
 	if (error || entry->status != INTERP_OK) {
 		free(entry->binary);
@@ -230,6 +254,17 @@ static int read_exe(pid_t pid, struct search *search)
 	return 0;
 }
 
+static uint64_t code_start(const struct cache_entry *entry)
+{
+	uint64_t start = entry->n_text ? entry->text[0].address : 0;
+
+	for (size_t i = 1; i < entry->n_text; i++) {
+		if (entry->text[i].address < start)
+			start = entry->text[i].address;
+	}
+	return start;
+}
+
 /* What a file is, and where: fills *out from its cache entry and its mapping. */
 static void place(const struct cache_entry *entry, const struct candidate *c, struct interp_process *out)
 {
@@ -254,6 +289,10 @@ static int find_in(struct interp_cache *cache, pid_t pid, int fd, const char *na
 
 	if (error)
 		return error;
+	if (!search->found.found) {
+		out->code_start = code_start(entry);
+		out->debug_slot = entry->debug_slot;
+	}
 	if (entry->status == INTERP_OK && !search->found.found) {
 		error = maps__each(pid, look_for_exe, search);
 		if (error < 0)

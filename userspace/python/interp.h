@@ -20,6 +20,7 @@ struct interp_binary {
 	struct py_layout layout;
 	uint64_t runtime;                  /* _PyRuntime */
 	uint64_t text_start, text_end;     /* executable segment(s), hull */
+	uint64_t dynamic;                  /* the dynamic section; 0: none */
 	struct { uint64_t start, end; } eval[INTERP_EVAL_RANGES];
 	uint32_t n_eval;
 	uint64_t evaluate;                 /* _PyEval_EvalFrameDefault's start; 0: not found */
@@ -42,6 +43,8 @@ struct interp_process {
 	uint64_t bias;         /* address in the process = ELF virtual address + bias */
 	bool in_executable;    /* OK only: it is the executable itself, no library of it */
 	struct stat executable; /* as it was looked at */
+	uint64_t code_start;   /* the executable's lowest executable segment, an ELF virtual address of it */
+	uint64_t debug_slot;   /* likewise: where it has the address of the dynamic linker's struct r_debug; 0: nowhere */
 };
 
 /* Remembers binaries by device, inode, size and mtime. */

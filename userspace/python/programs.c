@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct program *find(const struct programs *programs, const struct program_file *file)
+const struct program *programs__find(const struct programs *programs, const struct program_file *file)
 {
 	for (size_t i = 0; i < programs->n; i++) {
 		if (!memcmp(&programs->list[i].file, file, sizeof(*file)))
@@ -27,9 +27,11 @@ const struct program *programs__learn(struct programs *programs, const struct pr
 {
 	struct program *to = &programs->list[programs->n];
 
-	if (programs->n == PROGRAMS_MAX || !code_start || !found->in_executable || !is_file(file, &found->executable) || find(programs, file))
+	if (programs->n == PROGRAMS_MAX || !code_start || !found->code_start || !is_file(file, &found->executable) || programs__find(programs, file))
 		return NULL;
-	*to = (struct program){ .file = *file, .binary = found->binary, .code_start = code_start - found->bias };
+	if (!found->in_executable && (!found->debug_slot || !found->binary->dynamic))
+		return NULL;
+	*to = (struct program){ .file = *file, .binary = found->binary, .code_start = found->code_start, .debug_slot = found->in_executable ? 0 : found->debug_slot };
 	programs->n++;
 	return to;
 }
@@ -43,13 +45,27 @@ bool programs__has_become_one(const struct programs *programs, const struct prog
 	return false;
 }
 
-bool programs__find(const struct programs *programs, const struct event_exec *event, struct interp_process *out)
+void program__loads(const struct program *program, uint64_t bias, struct interp_process *out)
 {
-	const struct program *known = event->head.flags & EXEC_KNOWN ? find(programs, &event->file) : NULL;
+	*out = (struct interp_process){ .status = INTERP_OK, .binary = program->binary, .bias = bias, .in_executable = !program->debug_slot };
+}
 
-	if (!known)
-		return false;
-	*out = (struct interp_process){ .status = INTERP_OK, .binary = known->binary, .bias = event->code_start - known->code_start, .in_executable = true };
-	snprintf(out->path, sizeof(out->path), "%s", event->path);
-	return true;
+bool program__starts(const struct program *program, uint64_t code_start, struct interp_process *out)
+{
+	program__loads(program, code_start - program->code_start, out);
+	return out->in_executable;
+}
+
+struct program_entry program__entry(const struct program *program)
+{
+	const struct interp_binary *binary = program->binary;
+	uint64_t from = program->debug_slot ? 0 : program->code_start;
+
+	return (struct program_entry){
+		.runtime = binary->runtime - from,
+		.text_start = binary->text_start - from,
+		.text_end = binary->text_end - from,
+		.debug_slot = program->debug_slot ? program->debug_slot - program->code_start : 0,
+		.dynamic = program->debug_slot ? binary->dynamic : 0,
+	};
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Executables that turned out to be interpreters themselves, by their files: who executes one later needs no look at its memory maps, and the
- * kernel walks it from the start.
+ * Executables that turned out to be interpreters, or to load one as a library, by their files: who executes one later needs no look at its
+ * memory maps, and the kernel walks it from the start.
  */
 #ifndef FIXINGAHOLE_PROGRAMS_H
 #define FIXINGAHOLE_PROGRAMS_H
@@ -16,6 +16,7 @@ struct program {
 	struct program_file file;
 	const struct interp_binary *binary; /* the interp_cache's */
 	uint64_t code_start;                /* the file's lowest executable segment, an ELF virtual address */
+	uint64_t debug_slot;                /* of a launcher, as in struct interp_process; else 0 */
 };
 
 /* All zero: none. */
@@ -33,7 +34,14 @@ const struct program *programs__learn(struct programs *programs, const struct pr
 /* A process that executed `file` runs another now, and that is one of these: the record of its exec, which nobody is woken for, is still to come. */
 bool programs__has_become_one(const struct programs *programs, const struct program_file *file, const struct stat *now);
 
-/* What runs in a process that has executed this. False: not known. */
-bool programs__find(const struct programs *programs, const struct event_exec *event, struct interp_process *out);
+/* What a process has executed; NULL: not known. */
+const struct program *programs__find(const struct programs *programs, const struct program_file *file);
+/* What runs in it then: its code begins at code_start. False: it loads its interpreter first. */
+bool program__starts(const struct program *program, uint64_t code_start, struct interp_process *out);
+/* What runs in it once its interpreter is loaded, there. */
+void program__loads(const struct program *program, uint64_t bias, struct interp_process *out);
+
+/* As the kernel wants to know it, but for the layout. */
+struct program_entry program__entry(const struct program *program);
 
 #endif
