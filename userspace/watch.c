@@ -51,36 +51,39 @@ struct watch {
 	uint64_t now, next_drain, next_shift, next_step, window_end, deadline;
 };
 
-/* begins: it was there before us, so nobody has told of its size yet. */
-static void describe(struct watch *w, pid_t pid, bool python, bool begins)
+/* begins: it was there before us, so nobody has told of its size yet. False: it is gone. */
+static bool describe(struct watch *w, pid_t pid, bool python, bool begins)
 {
 	struct process_facts_text text;
 	struct process_facts facts;
 
 	if (process_facts(pid, python, &text))
-		return;
+		return false;
 	facts = (struct process_facts){
 		.uid = text.uid, .user = text.user, .name = text.name, .command = text.command, .cgroup = text.cgroup,
 		.container = text.container[0] ? text.container : NULL,
 		.rss_bytes = begins ? process_status_bytes(pid, "VmRSS") : 0,
 	};
 	windows__describe(w->windows, pid, &facts);
+	return true;
 }
 
 /* Nearly always the record tells it all, in time for a process that is gone by now. */
 static void describe_program(struct watch *w, const struct event_exec *event)
 {
 	const struct process_facts *before = windows__facts(w->windows, event->head.pid);
+	bool told = event->head.flags & EXEC_TOLD && before && !before->unsure;
 	bool python = interps__looks_like_one(event->path) || event->head.flags & EXEC_KNOWN;
 	struct process_facts_text text;
 	struct process_facts facts;
 
-	if (!before || !(event->head.flags & EXEC_TOLD)) {
-		describe(w, event->head.pid, python, false);
+	if (!told && describe(w, event->head.pid, python, false))
 		return;
-	}
 	process_facts_told(event, python, &text);
-	facts = (struct process_facts){ .uid = text.uid, .user = text.user, .name = text.name, .command = text.command, .cgroup = before->cgroup, .container = before->container };
+	facts = (struct process_facts){
+		.uid = text.uid, .user = text.user, .name = text.name, .command = text.command, .unsure = !told,
+		.cgroup = before ? before->cgroup : "/", .container = before ? before->container : NULL,
+	};
 	windows__describe(w->windows, event->head.pid, &facts);
 }
 

@@ -20,6 +20,7 @@ struct process_facts {
 	const char *command;   /* the command line, quoted for a shell, shortened */
 	const char *cgroup;    /* path below the cgroup file system's top, "/" if none */
 	const char *container; /* name of the container, pod or service that the cgroup stands for; NULL: none */
+	bool unsure;           /* the process was gone before anybody looked: the cgroup is the one of its parent, which may be another */
 	uint64_t rss_bytes;    /* when that was asked; 0: not known */
 };
 

@@ -184,7 +184,7 @@ static struct shared_facts *facts_new(const struct process_facts *from)
 	facts = malloc(sizeof(*facts) + size);
 	if (!facts)
 		return NULL;
-	*facts = (struct shared_facts){ .references = 1, .facts = { .uid = from->uid } };
+	*facts = (struct shared_facts){ .references = 1, .facts = { .uid = from->uid, .unsure = from->unsure } };
 	at = (char *)(facts + 1);
 	for (size_t i = 0; i < 5; i++) {
 		to = (const char **[]){ &facts->facts.user, &facts->facts.name, &facts->facts.command, &facts->facts.cgroup, &facts->facts.container }[i];
