@@ -10,6 +10,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -295,6 +296,27 @@ def test_short_lives(project, every_python):
     assert unseen <= 0.01 * samples, "%d of %d samples were taken before the interpreter was known: %s" % (unseen, samples, mine)
     of = seen.data["python_samples"] - seen.data["frameless_samples"] - sum(p.get("unseen_samples", 0) for p in seen.processes if p.get("interpreter"))
     assert seen.data["named_samples"] >= 0.99 * of - 1
+
+
+def test_short_lives_elsewhere(project):
+    """Who moves to another control group takes its children with it: what was told of it before no longer counts."""
+    tops = [folder for folder in ("/sys/fs/cgroup", "/sys/fs/cgroup/systemd", "/sys/fs/cgroup/pids") if os.path.exists(folder + "/cgroup.procs")]
+    try:
+        group = tempfile.mkdtemp(prefix="fixingahole-", dir=tops[0])
+    except (OSError, IndexError) as error:
+        pytest.skip("no cgroup can be made: %s" % error)
+    script = project.write("short.py", SHORT)
+    words = "for i in 1 2 3; do %s -S -E short.py; done; echo $$ >%s/cgroup.procs; for i in 1 2 3; do %s -S -E short.py; done" % (sys.executable, group, sys.executable)
+    profiler = subprocess.Popen([project.binary, "record", "-a", "--json"], cwd=project.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    try:
+        assert "watching" in profiler.stderr.readline()
+        subprocess.check_call(["sh", "-c", words], cwd=os.path.dirname(script))
+        profiler.send_signal(signal.SIGINT)
+        seen = Window(profiler.communicate()[0])
+    finally:
+        os.rmdir(group)
+    mine = sorted((p for p in seen.processes if p["name"] == "short.py"), key=lambda p: p["start_ns"])
+    assert len(mine) == 6 and [p["cgroup"].endswith(os.path.basename(group)) for p in mine] == 3 * [False] + 3 * [True], mine
 
 
 def test_intervals(project):
