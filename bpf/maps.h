@@ -76,6 +76,7 @@ struct proc_state {
 	u64 cgroups;       /* those (task_struct.cgroups) that userspace has heard of, while the process is in them; else 0 */
 	struct program_file launcher; /* it loads its interpreter as a library, and has not yet; .inode 0: no such thing is known */
 	u64 debug_slot;    /* struct program_entry's, in memory */
+	u32 launcher_looks;
 	u32 rss_known;
 	struct walk_process python; /* .layout 0: not known */
 };

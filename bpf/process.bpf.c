@@ -154,6 +154,7 @@ static __always_inline bool learn_program(struct proc_state *p, const struct pro
 		return false;
 	if (known->dynamic) {
 		p->launcher = *file;
+		p->launcher_looks = 0;
 		p->debug_slot = code_start + known->debug_slot;
 		return true;
 	}

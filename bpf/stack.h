@@ -43,6 +43,8 @@ struct link_list {
 };
 /* Images that are looked at: the program, the kernel's, and what is loaded first. */
 #define LINK_ENTRIES_MAX 16
+/* A list that was complete without it so often will not get it soon. */
+#define LINK_LOOKS_MAX 64
 
 /*
  * The interpreter is a library of the program, the task's, which is current: has the dynamic linker listed it? 0: here it is; 1: it is
@@ -59,7 +61,7 @@ static __noinline int library_find(struct proc_state *p, struct task_struct *tas
 
 	if (!p || !task)
 		return -1;
-	file = p->launcher; /* up to 6.1, a key must be on the stack */
+	file = p->launcher; /* 6.1 wants keys on the stack */
 	known = bpf_map_lookup_elem(&programs, &file);
 	if (!known)
 		return -1;
@@ -76,8 +78,14 @@ static __noinline int library_find(struct proc_state *p, struct task_struct *tas
 			break;
 		at = link.next;
 	}
-	if (!at || link.dynamic - link.bias != known->dynamic)
-		return list.state ? 1 : -1;
+	if (!at || link.dynamic - link.bias != known->dynamic) {
+		if (list.state)
+			return 1;
+		/* the program loads it whenever it likes: userspace looks, and not every switch pays for that */
+		if (++p->launcher_looks == LINK_LOOKS_MAX)
+			p->launcher.inode = 0;
+		return -1;
+	}
 	p->python.runtime = link.bias + known->runtime;
 	p->python.text_start = link.bias + known->text_start;
 	p->python.text_end = link.bias + known->text_end;
