@@ -80,6 +80,13 @@ while True:
     rest()
     sorted(range(100), key=key)
 PY
+    cat >"$root/work/short.py" <<'PY'
+import time
+
+end = time.thread_time() + 0.3
+while time.thread_time() < end:
+    pass
+PY
     cat >"$root/work/grow.py" <<'PY'
 kept = []
 while True:
@@ -98,6 +105,13 @@ def attached():
     calls = sum(f["calls"] for f in details["calls"]["functions"] if f["function"] == "key")
     print("spin attached: %.2f s, sleep %.2f s of 4, %d calls from C" % (cpu, sleep, calls))
     return 1000 <= calls <= 2200 and not details["calls"]["lost"] and abs(cpu + sleep + functions["spin"]["waiting_s"] + functions["spin"]["runnable_s"] - 4) < 0.3 and 1.2 < cpu < 2.3 and details["unknown_frames"] == 0
+
+def known():
+    """From the second on the file tells the interpreter; and the exec's record, who it is."""
+    seen = sorted((p for p in json.load(open("/work/record.json"))["processes"] if p["name"] == "short.py"), key=lambda p: p["start_ns"])
+    print("spin recorded: %s samples, of these %s before the interpreter was known" % ([p["samples"] for p in seen], [p["unseen_samples"] for p in seen]))
+    return len(seen) == 4 and all(p["interpreter"] and p["samples"] and not p["unseen_samples"] for p in seen[1:])
+
 path = glob.glob("/work/performance/probe/*/profile_details.json")[0]
 details = json.load(open(path))
 functions = {f["name"]: f for file in details["files"] for f in file["functions"]}
@@ -109,7 +123,7 @@ summary = open(glob.glob("/work/oom/grow/*/profile_summary.txt")[0]).read()
 told = "killed by the kernel for lack of memory (limit of its control group: 100.000 MB)" in summary and " MB float" in summary
 heap, probed = (json.load(open(glob.glob("/work/%s/probe/*/profile_results.json" % way)[0]))["max_footprint_mb"] for way in ("heap", "probed"))
 print("spin %.2f s of 2, sleep %.2f s of 1, touched %.1f MB of 64, heap of %.1f MB, by probes %.1f MB, out of memory told: %s, losses %s" % (cpu, sleep, touched, heap, probed, told, details["losses"]))
-good = told and 64 <= probed < 76 and abs(cpu - 2) < 0.2 and abs(sleep - 1) < 0.1 and abs(touched - 64) < 3 and 64 <= heap < 72 and details["unknown_frames"] <= 0.001 * details["python_frames"] and attached()
+good = told and 64 <= probed < 76 and abs(cpu - 2) < 0.2 and abs(sleep - 1) < 0.1 and abs(touched - 64) < 3 and 64 <= heap < 72 and details["unknown_frames"] <= 0.001 * details["python_frames"] and attached() and known()
 print("VERDICT", "ok" if good else "WRONG")
 PY
     cat >"$root/init" <<'SH'
@@ -135,6 +149,9 @@ sleep 2
 fixingahole profile --verbose -q -o attached --pid $! --calls --seconds 4 2>&1
 echo "STATUS $?"
 kill $!
+(sleep 2; for i in 1 2 3 4; do python3 short.py; done; killall -INT fixingahole) &
+fixingahole record -a --json >record.json
+echo "STATUS $?"
 # a group that is killed as a whole, but for the profiler, which is in it
 mount -t cgroup2 none /sys/fs/cgroup
 echo +memory >/sys/fs/cgroup/cgroup.subtree_control
