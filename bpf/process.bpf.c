@@ -184,15 +184,19 @@ static __always_inline bool tell_facts(struct event_exec *event, struct proc_sta
 	return same;
 }
 
-static __always_inline void send_exec(struct task_struct *task, struct linux_binprm *bprm, struct proc_state *p, u32 old_space)
+/* What was found out of an exec so far. */
+struct exec {
+	struct program_file file;
+	u64 code_start;
+	u32 old_space;
+	bool known;
+};
+
+static __always_inline void send_exec(struct task_struct *task, struct linux_binprm *bprm, struct proc_state *p, const struct exec *exec)
 {
 	struct event_exec *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
-	struct program_file file = {};
-	u64 code_start = BPF_CORE_READ(task, mm, start_code);
-	bool known, told;
+	bool told;
 
-	file_of(bprm, &file);
-	known = learn_program(p, &file, code_start);
 	if (!event) {
 		p->cgroups = 0;
 		COUNT(dropped);
@@ -200,13 +204,13 @@ static __always_inline void send_exec(struct task_struct *task, struct linux_bin
 	}
 	__builtin_memset(event, 0, sizeof(*event));
 	head_fill(&event->head, EVENT_EXEC, sizeof(*event), task, p->space);
-	event->old_space = old_space;
-	event->file = file;
-	event->code_start = code_start;
+	event->old_space = exec->old_space;
+	event->file = exec->file;
+	event->code_start = exec->code_start;
 	bpf_probe_read_kernel_str(event->path, sizeof(event->path), bprm->filename);
 	told = tell_facts(event, p, task);
-	event->head.flags = (known ? EXEC_KNOWN : 0) | (told ? EXEC_TOLD : 0);
-	bpf_ringbuf_submit(event, follow_all && known && told ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP);
+	event->head.flags = (exec->known ? EXEC_KNOWN : 0) | (told ? EXEC_TOLD : 0);
+	bpf_ringbuf_submit(event, follow_all && exec->known && told ? BPF_RB_NO_WAKEUP : BPF_RB_FORCE_WAKEUP);
 }
 
 SEC("tp_btf/sched_process_exec")
@@ -214,8 +218,8 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 {
 	struct thread_state *t = bpf_task_storage_get(&threads, task, 0, 0);
 	struct cpu_state *cpu = cpu_get();
+	struct exec exec = {};
 	struct proc_state *p;
-	u32 old_space;
 
 	if (!t || !cpu)
 		return 0;
@@ -227,7 +231,9 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	}
 	if (old_pid != task->pid)
 		first_gone = 1;
-	old_space = p->space ? p->space : p->attach_space;
+	exec.old_space = p->space ? p->space : p->attach_space;
+	exec.code_start = BPF_CORE_READ(task, mm, start_code);
+	file_of(bprm, &exec.file);
 	/* the held child's time until its first exec is ours, not the target's */
 	if (!p->space)
 		t->run_base_ns = t->sampled_run_ns = task->se.sum_exec_runtime;
@@ -241,6 +247,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	p->running = 1;
 	p->python.layout = 0;
 	p->python.tss_known = 0;
+	exec.known = learn_program(p, &exec.file, exec.code_start);
 	p->rss_known = 0;
 	p->rss_pending = first_pending();
 	p->rss_grown = p->rss_shrunk = 0;
@@ -249,7 +256,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	t->cache.scan_pause_ns = 0;
 	t->block_id = 0;
 	__builtin_memset(t->place, 0, sizeof(t->place));
-	send_exec(task, bprm, p, old_space);
+	send_exec(task, bprm, p, &exec);
 	return 0;
 }
 

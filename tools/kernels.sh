@@ -149,7 +149,7 @@ sleep 2
 fixingahole profile --verbose -q -o attached --pid $! --calls --seconds 4 2>&1
 echo "STATUS $?"
 kill $!
-(sleep 2; for i in 1 2 3 4; do python3 short.py; done; killall -INT fixingahole) &
+(sleep 6; for i in 1 2 3 4; do python3 short.py; done; killall -INT fixingahole) &
 fixingahole record -a --json >record.json
 echo "STATUS $?"
 # a group that is killed as a whole, but for the profiler, which is in it

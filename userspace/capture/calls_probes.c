@@ -59,7 +59,7 @@ int calls_probes__new(struct calls_probes **out, const struct calls_probes_progr
 		return -ENOMEM;
 	c->kernel = *kernel;
 	c->budget = budget;
-	c->programs = (struct probe_programs){ .call = kernel->call, .enter = kernel->enter };
+	c->programs = (struct probe_programs){ .call = kernel->call, .enter = kernel->enter, .multi = true };
 	err = probe_cost__measure(&c->programs, 0, &c->costs);
 	/* the place need not be a function's entry */
 	c->programs.plain = true;

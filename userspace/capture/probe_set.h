@@ -36,6 +36,7 @@ struct probe_programs {
 	 * child, of which it does not ask the program, the kernel takes a session to want the return, and changes what it takes for its address.
 	 */
 	bool plain;
+	bool multi; /* probe_set_prepare_plain() was done to enter: without sessions the kernel (6.6 to 6.12) takes it for several places, not for one */
 };
 
 /*
