@@ -97,6 +97,54 @@ static void execs_forks_and_ends_are_followed(void **state)
 	watched_end(&w);
 }
 
+/* What a shell does before it becomes a Python was never Python's; what that does before it is known may be. */
+static void unseen_is_of_the_same_program(void **state)
+{
+	struct watched w;
+	struct maker *m = watched_begin(&w, &plain);
+	const struct window_process *p;
+
+	m->pid = m->tid = 100;
+	m->space = 1;
+	maker_exec(m, 0, "/bin/sh");
+	maker_cpu(m, STACK_NO_LAYOUT, 0x10, NULL, 0);
+	maker_cpu(m, STACK_NO_LAYOUT, 0x10, NULL, 0);
+	m->space = 2;
+	maker_exec(m, 1, "/usr/bin/python3");
+	maker_cpu(m, STACK_NO_LAYOUT, 0x10, NULL, 0);
+	maker_interp(m);
+	app(m);
+	maker_cpu(m, 0, MAKER_EVAL, FRAMES(AT(APP, 10, 21)));
+	p = process_of(watched_cut(&w), 100);
+	assert_int_equal(p->samples, 4);
+	assert_int_equal(p->unseen_samples, 1);
+	watched_end(&w);
+}
+
+/* What was told last of it or its parent is what is known; an unsure cgroup stays unsure. */
+static void facts_are_handed_out(void **state)
+{
+	struct watched w;
+	struct maker *m = watched_begin(&w, &plain);
+	const struct process_facts *facts;
+
+	assert_null(windows__facts(w.windows, 100));
+	watched_python(m, 100, 1, "/usr/bin/python3");
+	assert_null(windows__facts(w.windows, 100));
+	windows__describe(w.windows, 100, &(struct process_facts){ .name = "serve.py", .cgroup = "/a", .unsure = true });
+	maker_fork(m, 101, 2);
+	facts = windows__facts(w.windows, 101);
+	assert_non_null(facts);
+	assert_string_equal(facts->cgroup, "/a");
+	assert_true(facts->unsure);
+	/* of itself */
+	windows__describe(w.windows, 101, &(struct process_facts){ .name = "sleep", .cgroup = facts->cgroup });
+	assert_string_equal(windows__facts(w.windows, 101)->cgroup, "/a");
+	assert_false(windows__facts(w.windows, 101)->unsure);
+	assert_true(windows__facts(w.windows, 100)->unsure);
+	watched_end(&w);
+}
+
 /* Of what was there before the first window, the growth counts from what it was when it was attached to. */
 static void sizes_begin_with_what_was_there(void **state)
 {
@@ -195,6 +243,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(execs_forks_and_ends_are_followed),
+		cmocka_unit_test(unseen_is_of_the_same_program),
+		cmocka_unit_test(facts_are_handed_out),
 		cmocka_unit_test(sizes_begin_with_what_was_there),
 		cmocka_unit_test(lost_ends_are_noticed),
 		cmocka_unit_test(pids_and_threads_are_given_out_again),
