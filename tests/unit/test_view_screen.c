@@ -268,7 +268,7 @@ static void test_hostile(void **state)
 	struct fixture *f = fixture(0);
 	struct shown s;
 
-	f->processes[APP].facts = (struct process_facts){ 0, "r\too\at", "\033]0;pwned\007x\n", "\033c", "/", "\xff\xfe\033[H", 0 };
+	f->processes[APP].facts = (struct process_facts){ .user = "r\too\at", .name = "\033]0;pwned\007x\n", .command = "\033c", .cgroup = "/", .container = "\xff\xfe\033[H" };
 	f->stacks[0] = (struct window_stack){ .frames = &frame, .n_frames = 1 };
 	f->rows[1].reason = "read, \033[31m";
 	begin(&s, view__new());
