@@ -163,6 +163,27 @@ static struct counted *add(struct calls_probes *c, pid_t pid, uint32_t space, ui
 	return p;
 }
 
+static void counted_free(struct counted *p, bool at_once)
+{
+	if (at_once)
+		probe_set__release(&p->set);
+	else
+		probe_set__detach(&p->set);
+	python_entry__release(&p->entry);
+	free(p);
+}
+
+static void drop(struct calls_probes *c, size_t at)
+{
+	struct counted *p = c->list[at];
+	__u32 key = p->pid;
+
+	c->list[at] = c->list[--c->n];
+	counted_free(p, false);
+	bpf_map_delete_elem(bpf_map__fd(c->kernel.controls), &key);
+	bpf_map_delete_elem(bpf_map__fd(c->kernel.costs), &key);
+}
+
 /* It is counted from now on. */
 static void begin(struct calls_probes *c, struct counted *p, uint32_t how)
 {
@@ -187,11 +208,14 @@ void calls_probes__found(struct calls_probes *c, pid_t pid, uint32_t space, cons
 
 	if (p && p->space == space)
 		return; /* told already */
-	if (!p)
-		p = add(c, pid, space, clock_ns(CLOCK_MONOTONIC));
+	/* the record of an exec was lost, and what it had counted before with it */
+	if (p) {
+		c->unwatched++;
+		drop(c, at);
+	}
+	p = add(c, pid, space, clock_ns(CLOCK_MONOTONIC));
 	if (!p)
 		return;
-	p->space = space;
 	p->version = binary->layout.version;
 	p->return_generator = python_entry__return_generator(p->version);
 	p->how = CALLS_NO_PLACE;
@@ -302,21 +326,10 @@ static void send_counts(struct calls_probes *c, uint32_t space, record_sink sink
 	}
 }
 
-static void counted_free(struct counted *p, bool at_once)
-{
-	if (at_once)
-		probe_set__release(&p->set);
-	else
-		probe_set__detach(&p->set);
-	python_entry__release(&p->entry);
-	free(p);
-}
-
 void calls_probes__ended(struct calls_probes *c, pid_t pid, uint32_t space, record_sink sink, void *context)
 {
 	size_t at;
 	struct counted *p = find(c, pid, &at);
-	__u32 key = pid;
 
 	/* the space that was told of last may be younger than the news */
 	if (!p || p->space != space)
@@ -325,10 +338,7 @@ void calls_probes__ended(struct calls_probes *c, pid_t pid, uint32_t space, reco
 	c->lost += p->cost.lost;
 	send_process(p, clock_ns(CLOCK_MONOTONIC), sink, context);
 	send_counts(c, space, sink, context);
-	c->list[at] = c->list[--c->n];
-	counted_free(p, false);
-	bpf_map_delete_elem(bpf_map__fd(c->kernel.controls), &key);
-	bpf_map_delete_elem(bpf_map__fd(c->kernel.costs), &key);
+	drop(c, at);
 }
 
 void calls_probes__finish(struct calls_probes *c, record_sink sink, void *context)
