@@ -12,6 +12,7 @@ import pytest
 
 import interpreters
 from project import Result
+from seccomp import PERF_CALL, refusing
 from test_attach import SCRIPT, Running, assert_complete, assert_quarter
 
 NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
@@ -88,26 +89,11 @@ def test_attach(project, way, options):
         assert [p["how"] for p in result.details["calls"]["processes"]] == ["entries from C"]
 
 
-REFUSE_TIMERS = r"""
-import ctypes, os, struct, sys
-code = [(0x20, 0, 0, 0), (0x15, 0, 1, 298), (0x06, 0, 0, 0x00050000 + int(sys.argv[1])), (0x06, 0, 0, 0x7fff0000)]
-text = b"".join(struct.pack("HBBI", *c) for c in code)
-buffer = ctypes.create_string_buffer(text)
-class Program(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
-program = Program(len(code), ctypes.addressof(buffer))
-libc = ctypes.CDLL(None, use_errno=True)
-if libc.prctl(38, 1, 0, 0, 0) or libc.prctl(22, 2, ctypes.byref(program), 0, 0):
-    raise OSError(ctypes.get_errno(), "seccomp")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
-
-
 @pytest.mark.parametrize("level", [2, 3])
 def test_no_timers(project, level):
     """Whatever the command, a timer that the kernel refuses is told as that, with what may help."""
     script, paranoid = project.write("spin.py", SPIN), project.write("paranoid", "%d\n" % level)
-    refuse = [PYTHON, project.write("refuse.py", REFUSE_TIMERS), str(errno.EACCES)]
+    refuse = refusing(project, errno.EACCES, PERF_CALL)
     # the level is as of a kernel of Debian or Ubuntu; this one's own does not matter, for it is never asked
     before = ["unshare", "-m", "sh", "-c", 'mount --bind "%s" /proc/sys/kernel/perf_event_paranoid && exec "$0" "$@"' % paranoid, *ambient(TWO), *refuse]
     with Running(project, "shares", before=NOBODY) as target:

@@ -1,40 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """doctor: what it says with more and with fewer rights is what then happens."""
 
+import errno
 import os
 import platform
 import re
 import shutil
 import stat
 import subprocess
-import sys
 
 import pytest
+
+from seccomp import BPF_CALL, PERF_CALL, refusing
 
 PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/"}
 NOBODY = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
 THREE = "+bpf,+perfmon,+sys_ptrace"
 JOBS = ("profile a script", "its heap", "attach to a process", "watch the whole machine", "run as a service")
-
-# Refuses system calls, by number, with EPERM, as the filters of containers do; then executes the rest of its arguments.
-FILTER = r"""
-import ctypes, os, struct, sys
-numbers = [int(n) for n in sys.argv[1].split(",")]
-code = [(0x20, 0, 0, 0)]  # the number of the call
-for i, n in enumerate(numbers):
-    code.append((0x15, len(numbers) - i, 0, n))
-code += [(0x06, 0, 0, 0x7fff0000), (0x06, 0, 0, 0x00050001)]
-text = b"".join(struct.pack("HBBI", *c) for c in code)
-buffer = ctypes.create_string_buffer(text)
-class Program(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
-program = Program(len(code), ctypes.addressof(buffer))
-libc = ctypes.CDLL(None, use_errno=True)
-if libc.prctl(22, 2, ctypes.byref(program), 0, 0):
-    raise OSError(ctypes.get_errno(), "seccomp")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
-BPF_CALL, PERF_CALL = 321, 298
 
 
 class Visit:
@@ -119,11 +101,10 @@ def test_file_capabilities(project):
     assert seen.check("reading another process's memory")[0] == seen.verdict["attach to a process"] == "ok", seen.text
 
 
-@pytest.mark.parametrize("calls,failing,working", [([BPF_CALL], "loading BPF programs", "a timer on a thread"), ([PERF_CALL], "a timer on a thread", "loading BPF programs")])
-def test_seccomp(project, calls, failing, working):
+@pytest.mark.parametrize("call,failing,working", [(BPF_CALL, "loading BPF programs", "a timer on a thread"), (PERF_CALL, "a timer on a thread", "loading BPF programs")])
+def test_seccomp(project, call, failing, working):
     """A container's filter is told from missing capabilities."""
-    script = project.write("filter.py", FILTER)
-    seen = visit(project, sys.executable, script, ",".join(map(str, calls)))
+    seen = visit(project, *refusing(project, errno.EPERM, call))
     assert seen.returncode == 1 and seen.verdict["profile a script"] == "no"
     health, text, todo = seen.check("^" + failing)
     assert health == "no" and "EPERM: a seccomp filter refuses it" in text and "seccomp=unconfined" in todo
