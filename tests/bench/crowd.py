@@ -3,7 +3,7 @@
 """What watching a whole machine costs: crowd.py [--seconds S] [--rates 19,99] [--processes N] [--threads N] [--short PER_MINUTE].
 
 Runs tests/targets/crowd.py, watches with `record -a`, and prints, per rate, the profiler's own CPU time and that of its BPF programs as a share of the
-machine, its memory after the first minute and at the end, and which part of the samples of Python processes has names.
+machine, its memory after the first minute and at the end, and, of another run of 20 s, which part of the samples of Python code has names.
 """
 
 import argparse
@@ -42,10 +42,25 @@ def bpf_seconds():
     return sum(program.get("run_time_ns", 0) for program in shown) / 1e9
 
 
+def start_crowd(options, seconds):
+    crowd = subprocess.Popen([options.python, str(HERE.parent / "targets" / "crowd.py"), str(options.processes), str(options.threads), str(options.short), str(seconds)], stdout=subprocess.DEVNULL)
+    time.sleep(8)
+    return crowd
+
+
+def named(options, rate):
+    """Samples that were taken before a process's interpreter was known count as such without a name."""
+    crowd = start_crowd(options, 30)
+    window = json.loads(subprocess.run([BINARY, "record", "-a", "--rate", str(rate), "--seconds", "20", "--json"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True).stdout)
+    crowd.wait()
+    of = window["python_samples"] - window["frameless_samples"]
+    unseen = sum(process["unseen_samples"] for process in window["processes"] if process.get("interpreter"))
+    print("of %d samples of Python code %d are named (%.2f %%), %d were taken before the interpreter was known" % (of, window["named_samples"], 100 * window["named_samples"] / max(of, 1), unseen))
+
+
 def watch(options, rate, folder):
     command = [BINARY, "record", "-a", "--rate", str(rate), "--interval", str(options.interval), "--output", str(folder)]
-    crowd = subprocess.Popen([options.python, str(HERE.parent / "targets" / "crowd.py"), str(options.processes), str(options.threads), str(options.short), str(options.seconds + 15)], stdout=subprocess.DEVNULL)
-    time.sleep(8)
+    crowd = start_crowd(options, options.seconds + 15)
     profiler = subprocess.Popen(command, stderr=subprocess.PIPE, universal_newlines=True)
     time.sleep(3)
     begin, cpu, bpf, sizes = time.monotonic(), own_seconds(profiler.pid), bpf_seconds(), []
@@ -83,6 +98,7 @@ def main():
         for rate in options.rates.split(","):
             with tempfile.TemporaryDirectory() as folder:
                 watch(options, int(rate), folder)
+            named(options, int(rate))
     finally:
         if before is not None:
             STATS.write_text(before)
