@@ -295,6 +295,34 @@ static void test_heap(void **state)
 	merge__free(merge);
 }
 
+/* The line at the peak is that of the input which held most, not of those that were merged first. */
+static void test_heap_in_steps(void **state)
+{
+	static const uint64_t peaks[] = {4 * MIBS, 6 * MIBS, 7 * MIBS};
+	struct profile_heap heaps[3] = {};
+	struct merge *merge, *steps;
+	struct profile runs[3];
+	const struct profile *p;
+	char name[8];
+
+	for (int i = 0; i < 3; i++) {
+		heaps[i].all = (struct heap_measures){.allocated_bytes = peaks[i], .peak_bytes = peaks[i], .at_peak_bytes = peaks[i]};
+		heaps[i].peak_where = (struct heap_where){.path = ADVANCED, .lineno = 11 + (uint32_t)i, .function = "f"};
+		runs[i] = advanced_profile();
+		runs[i].heap = &heaps[i];
+		snprintf(name, sizeof(name), "s%d", i);
+		store(name, &runs[i]);
+	}
+	p = merged(&merge, NAMES("s0", "s1"));
+	assert_int_equal(p->heap->peak_where.lineno, 12);
+	store("first", p);
+	p = merged(&steps, NAMES("first", "s2"));
+	assert_int_equal(p->heap->all.peak_bytes, 17 * MIBS);
+	assert_int_equal(p->heap->peak_where.lineno, 13);
+	merge__free(steps);
+	merge__free(merge);
+}
+
 static void test_calls(void **state)
 {
 	struct profile_caller callers[] = {{ADVANCED, "<module>", 1, 5, 0}, {NULL, NULL, 0, 2, 1}};
@@ -586,7 +614,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_one_is_itself), cmocka_unit_test(test_sums), cmocka_unit_test(test_steps),
-		cmocka_unit_test(test_heap), cmocka_unit_test(test_calls), cmocka_unit_test(test_processes),
+		cmocka_unit_test(test_heap), cmocka_unit_test(test_heap_in_steps), cmocka_unit_test(test_calls), cmocka_unit_test(test_processes),
 		cmocka_unit_test(test_versions), cmocka_unit_test(test_sources),
 		cmocka_unit_test(test_bad_files), cmocka_unit_test(test_cut_files), cmocka_unit_test(test_too_large),
 		cmocka_unit_test(test_find), cmocka_unit_test(test_find_repeated),

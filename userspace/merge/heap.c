@@ -70,7 +70,7 @@ static void join_counts(struct whole_heap *whole, const struct profile_heap *hea
 	add_held(&sum->untyped.at_end, &heap->untyped.at_end);
 }
 
-int whole_heap_join(struct whole_heap *whole, const struct profile_heap *heap, const struct joined_files *files, const struct map64 *names, const struct place_in_time *at)
+int whole_heap_join(struct whole_heap *whole, const struct profile_heap *heap, uint64_t highest, const struct joined_files *files, const struct map64 *names, const struct place_in_time *at)
 {
 	struct profile_heap *sum = &whole->sum;
 	double peak = (double)heap->all.peak_bytes;
@@ -78,8 +78,8 @@ int whole_heap_join(struct whole_heap *whole, const struct profile_heap *heap, c
 
 	whole->growth_by_peak += heap->growth_rate * peak;
 	whole->python_by_peak += heap->python_at_peak * peak;
-	if (!whole->measured || heap->all.peak_bytes > whole->highest) {
-		whole->highest = heap->all.peak_bytes;
+	if (!whole->measured || highest > whole->highest) {
+		whole->highest = highest;
 		sum->peak_where = heap->peak_where;
 		sum->peak_where.path = files_path(files, names, heap->peak_where.path);
 	}

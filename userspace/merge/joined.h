@@ -142,7 +142,8 @@ struct whole_heap {
 	size_t n_types, room_types;
 	struct map64 type_of;
 };
-int whole_heap_join(struct whole_heap *whole, const struct profile_heap *heap, const struct joined_files *files, const struct map64 *names, const struct place_in_time *at);
+/* highest: the peak of the input that heap.peak_where is from, which may be one of many already. */
+int whole_heap_join(struct whole_heap *whole, const struct profile_heap *heap, uint64_t highest, const struct joined_files *files, const struct map64 *names, const struct place_in_time *at);
 void whole_heap_end(struct whole_heap *whole, struct profile *profile, struct ending *e);
 void whole_heap_release(struct whole_heap *whole);
 

@@ -130,6 +130,17 @@ static int add_inputs(struct merge *merge, const struct profile *p, const char *
 	return err;
 }
 
+static uint64_t highest_peak(const struct profile_input *inputs, size_t n)
+{
+	uint64_t highest = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (inputs[i].heap_peak_bytes > highest)
+			highest = inputs[i].heap_peak_bytes;
+	}
+	return highest;
+}
+
 static int add_processes(struct merge *merge, const struct profile *p, const struct map64 *names, size_t first_input, const struct place_in_time *at)
 {
 	struct profile *sum = &merge->profile;
@@ -300,7 +311,7 @@ static int add_parts(struct merge *merge, const struct stored_run *run, const ch
 	if (!err)
 		err = add_processes(merge, p, names, first_input, &at);
 	if (!err && p->heap)
-		err = whole_heap_join(&merge->heap, p->heap, &merge->files, names, &at);
+		err = whole_heap_join(&merge->heap, p->heap, highest_peak(&merge->made_of.inputs[first_input], merge->made_of.n_inputs - first_input), &merge->files, names, &at);
 	if (!err && p->calls)
 		err = joined_calls_add(&merge->calls, p->calls, &merge->files, names);
 	if (!err)
