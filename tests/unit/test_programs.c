@@ -96,6 +96,9 @@ static void test_another_file(void **state)
 	p.binary = &without_dynamic;
 	assert_null(programs__learn(&programs, &file, CODE_START, &p));
 	p = found();
+	p.bias += 0x1000;
+	assert_null(programs__learn(&programs, &file, CODE_START, &p));
+	p = found();
 	p.code_start = 0;
 	assert_null(programs__learn(&programs, &file, CODE_START, &p));
 	p = found();

@@ -425,10 +425,11 @@ void capture__know_program(struct capture *c, const struct program *program)
 	struct program_entry entry = program__entry(program);
 	int index = layout_index(c, &program->binary->layout);
 
-	entry.layout = index + 1;
 	/* without it, userspace is asked at every exec */
-	if (index >= 0)
-		bpf_map_update_elem(bpf_map__fd(c->skeleton->maps.programs), &program->file, &entry, BPF_ANY);
+	if (index < 0)
+		return;
+	entry.layout = index + 1;
+	bpf_map_update_elem(bpf_map__fd(c->skeleton->maps.programs), &program->file, &entry, BPF_ANY);
 }
 
 void capture__forget(struct capture *c, pid_t pid)

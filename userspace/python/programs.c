@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "python/programs.h"
 
-#include <stdio.h>
 #include <string.h>
 
 const struct program *programs__find(const struct programs *programs, const struct program_file *file)
@@ -28,6 +27,9 @@ const struct program *programs__learn(struct programs *programs, const struct pr
 	struct program *to = &programs->list[programs->n];
 
 	if (programs->n == PROGRAMS_MAX || !code_start || !found->code_start || !is_file(file, &found->executable) || programs__find(programs, file))
+		return NULL;
+	/* a kernel that means another place by the begin of the code would lead the walker astray */
+	if (found->in_executable && code_start != found->code_start + found->bias)
 		return NULL;
 	if (!found->in_executable && (!found->debug_slot || !found->binary->dynamic))
 		return NULL;
