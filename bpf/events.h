@@ -187,7 +187,7 @@ struct event_exec {
 	__u32 uid; /* effective */
 	struct program_file file;
 	__u64 code_start; /* where the program's code begins: the lowest executable segment */
-	__u64 args_size;  /* of .args, if EXEC_TOLD */
+	__u64 args_size;  /* of .args; 0: too long, or not readable */
 	char comm[16];
 	char path[EXEC_PATH_SIZE]; /* as given to execve, cut to fit */
 	char args[EXEC_ARGS_SIZE]; /* each with its NUL */

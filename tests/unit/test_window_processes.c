@@ -103,6 +103,7 @@ static void unseen_is_of_the_same_program(void **state)
 	struct watched w;
 	struct maker *m = watched_begin(&w, &plain);
 	const struct window_process *p;
+	const struct window *window;
 
 	m->pid = m->tid = 100;
 	m->space = 1;
@@ -118,6 +119,22 @@ static void unseen_is_of_the_same_program(void **state)
 	p = process_of(watched_cut(&w), 100);
 	assert_int_equal(p->samples, 4);
 	assert_int_equal(p->unseen_samples, 1);
+	/* a Python, if none of its samples came late enough to tell, too */
+	m->now_ns += SECOND;
+	m->space = 3;
+	maker_exec(m, 2, "/usr/bin/python3");
+	maker_cpu(m, STACK_NO_LAYOUT, 0x10, NULL, 0);
+	maker_interp(m);
+	m->space = 4;
+	maker_exec(m, 3, "/usr/bin/python3");
+	maker_cpu(m, STACK_NO_LAYOUT, 0x10, NULL, 0);
+	maker_interp(m);
+	maker_exit(m, 0);
+	window = watched_cut(&w);
+	p = process_of(window, 100);
+	assert_int_equal(p->unseen_samples, 2);
+	assert_non_null(p->interpreter);
+	assert_int_equal(window->python_samples, 2);
 	watched_end(&w);
 }
 

@@ -85,11 +85,14 @@ int probe_set__attach(struct probe_set *set, const struct probe_programs *progra
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", places->fd);
 	if (programs->sessions)
 		return attach_session(set, programs, places, path, pid);
-	if (programs->multi && !returns)
-		set->session = probe_set_link(programs->enter, TRACE_UPROBE_MULTI, path, places, pid);
-	if (set->session >= 0)
-		return 0;
-	set->session = -1;
+	if (programs->multi && !returns) {
+		int link = probe_set_link(programs->enter, TRACE_UPROBE_MULTI, path, places, pid);
+
+		if (link >= 0) {
+			set->session = link;
+			return 0;
+		}
+	}
 	for (uint32_t i = 0; i < places->n && !err; i++) {
 		err = attach_one(set, programs->enter, path, places, i, false, pid);
 		if (!err && returns & 1U << (places->cookie[i] & CALL_MASK))

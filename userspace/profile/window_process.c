@@ -258,6 +258,9 @@ static void space_end(struct windows *w, uint32_t index)
 {
 	struct seen_process *p = &w->processes[index];
 
+	/* perhaps no sample came after it was known */
+	if (!p->interpreter)
+		p->interpreter = symbols__interpreter(w->symbols, p->space);
 	symbols__end(w->symbols, p->space);
 	window_heap_end(w, p);
 	while (p->first_thread != NONE)
@@ -308,14 +311,14 @@ static void move_space(struct windows *w, uint32_t index, uint32_t space)
 	uint32_t there;
 
 	space_end(w, index);
+	/* what was never a Python has no Python samples that were missed */
+	if (!p->interpreter)
+		p->unseen_samples = 0;
 	/* the thread that goes on is met once more */
-	w->processes[index].threads -= w->processes[index].threads > 0;
+	p->threads -= p->threads > 0;
 	map64_remove(&w->by_space, p->space, &there);
 	p->space = space;
 	map64_put(&w->by_space, space, index);
-	/* what it was before never became a Python */
-	if (!p->interpreter)
-		p->unseen_samples = 0;
 	p->interpreter = NULL;
 	free(steal_ptr(p->no_interpreter));
 }

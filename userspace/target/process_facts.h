@@ -27,7 +27,7 @@ struct process_facts_text {
 /* 0, -ESRCH: it is gone, or -errno. Texts are made valid UTF-8, without control characters. python: its command line is an interpreter's. */
 int process_facts(pid_t pid, bool python, struct process_facts_text *out);
 
-/* The same, but for cgroup and container, as an exec's record tells it (EXEC_TOLD). */
+/* The same, but for cgroup and container, as an exec's record tells it: without EXEC_TOLD, as far as it goes. */
 void process_facts_told(const struct event_exec *event, bool python, struct process_facts_text *out);
 
 /* The name of a container, pod or service that a cgroup's path stands for: Docker, containerd, CRI-O, podman, systemd. False: none. */
