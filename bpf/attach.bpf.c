@@ -69,7 +69,7 @@ static __always_inline void start_process(struct proc_state *p, struct task_stru
 	}
 	__sync_fetch_and_add(&rss_epoch, 1);
 	p->attach_ns = bpf_ktime_get_ns();
-	p->cgroups = (u64)task->cgroups;
+	p->cgroups = (u64)BPF_CORE_READ(task, cgroups);
 	p->space = p->attach_space;
 }
 

@@ -78,7 +78,7 @@ static __always_inline const struct py_layout *layout_of(struct proc_state *p, s
 {
 	u32 index;
 
-	if (proc_learn(p, task))
+	if (proc_learn(p))
 		return 0;
 	index = p->python.layout - 1;
 	return bpf_map_lookup_elem(&layouts, &index);
@@ -165,7 +165,7 @@ __attribute__((noinline)) u64 calls_current(u32 unused)
 	stack_head(w, EVENT_CODE, task, p, bpf_ktime_get_ns());
 	/* it runs Python code, so it has a thread state by now, however often none was found before */
 	thread->cache.next_scan_ns = 0;
-	if (!stack_begin(w, task, p, thread))
+	if (!stack_begin(w, p, thread))
 		frame = w->frame;
 	scratch_return(w);
 	return frame;

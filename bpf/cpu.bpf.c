@@ -88,7 +88,7 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
 	note_running(cpu, task, t, p, now);
 	stack_head(w, EVENT_CPU, task, p, now);
 	w->stack.weight = sample_weight(cpu, t, now);
-	why = stack_begin(w, task, p, t);
+	why = stack_begin(w, p, t);
 	if (!why)
 		walk_all(w);
 	if ((cs & 3) == 0) {

@@ -49,14 +49,15 @@ SEC("uprobe")
 int heap_failed(struct pt_regs *ctx)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	u64 addresses = task->signal->rlim[RLIMIT_AS].rlim_cur, data = task->signal->rlim[RLIMIT_DATA].rlim_cur;
+	u64 addresses = BPF_CORE_READ(task, signal, rlim[RLIMIT_AS].rlim_cur), data = BPF_CORE_READ(task, signal, rlim[RLIMIT_DATA].rlim_cur);
+	struct mm_struct *mm = BPF_CORE_READ(task, mm);
 	u64 size = ctx->di, limit = 0;
 	u32 flags = HEAP_FAILED;
 
-	if (task->mm && ((u64)task->mm->total_vm << PAGE_SHIFT) + size > addresses) {
+	if (mm && ((u64)BPF_CORE_READ(mm, total_vm) << PAGE_SHIFT) + size > addresses) {
 		flags |= HEAP_LIMIT_ADDRESSES;
 		limit = addresses;
-	} else if (task->mm && ((u64)task->mm->data_vm << PAGE_SHIFT) + size > data) {
+	} else if (mm && ((u64)BPF_CORE_READ(mm, data_vm) << PAGE_SHIFT) + size > data) {
 		flags |= HEAP_LIMIT_DATA;
 		limit = data;
 	}

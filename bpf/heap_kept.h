@@ -170,7 +170,7 @@ __attribute__((noinline)) int heap_tell(struct heap_tell *tell)
 		return -1;
 	stack_head(w, EVENT_HEAP, task, p, bpf_ktime_get_ns());
 	w->stack.weight = tell->call.sample.weight;
-	why = stack_begin(w, task, p, t);
+	why = stack_begin(w, p, t);
 	if (!why)
 		walk_all(w);
 	w->heap.address = tell->address;

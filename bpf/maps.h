@@ -195,14 +195,15 @@ static __always_inline struct counters *counters_get(void)
 
 /* Sends a record. Readers are woken only when the buffer fills, or for `urgent`
  * records: a wake-up costs ten times the record. */
+static __always_inline u64 send_flags(bool urgent)
+{
+	return urgent || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > RING_WAKE_BYTES ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+}
+
 static __always_inline long send(void *record, u64 size, bool urgent)
 {
-	u64 flags = BPF_RB_NO_WAKEUP;
-	long err;
+	long err = bpf_ringbuf_output(&events, record, size, send_flags(urgent));
 
-	if (urgent || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > RING_WAKE_BYTES)
-		flags = BPF_RB_FORCE_WAKEUP;
-	err = bpf_ringbuf_output(&events, record, size, flags);
 	if (err)
 		COUNT(dropped);
 	return err;
@@ -222,10 +223,13 @@ static __always_inline struct proc_state *proc_of(struct task_struct *task)
 extern __u32 pid_level;
 extern __u64 pid_space;
 
-/* 0: it has no number there. A function of its own, for the stack of its callers is short. */
-static __noinline u32 pid_number(struct task_struct *task)
+/*
+ * 0: it has no number there. A function of its own, for the stack of its callers is short. The leader is not read as task->group_leader:
+ * wherever the verifier comes by a load of a pointer, newer kernels search all of their type information, which takes a third of a millisecond.
+ */
+static __noinline u32 pid_number(struct task_struct *task, bool leader)
 {
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	struct pid *pid = leader ? BPF_CORE_READ(task, group_leader, thread_pid) : BPF_CORE_READ(task, thread_pid);
 	struct upid upid = {};
 	u32 level = pid_level;
 
@@ -238,16 +242,12 @@ static __noinline u32 pid_number(struct task_struct *task)
 /* Of a thread, and of its process. */
 static __always_inline u32 tid_of(struct task_struct *task)
 {
-	return pid_level ? pid_number(task) : task->pid;
+	return pid_level ? pid_number(task, false) : task->pid;
 }
 
 static __always_inline u32 pid_of(struct task_struct *task)
 {
-	struct task_struct *leader = task->group_leader;
-
-	if (!pid_level)
-		return task->tgid;
-	return leader ? pid_number(leader) : 0;
+	return pid_level ? pid_number(task, true) : task->tgid;
 }
 
 static __always_inline void head_fill_at(struct event_header *head, u16 kind, u32 size, struct task_struct *task, u32 space, u64 now)
@@ -256,10 +256,10 @@ static __always_inline void head_fill_at(struct event_header *head, u16 kind, u3
 	head->flags = 0;
 	head->size = size;
 	head->time_ns = now;
-	head->pid = pid_of(task);
-	head->tid = tid_of(task);
 	head->space = space;
 	head->pad = 0;
+	head->pid = pid_of(task);
+	head->tid = tid_of(task);
 }
 
 static __always_inline void head_fill(struct event_header *head, u16 kind, u32 size, struct task_struct *task, u32 space)

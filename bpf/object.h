@@ -19,40 +19,57 @@
 #define PATH_DEPTH 12
 #define PATH_COMPONENT 48
 
+/* Where a way up from a file has come to: kernel addresses as numbers, for what object_step() is to the verifier. */
+struct object_way {
+	u64 dentry, mnt;
+	u32 at;   /* bytes of o->name that are taken */
+	u32 pad;
+};
+
+/* One step up: the name of a component is taken, or a mount point passed. 1: there is no more. A function of its own for the verifier. */
+__attribute__((noinline, weak)) int object_step(struct object_way *way, struct wait_object *o)
+{
+	struct dentry *dentry, *up;
+	struct vfsmount *mnt;
+	struct mount *mount;
+	u32 at;
+	long n;
+
+	if (!way || !o)
+		return 1;
+	dentry = (void *)way->dentry;
+	mnt = (void *)way->mnt;
+	if (dentry == BPF_CORE_READ(mnt, mnt_root)) {
+		mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+		way->dentry = (u64)BPF_CORE_READ(mount, mnt_mountpoint);
+		way->mnt = (u64)BPF_CORE_READ(mount, mnt_parent) + bpf_core_field_offset(struct mount, mnt);
+		o->whole = way->mnt == (u64)mnt;
+		return o->whole;
+	}
+	at = way->at;
+	/* older verifiers must see the bound right before its use */
+	barrier_var(at);
+	if (at > FD_NAME_SIZE - PATH_COMPONENT)
+		return 1;
+	n = bpf_probe_read_kernel_str(&o->name[at], PATH_COMPONENT, BPF_CORE_READ(dentry, d_name.name));
+	if (n <= 0 || n > PATH_COMPONENT)
+		return 1;
+	way->at = at + n;
+	up = BPF_CORE_READ(dentry, d_parent);
+	way->dentry = (u64)up;
+	return up == dentry;
+}
+
 static __always_inline void object_path(struct file *file, struct wait_object *o)
 {
-	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry), *up;
-	struct vfsmount *mnt = BPF_CORE_READ(file, f_path.mnt);
-	u32 at = 0;
+	struct object_way way = {
+		.dentry = (u64)BPF_CORE_READ(file, f_path.dentry),
+		.mnt = (u64)BPF_CORE_READ(file, f_path.mnt),
+	};
 
 	for (int i = 0; i < PATH_DEPTH; i++) {
-		struct mount *mount;
-		long n;
-
-		if (dentry == BPF_CORE_READ(mnt, mnt_root)) {
-			mount = (void *)mnt - bpf_core_field_offset(struct mount, mnt);
-			up = BPF_CORE_READ(mount, mnt_mountpoint);
-			mount = BPF_CORE_READ(mount, mnt_parent);
-			if ((void *)mount + bpf_core_field_offset(struct mount, mnt) == (void *)mnt) {
-				o->whole = 1;
-				return;
-			}
-			mnt = (void *)mount + bpf_core_field_offset(struct mount, mnt);
-			dentry = up;
-			continue;
-		}
-		/* older verifiers must see the bound right before its use */
-		barrier_var(at);
-		if (at > FD_NAME_SIZE - PATH_COMPONENT)
+		if (object_step(&way, o))
 			return;
-		n = bpf_probe_read_kernel_str(&o->name[at], PATH_COMPONENT, BPF_CORE_READ(dentry, d_name.name));
-		if (n <= 0 || n > PATH_COMPONENT)
-			return;
-		at += n;
-		up = BPF_CORE_READ(dentry, d_parent);
-		if (up == dentry)
-			return;
-		dentry = up;
 	}
 }
 

@@ -113,7 +113,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	to->last_runnable = 1;
 	if (from) {
 		to->python = from->python;
-		to->cgroups = from->cgroups == (u64)child->cgroups ? from->cgroups : 0;
+		to->cgroups = from->cgroups == (u64)BPF_CORE_READ(child, cgroups) ? from->cgroups : 0;
 		event.parent_space = from->space;
 	}
 	head_fill(&event.head, EVENT_FORK, sizeof(event), child, to->space);
@@ -171,11 +171,12 @@ static __always_inline bool learn_program(struct proc_state *p, const struct pro
  */
 static __always_inline bool tell_facts(struct event_exec *event, struct proc_state *p, struct task_struct *task)
 {
-	bool same = p->cgroups && p->cgroups == (u64)task->cgroups;
+	u64 cgroups = (u64)BPF_CORE_READ(task, cgroups);
+	bool same = p->cgroups && p->cgroups == cgroups;
 	u64 start = BPF_CORE_READ(task, mm, arg_start), size = BPF_CORE_READ(task, mm, arg_end) - start;
 
 	/* it looks again now, or need not */
-	p->cgroups = (u64)task->cgroups;
+	p->cgroups = cgroups;
 	event->uid = BPF_CORE_READ(task, cred, euid.val);
 	BPF_CORE_READ_INTO(&event->comm, task, comm);
 	if (!size || size > EXEC_ARGS_SIZE || READ_USER(event->args, size, start))
@@ -268,6 +269,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	struct event_thread_exit thread = {};
 	struct cpu_state *cpu = cpu_get();
 	struct event_exit event = {};
+	struct signal_struct *signal;
 	u32 space;
 	u64 run;
 
@@ -287,15 +289,18 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	if (!all_cpus_period_ns && run > t->sampled_run_ns)
 		thread.unsampled_ns = run - t->sampled_run_ns;
 	send(&thread, sizeof(thread), false);
-	if (task->signal->live.counter > 0)
+	signal = BPF_CORE_READ(task, signal); /* see pid_number() */
+	if (BPF_CORE_READ(signal, live.counter) > 0)
 		return 0;
 	head_fill(&event.head, EVENT_EXIT, sizeof(event), task, space);
-	event.status = task->signal->group_exit_code ? task->signal->group_exit_code : task->exit_code;
-	event.utime_ns = task->signal->utime + task->utime;
-	event.stime_ns = task->signal->stime + task->stime;
-	if (bpf_core_field_exists(task->signal->oom_mm) && task->signal->oom_mm)
+	event.status = BPF_CORE_READ(signal, group_exit_code);
+	if (!event.status)
+		event.status = task->exit_code;
+	event.utime_ns = BPF_CORE_READ(signal, utime) + task->utime;
+	event.stime_ns = BPF_CORE_READ(signal, stime) + task->stime;
+	if (bpf_core_field_exists(signal->oom_mm) && BPF_CORE_READ(signal, oom_mm))
 		event.head.flags |= EXIT_OOM;
-	event.max_rss_bytes = (u64)task->signal->maxrss << 12;
+	event.max_rss_bytes = (u64)BPF_CORE_READ(signal, maxrss) << 12;
 	send(&event, sizeof(event), !follow_all);
 	return 0;
 }

@@ -34,43 +34,36 @@ struct link_entry {
 	u64 dynamic;
 	u64 next;
 };
-struct link_list {
-	u64 version;
-	u64 first;
-	u64 brk;
-	u32 state; /* 0: the list is complete */
-	u32 pad;
-};
+/* Of its struct r_debug. */
+#define DEBUG_FIRST 8
+#define DEBUG_STATE 24 /* 0: the list is complete */
 /* Images that are looked at: the program, the kernel's, and what is loaded first. */
 #define LINK_ENTRIES_MAX 16
 /* A list that was complete without it so often will not get it soon. */
 #define LINK_LOOKS_MAX 64
 
 /*
- * The interpreter is a library of the program, the task's, which is current: has the dynamic linker listed it? 0: here it is; 1: it is
- * not loaded yet; -1: who knows.
+ * The interpreter is a library of the current task's program: has the dynamic linker listed it? 0: here it is; 1: it is not loaded yet;
+ * -1: who knows.
  */
-static __noinline int library_find(struct proc_state *p, struct task_struct *task)
+static __always_inline int library_find(struct proc_state *p, struct task_struct *task)
 {
 	struct event_library event = {};
 	struct program_entry *known;
-	struct link_list list = {};
 	struct link_entry link = {};
 	struct program_file file;
-	u64 at = 0;
+	u64 debug = 0, at = 0;
+	u32 state = 0;
 
-	if (!p || !task)
-		return -1;
 	file = p->launcher; /* 6.1 wants keys on the stack */
 	known = bpf_map_lookup_elem(&programs, &file);
 	if (!known)
 		return -1;
 	/* the linker writes there first of all */
-	if (READ_USER(&at, sizeof(at), p->debug_slot) || !at)
+	if (READ_USER(&debug, sizeof(debug), p->debug_slot) || !debug)
 		return 1;
-	if (READ_USER(&list, sizeof(list), at))
+	if (READ_USER(&at, sizeof(at), debug + DEBUG_FIRST))
 		return -1;
-	at = list.first;
 	for (int i = 0; i < LINK_ENTRIES_MAX; i++) {
 		if (!at || READ_USER(&link, sizeof(link), at))
 			break;
@@ -79,7 +72,7 @@ static __noinline int library_find(struct proc_state *p, struct task_struct *tas
 		at = link.next;
 	}
 	if (!at || link.dynamic - link.bias != known->dynamic) {
-		if (list.state)
+		if (!READ_USER(&state, sizeof(state), debug + DEBUG_STATE) && state)
 			return 1;
 		/* the program loads it whenever it likes: userspace looks, and not every switch pays for that */
 		if (++p->launcher_looks == LINK_LOOKS_MAX)
@@ -97,30 +90,38 @@ static __noinline int library_find(struct proc_state *p, struct task_struct *tas
 	return 0;
 }
 
-/* Userspace's answer about the interpreter, once it is there, or what the program's file tells. -1: not known; 1: it is known not to be loaded yet. */
-static __always_inline int proc_learn(struct proc_state *p, struct task_struct *task)
+/* For a process, the current task's, whose interpreter is not known. A function of its own for the verifier; weak, since more than one program has it. */
+__attribute__((noinline, weak)) int proc_find_out(struct proc_state *p)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct interp_entry *entry;
 	u32 pid;
 
-	if (p->python.layout)
-		return 0;
+	if (!p)
+		return -1;
 	pid = pid_of(task);
 	entry = bpf_map_lookup_elem(&interps, &pid);
-	if (entry && entry->space == p->space) {
-		p->python.runtime = entry->runtime;
-		p->python.text_start = entry->text_start;
-		p->python.text_end = entry->text_end;
-		p->python.tss_known = 0;
-		p->python.layout = entry->layout;
-	} else if (p->launcher.inode && task == bpf_get_current_task_btf()) {
-		return library_find(p, task);
-	}
-	return p->python.layout ? 0 : -1;
+	if (!entry || entry->space != p->space)
+		return p->launcher.inode ? library_find(p, task) : -1;
+	p->python.runtime = entry->runtime;
+	p->python.text_start = entry->text_start;
+	p->python.text_end = entry->text_end;
+	p->python.tss_known = 0;
+	p->python.layout = entry->layout;
+	return entry->layout ? 0 : -1;
 }
 
-/* Finds the innermost frame of `task`, which must be current, after stack_head(). 0, or why there is none. */
-static __always_inline int stack_begin(struct walk *w, struct task_struct *task, struct proc_state *p, struct thread_state *t)
+/*
+ * The interpreter of the current task's process: userspace's answer, once it is there, or what the program's file tells. -1: not known; 1: it is
+ * known not to be loaded yet.
+ */
+static __always_inline int proc_learn(struct proc_state *p)
+{
+	return p->python.layout ? 0 : proc_find_out(p);
+}
+
+/* Finds the innermost frame of the current task, after stack_head(). 0, or why there is none. */
+static __always_inline int stack_begin(struct walk *w, struct proc_state *p, struct thread_state *t)
 {
 	struct py_layout *layout;
 	int learnt;
@@ -131,7 +132,7 @@ static __always_inline int stack_begin(struct walk *w, struct task_struct *task,
 	w->frame = 0;
 	w->instr = 0;
 	w->hash = 0;
-	learnt = proc_learn(p, task);
+	learnt = proc_learn(p);
 	if (learnt)
 		return learnt > 0 ? STACK_NO_TSTATE : STACK_NO_LAYOUT;
 	index = p->python.layout - 1;
@@ -139,7 +140,7 @@ static __always_inline int stack_begin(struct walk *w, struct task_struct *task,
 	if (!layout)
 		return STACK_NO_LAYOUT;
 	w->layout = *layout;
-	w->fsbase = task->thread.fsbase;
+	w->fsbase = bpf_get_current_task_btf()->thread.fsbase;
 	w->now_ns = w->stack.head.time_ns;
 	return walk_begin(w, &p->python, &t->cache);
 }
@@ -170,7 +171,7 @@ static __always_inline struct walk *stack_walk(u32 use, u16 kind, struct task_st
 		return 0;
 	stack_head(w, kind, task, p, bpf_ktime_get_ns());
 	w->stack.weight = weight;
-	*why = stack_begin(w, task, p, t);
+	*why = stack_begin(w, p, t);
 	if (!*why)
 		walk_all(w);
 	return w;

@@ -129,7 +129,7 @@ static __always_inline u64 block_walk(struct thread_state *t, struct task_struct
 	if (!w)
 		return 0;
 	stack_head(w, EVENT_BLOCK, task, p, bpf_ktime_get_ns());
-	why = stack_begin(w, task, p, t);
+	why = stack_begin(w, p, t);
 	if (!why)
 		walk_all(w);
 	id = py_mix64(py_mix64(w->hash, w->stack.head.space), w->n_frames) | 1;
@@ -302,12 +302,19 @@ static __always_inline void switch_in(struct cpu_state *c, struct task_struct *t
 		place_forget(c, place_of(task));
 }
 
-/* How closely to look at the place where `task` stops. One where nobody stopped lately is worth a walk: it may be for long. */
-static __always_inline u32 look_how(struct cpu_state *c, struct task_struct *task, u64 now)
+/*
+ * How closely to look at `place`, where a thread stops. One where nobody stopped lately is worth a walk: it may be for long. Not static: see
+ * stop_note().
+ */
+__attribute__((noinline)) u32 look_how(struct cpu_state *c, u64 place, u64 now)
 {
-	u64 place = place_of(task);
-	bool known = !place || place_find(c->place, place) < PLACE_SLOTS, walk = budget_take_walk(c, now);
+	bool known, walk;
 
+	if (!c)
+		return 0;
+	budgets_fill(c, now);
+	known = !place || place_find(c->place, place) < PLACE_SLOTS;
+	walk = budget_take_walk(c, now);
 	if (walk || (!known && budget_take(c, BUDGET_NEW))) {
 		if (!known)
 			place_take(c->place, place, &c->place_next);
@@ -348,13 +355,12 @@ int BPF_PROG(on_switch, bool preempt, struct task_struct *prev, struct task_stru
 		}
 	}
 	now = bpf_ktime_get_ns();
-	budgets_fill(c, now);
 	c->switches++;
 	state = preempt ? 0 : prev->__state;
 	how = (counted ? STOP_COUNTED : 0) | (preempt ? STOP_PREEMPTED : 0);
 	/* on a whole machine most processes are no Python: they have no stack to be read */
-	if (handover || (from && (!follow_all || !proc_learn(from, prev))))
-		how |= look_how(c, prev, now);
+	if (handover || (from && (!follow_all || !proc_learn(from))))
+		how |= look_how(c, place_of(prev), now);
 	/* the cheapest way, which a program that hands over all the time goes: nothing is written down */
 	if (handover && how == STOP_COUNTED && state && !(state & TASK_DEAD) && !c->late) {
 		cpu_enter(c, next, now);

@@ -113,26 +113,67 @@ static __always_inline u64 main_stack(struct task_struct *task)
 	return main && leader->__state && stop_known(main, leader) && main->noted ? main->block_id : 0;
 }
 
-static __noinline int sum_send(struct wait_sum *sum, struct thread_state *t, struct task_struct *task, struct proc_state *p)
-{
-	struct event_wait event = {};
+/* Whose a sum is. */
+struct sum_owner {
+	u64 files;         /* kernel address */
+	u64 main_stack_id;
+	u32 pid, tid, space;
+	u32 estimated;
+};
 
-	if (!sum->ns)
+/* A function of its own for the verifier; weak, since more than one program has it. */
+__attribute__((noinline, weak)) int sum_send_as(struct wait_sum *sum, struct sum_owner *owner)
+{
+	struct event_wait *event;
+
+	if (!sum || !owner)
 		return 0;
-	head_fill(&event.head, EVENT_WAIT, sizeof(event), task, p->space);
-	event.stack_id = sum->stack_id;
-	event.main_stack_id = main_stack(task);
-	event.wait_ns = sum->ns;
-	event.count = sum->count;
-	event.wait_kind = sum->kind;
-	event.syscall = sum->syscall;
-	event.estimated = t->estimated;
-	object_fill((u64)BPF_CORE_READ(task, files), sum->fd, &event.object);
-	send(&event, sizeof(event), false);
+	/* made in the buffer: 6.1 counts the stacks of all callers together */
+	event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
+	if (event) {
+		*event = (struct event_wait){
+			.head = {
+				.kind = EVENT_WAIT,
+				.size = sizeof(*event),
+				.time_ns = bpf_ktime_get_ns(),
+				.pid = owner->pid,
+				.tid = owner->tid,
+				.space = owner->space,
+			},
+			.stack_id = sum->stack_id,
+			.main_stack_id = owner->main_stack_id,
+			.wait_ns = sum->ns,
+			.count = sum->count,
+			.wait_kind = sum->kind,
+			.syscall = sum->syscall,
+			.estimated = owner->estimated,
+		};
+		object_fill(owner->files, sum->fd, &event->object);
+		bpf_ringbuf_submit(event, send_flags(false));
+	} else {
+		COUNT(dropped);
+	}
 	sum->ns = 0;
 	sum->count = 0;
-	t->estimated = 0;
 	return 0;
+}
+
+static __always_inline void sum_send(struct wait_sum *sum, struct thread_state *t, struct task_struct *task, struct proc_state *p)
+{
+	struct sum_owner owner;
+
+	if (!sum->ns)
+		return;
+	owner = (struct sum_owner){
+		.files = (u64)BPF_CORE_READ(task, files),
+		.main_stack_id = main_stack(task),
+		.pid = pid_of(task),
+		.tid = tid_of(task),
+		.space = p->space,
+		.estimated = t->estimated,
+	};
+	t->estimated = 0;
+	sum_send_as(sum, &owner);
 }
 
 #endif

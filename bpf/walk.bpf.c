@@ -63,10 +63,23 @@ static __always_inline u64 walk_next_tstate(struct walk *w, u64 tstate)
 	return READ_USER(&next, sizeof(next), tstate + w->layout.tstate_next) ? 0 : next;
 }
 
-/* Looks through the threads of the first interpreter, less and less often. */
+/* From w->tstate on, which becomes the thread's own, if it is there, or where to go on. 0: go on; 1: no need. */
+__attribute__((noinline)) int walk_scan_some(struct walk *w)
+{
+	if (!w)
+		return 1;
+	for (int i = 0; i < WALK_SCAN_STEPS; i++) {
+		if (!w->tstate || walk_owns(w, w->tstate))
+			return 1;
+		w->tstate = walk_next_tstate(w, w->tstate);
+	}
+	return 0;
+}
+
+/* Looks through the threads of the first interpreter, less and less often. Two loops: see walk_steps(). */
 __attribute__((noinline)) u64 walk_scan(struct walk *w, struct walk_process *p, struct thread_cache *cache)
 {
-	u64 interp = 0, tstate = 0;
+	u64 interp = 0;
 
 	if (!w || !p || !cache || w->now_ns < cache->next_scan_ns)
 		return 0;
@@ -76,12 +89,11 @@ __attribute__((noinline)) u64 walk_scan(struct walk *w, struct walk_process *p, 
 	cache->next_scan_ns = w->now_ns + cache->scan_pause_ns;
 	if (READ_USER(&interp, sizeof(interp), p->runtime + w->layout.interpreters_head) || !interp)
 		return 0;
-	if (READ_USER(&tstate, sizeof(tstate), interp + w->layout.interp_threads_head))
+	if (READ_USER(&w->tstate, sizeof(w->tstate), interp + w->layout.interp_threads_head))
 		return 0;
-	for (int i = 0; i < WALK_THREADS_MAX; i++) {
-		if (!tstate || walk_owns(w, tstate))
-			return tstate;
-		tstate = walk_next_tstate(w, tstate);
+	for (int i = 0; i < WALK_SCAN_STEPS; i++) {
+		if (walk_scan_some(w))
+			return w->tstate;
 	}
 	return 0;
 }

@@ -27,7 +27,8 @@
 #define GLIBC_TSS_KEYS 1024
 
 /* Threads looked at when a thread state must be found in the interpreter's list. */
-#define WALK_THREADS_MAX 256
+#define WALK_SCAN_STEPS 16
+#define WALK_THREADS_MAX (WALK_SCAN_STEPS * WALK_SCAN_STEPS)
 /* Between two looks, doubled each time: a new thread gets its state within microseconds, one of a C library never. */
 #define WALK_SCAN_PAUSE_NS 50000ULL
 #define WALK_SCAN_PAUSE_MAX_NS 10000000ULL

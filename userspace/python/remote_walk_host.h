@@ -14,6 +14,7 @@
 #define READ_USER(to, size, address) remote_walk_read(to, size, address)
 
 #define walk_owns remote_walk_owns
+#define walk_scan_some remote_walk_scan_some
 #define walk_scan remote_walk_scan
 #define walk_begin remote_walk_begin
 #define walk_send_piece remote_walk_send_piece
