@@ -137,6 +137,7 @@ main() {
             test) packages+=("${test[@]}") sid=1 ;;
             bench) packages+=("${bench[@]}") ;;
             sid-root) sid_root; return ;;
+            mirror) mirror; return ;;
             *) say "unknown group '$group': build, demo, test, bench"; return 2 ;;
         esac
     done

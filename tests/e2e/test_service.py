@@ -17,6 +17,8 @@ from interpreters import REPOSITORY
 from store import Store, moody, until
 from test_pprof import collector  # noqa: F401 (a fixture)
 
+CAP_SYS_ADMIN = 21
+
 
 @pytest.fixture
 def binary(request):
@@ -48,6 +50,13 @@ def capabilities():
     with open(os.path.join(REPOSITORY, "systemd/fixingahole.service")) as unit:
         words = re.search(r"^CapabilityBoundingSet=(.*)$", unit.read(), re.M).group(1).split()
     return "-all," + ",".join("+" + word[len("CAP_"):].lower() for word in words)
+
+
+def held(pid):
+    """The capabilities that a process has or could take."""
+    with open("/proc/%d/status" % pid) as status:
+        words = dict(line.split(":", 1) for line in status)
+    return int(words["CapEff"], 16) | int(words["CapPrm"], 16)
 
 
 def test_unit_is_sound(binary, tmp_path):
@@ -94,6 +103,8 @@ def test_service(binary, tmp_path, abstract):
     process = subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True)
     try:
         until(lambda: manager.has("READY=1"), "READY")
+        # what only the start needs is given up
+        assert "+sys_admin" in capabilities() and held(process.pid) and not held(process.pid) & 1 << CAP_SYS_ADMIN
         until(lambda: manager.has("WATCHDOG=1", 4), "watchdog")
         until(lambda: manager.has("STATUS=") and len(store.windows()) >= 1, "windows")
         assert glob.glob(str(tmp_path / "state/spool/*/lock"))

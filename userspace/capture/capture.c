@@ -95,10 +95,10 @@ static int describe(char problem[512], int err, const char *what)
 	return err;
 }
 
-/* Debian's and Ubuntu's kernels know levels that upstream does not, at which CAP_PERFMON is not enough for a timer. */
-static bool timers_want_admin(int err)
+/* Debian's and Ubuntu's kernels know levels that upstream does not, at which CAP_PERFMON is not enough for a timer. True: this may be one. */
+static bool timers_want_admin(void)
 {
-	_cleanup_fclose_ FILE *file = err == -EACCES && !capability_effective(CAP_SYS_ADMIN) ? fopen("/proc/sys/kernel/perf_event_paranoid", "re") : NULL;
+	_cleanup_fclose_ FILE *file = fopen("/proc/sys/kernel/perf_event_paranoid", "re");
 	int level;
 
 	return file && fscanf(file, "%d", &level) == 1 && level > 2;
@@ -106,7 +106,7 @@ static bool timers_want_admin(int err)
 
 void capture__explain(const struct capture *c, const char *what, int err, char problem[512])
 {
-	if (err == c->timer_err && timers_want_admin(err))
+	if (err == -EACCES && err == c->timer_err && !capability_effective(CAP_SYS_ADMIN) && timers_want_admin())
 		snprintf(problem, 512, "cannot %s: %s: kernel.perf_event_paranoid is above 2, for which this kernel may want CAP_SYS_ADMIN: 'sudo sysctl kernel.perf_event_paranoid=2'", what, strerror(-err));
 	else
 		describe(problem, err, what);
@@ -336,7 +336,9 @@ struct calls_probes *capture__calls_probes(struct capture *c)
 
 bool capture__needs_admin(struct capture *c)
 {
-	return (c->heap_probes && !heap_probes__sessions(c->heap_probes)) || (c->calls_probes && !calls_probes__sessions(c->calls_probes));
+	bool probes = (c->heap_probes && !heap_probes__sessions(c->heap_probes)) || (c->calls_probes && !calls_probes__sessions(c->calls_probes));
+
+	return probes || (!c->timers.only_cpus && timers_want_admin());
 }
 
 void capture__shift(struct capture *c, uint64_t now_ns)

@@ -45,7 +45,10 @@ int capture__open(struct capture **out, const struct capture_options *options, c
 struct heap_probes *capture__heap_probes(struct capture *capture);
 /* Likewise, of calls. */
 struct calls_probes *capture__calls_probes(struct capture *capture);
-/* Until Linux 6.12 to put a uprobe on another process takes CAP_SYS_ADMIN: does what is still to come need it? */
+/*
+ * Does what is still to come need CAP_SYS_ADMIN? Until Linux 6.12 to put a uprobe on another process takes it; on kernels of Debian's and Ubuntu's, with
+ * kernel.perf_event_paranoid above 2, a timer.
+ */
 bool capture__needs_admin(struct capture *capture);
 /* Makes `pid`, which waits for its exec, the target: it, its threads and its descendants are seen from exec on. */
 int capture__follow(struct capture *capture, pid_t pid, char problem[512]);
