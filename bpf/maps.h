@@ -193,8 +193,7 @@ static __always_inline struct counters *counters_get(void)
 			_c->field++;                \
 	} while (0)
 
-/* Sends a record. Readers are woken only when the buffer fills, or for `urgent`
- * records: a wake-up costs ten times the record. */
+/* Readers are woken only when the buffer fills, or for `urgent` records: a wake-up costs ten times the record. */
 static __always_inline u64 send_flags(bool urgent)
 {
 	return urgent || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > RING_WAKE_BYTES ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;

@@ -13,6 +13,10 @@ def by_type(result, what):
     return {row["name"]: row[what] for row in result.details["heap"]["types"]}
 
 
+def mean(runs):
+    return {name: {key: sum(rows[name][key] for rows in runs) / len(runs) for key in runs[0][name]} for name in runs[0] if all(name in rows for rows in runs)}
+
+
 def near(rows, truth, name, own=0, and_not_counted=0):
     seen = rows.get(name, {"bytes": 0})["bytes"]
     low, high = truth[name] * (1 - ALLOWED), (truth[name] + and_not_counted) * (1 + ALLOWED) + own + 0.25 * MB
@@ -41,11 +45,12 @@ def check_types(rows, truth, version):
 def test_types_at_the_peak_and_at_the_end(project, every_python, how):
     if how and every_python.version not in ((3, 9), (3, 11), (3, 13)):
         pytest.skip("the way of allocating is the same on others")
-    result = project.profile("object_types.py", *filter(None, [how]), options=["--memory"], python=every_python)
-    heap = check(result)["heap"]
+    # so much in so short a time is more than the budget of samples is for: the sets' sum scatters by 2.6 % then, but is right on average
+    results = [project.profile("object_types.py", *filter(None, [how]), options=["--memory"], python=every_python) for _ in range(4 if how else 1)]
+    for result in results:
+        heap = check(result)["heap"]
     for what in ("at_end",) if how else ("at_peak", "at_end"):
-        rows = by_type(result, what)
-        check_types(rows, result.truth, every_python.version)
+        check_types(mean([by_type(result, what) for result in results]), result.truth, every_python.version)
         unknown = heap["no_known_type"][what]
         # bytearrays' own memory, and up to 3.10 the attributes of instances
         assert unknown["bytes"] < (14 if every_python.version <= (3, 10) else 5) * MB, unknown

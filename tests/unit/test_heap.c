@@ -128,6 +128,29 @@ static void a_block_counts_in_full_when_its_thread_goes_on(void **state)
 	heap__free(m.heap);
 }
 
+/* At its end nothing goes on any more: by a process's end, or as soon as an interpreter clears up. */
+static void at_the_end_all_blocks_count_in_full(void **state)
+{
+	for (int clears = 0; clears < 2; clears++) {
+		struct model m = model_of();
+
+		for (int i = 0; i < 5; i++)
+			model_alloc(&m, &m.b, 0x20 + i, 10, LONG, 0);
+		model_alloc(&m, &m.a, 0x10, 10, LONG, 0);
+		model_free(&m, 0x10, 0);
+		check(&m, m.b.line, 4 * LONG + 10, 4 * LONG + 10, 4 * LONG + 10);
+		if (clears) {
+			model_free(&m, 0x20, HEAP_FREE_FINALIZING);
+			assert_int_equal(m.heap->spaces[0].live, 4 * LONG);
+		}
+		model_end(&m);
+		check(&m, m.b.line, (5 - clears) * LONG, 5 * LONG, 5 * LONG);
+		check(&m, m.a.line, 0, 10, 0);
+		assert_int_equal(m.heap->spaces[0].peak, 5 * LONG);
+		heap__free(m.heap);
+	}
+}
+
 /* sqrt of the sum over pairs of neighbours of (x1 - x2)^2. */
 static void errors_are_those_of_pairs_of_strides(void **state)
 {
@@ -523,6 +546,7 @@ int main(void)
 		cmocka_unit_test(live_peak_at_peak_and_average),
 		cmocka_unit_test(at_peak_of_those_that_did_not_move),
 		cmocka_unit_test(a_block_counts_in_full_when_its_thread_goes_on),
+		cmocka_unit_test(at_the_end_all_blocks_count_in_full),
 		cmocka_unit_test(errors_are_those_of_pairs_of_strides),
 		cmocka_unit_test(lines_of_strides_have_pairs_of_their_own),
 		cmocka_unit_test(memory_is_handed_from_one_thread_to_another),

@@ -75,6 +75,18 @@ static void line_grow(struct heap *h, const struct heap_line *l, int which)
 		h->spaces[space].peak = h->spaces[space].live;
 }
 
+void lines_end(struct heap *h, uint32_t id)
+{
+	for (uint32_t i = 0; i < HEAP_LINES; i++) {
+		struct heap_line *l = &h->lines[i];
+
+		if (l->space != id)
+			continue;
+		line_grow(h, l, 1);
+		line_grow(h, l, 0);
+	}
+}
+
 /* What is remembered of a line; of two that share an entry, the one that came last. */
 static struct heap_line *line_get(struct heap *h, const struct event_heap *e)
 {

@@ -5,8 +5,9 @@
  * WEIGHTS. A sampled block stands for a stride's bytes: that is right for what was allocated, and for what is held once the thread
  * has gone on by a stride. But a loop that makes and frees one block again and again never held a stride, which may be many MB while a program
  * allocates fast. So a block that stands for more than itself and for more than HEAP_LIVE_AT_ONCE counts as live with its own size only, until its
- * thread has sent two more samples of its line of strides; from then on with its weight. What is left out is at most the last
- * two strides of each line.
+ * thread has sent two more samples of its line of strides; from then on with its weight. What is left out meanwhile is at most the last
+ * two strides of each line. When the program comes to its end, what lives counts with its weight: at a moment that has nothing to do with
+ * the samples that is without a bias, of such a loop, too.
  *
  * ACCOUNTS. A place that memory is charged to is an account: a line, a function, and two that always exist, the
  * whole and what no reported line is charged with. A record is charged to the whole, to its line (or HEAP_OUTSIDE) and to its
@@ -262,6 +263,9 @@ uint32_t block_new(struct heap *heap, const struct block *description);
 uint64_t block_grow(struct heap *heap, uint32_t block);
 void block_resize(struct heap *heap, uint32_t block, uint64_t weight);
 void block_end(struct heap *heap, uint32_t block, enum block_end how);
+
+/* heap.c. The program of a space is at its end: whatever lives of it counts in full (WEIGHTS). */
+void lines_end(struct heap *heap, uint32_t space_id);
 
 /* heap_space.c. HEAP_NONE when out of memory, or when there is none and none is to be made. */
 uint32_t space_get(struct heap *heap, uint32_t id, bool make);

@@ -34,6 +34,7 @@ void space_note(struct heap *h, uint32_t space, bool finalizing)
 	if (finalizing && !s->finalizing) {
 		s->finalizing = h->clearing = true;
 		h->clearing_ns = h->now_ns;
+		lines_end(h, s->id);
 	}
 	if (!s->finalizing)
 		h->program_ns = h->now_ns;
@@ -169,6 +170,8 @@ void heap__end(struct heap *h, uint64_t time_ns, uint32_t id)
 	if (s->fork_of != HEAP_NONE)
 		fork_unlink(h, space);
 	space_settle(h, space);
+	if (!s->finalizing)
+		lines_end(h, id);
 	for (size_t i = 0; i < s->blocks.capacity; i++) {
 		if (s->blocks.slots[i].used)
 			h->blocks[s->blocks.slots[i].value].ending = h->blocks[s->blocks.slots[i].value].holders == 1;
