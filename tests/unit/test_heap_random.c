@@ -266,6 +266,11 @@ static void random_end(struct model *m, struct naive *n)
 		return;
 	n->copy_of[m->space] = -1;
 	naive_settle(n, m->space);
+	/* its lines of strides come to their end */
+	for (int i = 0; i < THREADS * CLASSES; i++) {
+		naive_grow(n, n->lines[m->space][i / CLASSES][i % CLASSES].last[1]);
+		naive_grow(n, n->lines[m->space][i / CLASSES][i % CLASSES].last[0]);
+	}
 	for (int i = 0; i < n->n; i++) {
 		struct naive_block *b = &n->blocks[i];
 		bool held = b->in[m->space];
