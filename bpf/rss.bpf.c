@@ -82,8 +82,7 @@ static __always_inline void look_note(struct rss_look *look, u64 mm, u32 which, 
 SEC("tp_btf/rss_stat")
 int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	bool own = task->mm == mm; /* up here, the verifier comes by once */
+	struct task_struct *task;
 	struct thread_state *t;
 	struct proc_state *p;
 	s64 pages, grown;
@@ -103,7 +102,8 @@ int BPF_PROG(on_rss_stat, struct mm_struct *mm, int member)
 		pages = 0;
 	if (look->pages[which] == pages && look->mm == (u64)mm && look->epoch == rss_epoch)
 		return 0;
-	if (!own)
+	task = bpf_get_current_task_btf();
+	if (task->mm != mm)
 		return 0;
 	look_note(look, (u64)mm, which, pages);
 	t = bpf_task_storage_get(&threads, task, 0, 0);

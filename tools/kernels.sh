@@ -10,6 +10,7 @@ set -eu
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+. tools/qemu.sh
 
 take() { # a file with the libraries that it needs, at the same path
     local file
@@ -167,20 +168,13 @@ SH
     (cd "$root" && find . | cpio -o -H newc 2>/dev/null | gzip -1) >"$work/initramfs"
 }
 
-image_of() { # of a package or file
-    [ -f "$1" ] && { echo "$1"; return; }
-    (cd "$work" && apt-get download -qq "$1" >&2 2>/dev/null && dpkg-deb -x "$1"_*.deb "$1")
-    find "$work/$1" -name 'vmlinuz*'
-}
-
 make_root
-[ $# -gt 0 ] || set -- "$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends:/ {print $2}')"
+[ $# -gt 0 ] || set -- "$(default_kernel)"
 failed=0
 for kernel in "$@"; do
     image=$(image_of "$kernel")
     echo "== $kernel"
-    timeout 300 qemu-system-x86_64 -machine q35 -cpu max -smp 2 -m 2048 -nographic -no-reboot -kernel "$image" -initrd "$work/initramfs" \
-        -append "console=ttyS0 quiet panic=-1" </dev/null >"$work/log" 2>&1 || true
+    boot "$image" "$work/initramfs" 300 2048
     grep -aE "^(KERNEL|STATUS|spin|VERDICT|fixingahole)" "$work/log" || tail -n 20 "$work/log"
     [ -z "${KEEP_LOG:-}" ] || cp "$work/log" "$KEEP_LOG"
     grep -aq "VERDICT ok" "$work/log" || failed=1

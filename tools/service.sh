@@ -2,14 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # service.sh [PACKAGE|VMLINUZ]: does the installed service live under a real systemd as README says?
 #
-# Unpacks Debian's current stable release with systemd (debootstrap), puts there what `make install` installs, boots it under
+# Unpacks this machine's release of Debian with systemd (debootstrap), puts there what `make install` installs, boots it under
 # qemu's software emulation and, inside, starts, reloads, kills, hangs and stops the service, and reads the profiles that it made of
-# another service, which runs as a user of its own. Needs debootstrap, qemu-system-x86 and cpio, as root; about five minutes.
+# another service, which runs as a user of its own. Needs debootstrap, qemu-system-x86 and cpio, as root; three minutes.
 # Not part of `make check`.
 set -eu
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+. tools/qemu.sh
 root=$work/root
 
 make_root() {
@@ -18,7 +19,7 @@ make_root() {
     # shellcheck disable=SC2086  # no mirror: debootstrap takes its own default
     debootstrap --variant=minbase --include=systemd-sysv,dbus,python3,libbpf1,libelf1,libdw1,libcurl4,libncursesw6,libcjson1,libprotobuf-c1 \
         "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$root" $mirror >"$work/log" 2>&1 || { tail -n 5 "$work/log"; return 1; }
-    rm -rf "$root"/var/cache/apt "$root"/var/lib/apt/lists "$root"/usr/share/{doc,locale,man} "$root"/usr/lib/python3.11/{test,idlelib,lib2to3}
+    rm -rf "$root"/var/cache/apt "$root"/var/lib/apt/lists "$root"/usr/share/{doc,locale,man} "$root"/usr/lib/python3.*/{test,idlelib,lib2to3}
     make -s install DESTDIR="$root" PREFIX=/usr/local >/dev/null
     useradd --root "$root" --create-home app
     cat >"$root/home/app/app.py" <<'PY'
@@ -54,17 +55,10 @@ UNIT
     (cd "$root" && find . -xdev | cpio -o -H newc 2>/dev/null) >"$work/initramfs"
 }
 
-image_of() { # of a package or file
-    [ -f "$1" ] && { echo "$1"; return; }
-    (cd "$work" && apt-get download -qq "$1" >&2 2>/dev/null && dpkg-deb -x "$1"_*.deb "$1")
-    find "$work/$1" -name 'vmlinuz*'
-}
-
 make_root
-image=$(image_of "${1:-$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends:/ {print $2}')}")
+image=$(image_of "${1:-$(default_kernel)}")
 for _ in 1 2 3; do # some kernels panic now and then while they boot under emulation
-    timeout 900 qemu-system-x86_64 -machine q35 -cpu max -smp 2 -m 3072 -nographic -no-reboot -kernel "$image" -initrd "$work/initramfs" \
-        -append "console=ttyS0 quiet panic=-1 systemd.show_status=0" </dev/null >"$work/log" 2>&1 || true
+    boot "$image" "$work/initramfs" 900 3072 systemd.show_status=0
     grep -aq "VERDICT" "$work/log" && break
 done
 grep -aE "^ *(ok|WRONG|VERDICT|SAID) " "$work/log" || tail -n 20 "$work/log"

@@ -47,13 +47,19 @@ def test_types_at_the_peak_and_at_the_end(project, every_python, how):
         pytest.skip("the way of allocating is the same on others")
     # so much in so short a time is more than the budget of samples is for: the sets' sum scatters by 2.6 % then, but is right on average
     results = [project.profile("object_types.py", *filter(None, [how]), options=["--memory"], python=every_python) for _ in range(4 if how else 1)]
+    moments = ("at_end",) if how else ("at_peak", "at_end")
+    for what in moments:
+        check_types(mean([by_type(result, what) for result in results]), results[0].truth, every_python.version)
     for result in results:
-        heap = check(result)["heap"]
-    for what in ("at_end",) if how else ("at_peak", "at_end"):
-        check_types(mean([by_type(result, what) for result in results]), result.truth, every_python.version)
+        check_whole(result, moments, every_python.version)
+
+
+def check_whole(result, moments, version):
+    heap = check(result)["heap"]
+    for what in moments:
         unknown = heap["no_known_type"][what]
         # bytearrays' own memory, and up to 3.10 the attributes of instances
-        assert unknown["bytes"] < (14 if every_python.version <= (3, 10) else 5) * MB, unknown
+        assert unknown["bytes"] < (14 if version <= (3, 10) else 5) * MB, unknown
         assert unknown["bytes"] == 0 or unknown["sampled_blocks"] > 0
     total = sum(row["bytes"] for row in by_type(result, "at_peak").values()) + heap["no_known_type"]["at_peak"]["bytes"]
     assert total == heap["at_peak_of"]["mem"] + heap["at_peak_of"]["object"]

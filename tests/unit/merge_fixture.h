@@ -88,10 +88,4 @@ __attribute__((unused)) static void add(struct merge *merge, const char *name)
 	stored_run__release(&run);
 }
 
-static void need(const char *text, const char *words)
-{
-	if (!strstr(text, words))
-		fail_msg("'%s' is missing in:\n%s", words, text);
-}
-
 #endif

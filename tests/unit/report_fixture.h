@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "report/report.h"
+#include "util/cleanup.h"
 
 #define MS 1000000ULL
 #define MIBS 1048576ULL
@@ -33,6 +34,34 @@ __attribute__((unused)) static char *written(report_writer writer, const struct 
 	assert_int_equal(fclose(out), 0);
 	assert_int_equal(strlen(text), size);
 	return text;
+}
+
+__attribute__((unused)) static void assert_begins(const char *text, const char *beginning)
+{
+	_cleanup_free_ char *head = strndup(text, strlen(beginning));
+
+	assert_string_equal(head, beginning);
+}
+
+__attribute__((unused)) static void assert_contains(const char *text, const char *part)
+{
+	if (!strstr(text, part))
+		fail_msg("'%s' is missing in:\n%s", part, text);
+}
+
+__attribute__((unused)) static void assert_lacks(const char *text, const char *part)
+{
+	if (strstr(text, part))
+		fail_msg("'%s' is in:\n%s", part, text);
+}
+
+__attribute__((unused)) static size_t occurrences(const char *text, const char *part)
+{
+	size_t n = 0;
+
+	for (const char *at = text; (at = strstr(at, part)); at += strlen(part))
+		n++;
+	return n;
 }
 
 /* advanced.py: 9.308 s, nearly all of it in data_serialization; the shape of the reference's example. */
@@ -143,6 +172,20 @@ __attribute__((unused)) static struct profile advanced_profile(void)
 		.notices = advanced_notices,
 		.n_notices = COUNT(advanced_notices),
 	};
+}
+
+/* Samples, every loss with its figure, notices. */
+__attribute__((unused)) static void assert_losses(const char *text, const struct profile *profile)
+{
+	assert_contains(text, "Samples: 8848 at 1000 Hz, waits: 42, unknown frames: 1 of 4508 (0.02%)\nLost: 0 ");
+	for (int i = 0; i < LOSS_COUNT; i++) {
+		char part[128];
+
+		snprintf(part, sizeof(part), " %d %s", i == LOSS_CUT_STACKS ? 3 : 0, loss_text((enum loss)i));
+		assert_contains(text, part);
+	}
+	assert_contains(text, "\nNotice: preempted often: the machine was busy\n");
+	assert_lacks(text, "rough");
 }
 
 #endif
