@@ -114,7 +114,7 @@ __attribute__((noinline)) u32 calls_fingerprint(struct calls_thread *t, const st
 
 	if (!t || !l || READ_USER(t->code_bytes, PY_CODE_WINDOW_SIZE, code + PY_CODE_WINDOW_START))
 		return 0;
-	walk_identity_of(l, t->code_bytes, &id);
+	walk_identity(l, t->code_bytes, &id);
 	known = &t->known[code >> 5 & (KNOWN_SLOTS - 1)];
 	known->code = code;
 	known->fingerprint = py_code_fingerprint(&id);

@@ -90,7 +90,7 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
 	w->stack.weight = sample_weight(cpu, t, now);
 	why = stack_begin(w, p, t);
 	if (!why)
-		walk_all(w);
+		walk_all(w, &p->python);
 	if ((cs & 3) == 0) {
 		why |= STACK_KERNEL;
 	} else {

@@ -172,7 +172,7 @@ __attribute__((noinline)) int heap_tell(struct heap_tell *tell)
 	w->stack.weight = tell->call.sample.weight;
 	why = stack_begin(w, p, t);
 	if (!why)
-		walk_all(w);
+		walk_all(w, &p->python);
 	w->heap.address = tell->address;
 	w->heap.size = tell->call.size;
 	w->heap.count = tell->call.sample.count;

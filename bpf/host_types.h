@@ -6,6 +6,7 @@
 #define FIXINGAHOLE_HOST_TYPES_H
 
 #include <linux/types.h>
+#include <stdbool.h>
 
 typedef __u8 u8;
 typedef __u16 u16;

@@ -134,6 +134,15 @@ struct {
 	__type(value, u64);
 } seen __weak SEC(".maps");
 
+/* Code objects that need not be looked at each time, direct-mapped; see walker.h. */
+#define KNOWN_CODE_SLOTS 16384
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, KNOWN_CODE_SLOTS);
+	__type(key, u32);
+	__type(value, struct known_code);
+} known_codes __weak SEC(".maps");
+
 /* One walk at a time per use and CPU. */
 enum scratch_use { SCRATCH_CPU = 0, SCRATCH_BLOCK = 1, SCRATCH_RSS = 2, SCRATCH_HEAP = 3, SCRATCH_CALLS = 4, SCRATCH_USES = 5 };
 struct {

@@ -37,6 +37,7 @@ struct counters {
 	__u64 dropped;       /* records that did not fit into the ring buffer */
 	__u64 busy;          /* walks not made since another one was under way on this CPU */
 	__u64 no_storage;    /* threads or processes that could not be followed (memory) */
+	__u64 doubtful;      /* frames that were taken for a code object's which was no longer there (struct known_code) */
 };
 
 /* Places of stopping that are remembered, per CPU and per thread: in sets of PLACE_WAYS. */

@@ -173,7 +173,7 @@ static __always_inline struct walk *stack_walk(u32 use, u16 kind, struct task_st
 	w->stack.weight = weight;
 	*why = stack_begin(w, p, t);
 	if (!*why)
-		walk_all(w);
+		walk_all(w, &p->python);
 	return w;
 }
 

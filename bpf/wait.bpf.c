@@ -131,7 +131,7 @@ static __always_inline u64 block_walk(struct thread_state *t, struct task_struct
 	stack_head(w, EVENT_BLOCK, task, p, bpf_ktime_get_ns());
 	why = stack_begin(w, p, t);
 	if (!why)
-		walk_all(w);
+		walk_all(w, &p->python);
 	id = py_mix64(py_mix64(w->hash, w->stack.head.space), w->n_frames) | 1;
 	for (int i = 0; i < MARK_SLOTS; i++)
 		sent |= t->mark_id[i] == id;

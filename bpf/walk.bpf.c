@@ -21,6 +21,22 @@ static __always_inline u64 *walk_code_slot(u64 key)
 	return slot && *slot != key ? slot : 0;
 }
 
+/* The slot for a code object with this tag. */
+static __always_inline struct known_code *walk_known_slot(u64 tag)
+{
+	u32 index = tag & (KNOWN_CODE_SLOTS - 1);
+
+	return bpf_map_lookup_elem(&known_codes, &index);
+}
+
+static __always_inline void walk_doubt(u32 frames)
+{
+	struct counters *c = counters_get();
+
+	if (c)
+		c->doubtful += frames;
+}
+
 /* Sends w->blob with `length` bytes of data. */
 static __always_inline int walk_send_blob(struct walk *w, u32 length)
 {
@@ -248,11 +264,58 @@ __attribute__((noinline)) int walk_send_code(struct walk *w)
 	return failed;
 }
 
+/* Notes that the code object has this tag. */
+static __always_inline void walk_known_note(struct walk *w, struct known_code *known, u64 tag)
+{
+	if (known->tag == tag) {
+		if (known->checks < KNOWN_CHECKS)
+			known->checks++;
+		known->taken = 0;
+		return;
+	}
+	if (known->tag >> 32 == tag >> 32) {
+		w->changed = 1;
+		if (known->taken)
+			walk_doubt(known->taken);
+	}
+	known->checks = 0;
+	known->taken = 0;
+	known->since = w->now_ns >> KNOWN_TICK_SHIFT;
+	known->tag = tag;
+}
+
+/* Fills in *id of the code object whose bytes are in w->code_bytes. Returns its fingerprint; *told: all has been sent about it. */
+static __always_inline u32 walk_fingerprint(struct walk *w, u64 code, struct py_code_identity *id, bool *told)
+{
+	struct known_code *known;
+	u32 fingerprint;
+	u64 tag;
+
+	walk_identity_here(&w->layout, w->code_bytes, id);
+	fingerprint = py_code_fingerprint(id);
+	if (w->layout.flags & PY_CODE_VERSION)
+		return fingerprint;
+	tag = py_mix64(py_mix64(w->stack.head.space, code), fingerprint);
+	known = walk_known_slot(tag);
+	if (known && known->checks == KNOWN_CHECKS && known->taken < KNOWN_TAKEN && known->tag >> 32 == tag >> 32 && !w->changed &&
+	    (u32)(w->now_ns >> KNOWN_TICK_SHIFT) - known->since >= KNOWN_TICKS) {
+		known->taken++;
+		*told = true;
+		return (u32)known->tag;
+	}
+	walk_identity_content(&w->layout, id);
+	fingerprint = py_code_fingerprint(id);
+	if (known)
+		walk_known_note(w, known, (tag & ~0xffffffffULL) | fingerprint);
+	return fingerprint;
+}
+
 __attribute__((noinline)) int walk_step(struct walk *w)
 {
 	struct py_code_identity id = {};
 	u64 code, key, *slot;
 	u32 fingerprint = 0, n;
+	bool told = false;
 	s32 offset = -1;
 
 	if (!w || !w->frame)
@@ -280,11 +343,10 @@ __attribute__((noinline)) int walk_step(struct walk *w)
 	if (READ_USER(w->code_bytes, PY_CODE_WINDOW_SIZE, code + PY_CODE_WINDOW_START)) {
 		code = 0;
 	} else {
-		walk_identity(w, &id);
-		fingerprint = py_code_fingerprint(&id);
+		fingerprint = walk_fingerprint(w, code, &id, &told);
 		offset = walk_offset(w, code);
 		key = py_mix64(py_mix64(w->stack.head.space, code), fingerprint);
-		slot = walk_code_slot(key);
+		slot = told ? 0 : walk_code_slot(key);
 		if (slot) {
 			w->code.code = code;
 			w->code.fingerprint = fingerprint;
@@ -316,10 +378,11 @@ __attribute__((noinline)) int walk_steps(struct walk *w)
 	return 0;
 }
 
-__attribute__((noinline)) int walk_all(struct walk *w)
+__attribute__((noinline)) int walk_all(struct walk *w, struct walk_process *p)
 {
-	if (!w)
+	if (!w || !p)
 		return 0;
+	w->changed = p->changed;
 	for (int attempt = 0; attempt < 2; attempt++) {
 		int i;
 
@@ -339,5 +402,7 @@ __attribute__((noinline)) int walk_all(struct walk *w)
 		w->instr = 0;
 		w->frame = w->below;
 	}
+	if (w->changed)
+		p->changed = 1;
 	return 0;
 }

@@ -44,6 +44,26 @@
 /* Steps of a walk: the square of this. Shims and frames half made take a step too. */
 #define WALK_STEPS 32
 
+/*
+ * Up to 3.11, nothing in a code object tells it from another one that lay at the same address before: what its name and its line table
+ * consist of has to be read, too, at every frame, which is half of what a frame costs. A code object that was found to be the same so often, for so
+ * long, is taken for granted thereafter, and looked at again every eighth time only. Functions that are made, run and dropped do not live that
+ * long, unless they are slow; and should one have been dropped, and another one be in its place with all its parts where the first one's were, that
+ * is found out KNOWN_TAKEN frames later at the latest: these are counted as doubtful. Once such a change was seen, nothing is taken for granted in the process.
+ */
+#define KNOWN_CHECKS 16
+#define KNOWN_TAKEN 7
+#define KNOWN_TICK_SHIFT 20 /* a tick is a millisecond or so, */
+#define KNOWN_TICKS 100
+
+/* A code object that was seen, by process, address and what else it says without more reads. */
+struct known_code {
+	__u64 tag;    /* of these, the upper half; the fingerprint, the lower half: in one word, for other CPUs are at it, too */
+	__u32 since;  /* the tick when it was first seen */
+	__u16 checks; /* how often it was the same again; up to KNOWN_CHECKS */
+	__u16 taken;  /* how often it was taken for granted since the last time */
+};
+
 /* What is known of a process. */
 struct walk_process {
 	__u64 runtime;
@@ -51,7 +71,7 @@ struct walk_process {
 	__u32 layout;    /* index + 1; 0: unknown */
 	__u32 tss_key;   /* valid once tss_known */
 	__u32 tss_known;
-	__u32 pad;
+	__u32 changed;   /* one code object took the place of another: none is taken for granted any more */
 };
 
 /* What is remembered of a thread. */
@@ -75,7 +95,7 @@ struct walk {
 	__u64 instr;  /* address of the innermost frame's instruction; 0: not known */
 	__u64 below;  /* with PY_CFRAME: the innermost frame of the activation below */
 	__u32 entry_pending; /* with PY_CFRAME: the first entry frame is still to come; its previous one must be that */
-	__u32 pad;
+	__u32 changed; /* struct walk_process's */
 	__u64 window_start; /* what .window holds: .window_size bytes from there on */
 	__u32 window_size;
 	__u32 frame_at;     /* where in it the frame read last is */
@@ -104,7 +124,7 @@ struct walk {
  */
 int walk_begin(struct walk *w, struct walk_process *p, struct thread_cache *cache);
 /* From w->frame outwards, into w->frames. */
-int walk_all(struct walk *w);
+int walk_all(struct walk *w, struct walk_process *p);
 /* One frame of these: w->frame becomes the next one. Nonzero: there is none, or it cannot be read. */
 int walk_step(struct walk *w);
 
@@ -255,11 +275,9 @@ static __always_inline __s32 walk_offset(struct walk *w, __u64 code)
 	return instr - first > 0x7fffffff ? -1 : (__s32)(instr - first);
 }
 
-/* Older versions number their code objects by nothing, so part of the content tells them apart. */
-static __always_inline void walk_identity_of(const struct py_layout *l, const __u64 *code_bytes, struct py_code_identity *id)
+/* What a code object says of itself. Older versions number them by nothing: see walk_identity_content(). */
+static __always_inline void walk_identity_here(const struct py_layout *l, const __u64 *code_bytes, struct py_code_identity *id)
 {
-	__u64 table[3] = {};
-
 	id->filename = WALK_U64(code_bytes, l->code_filename - PY_CODE_WINDOW_START);
 	id->name = WALK_U64(code_bytes, l->code_name - PY_CODE_WINDOW_START);
 	id->linetable = WALK_U64(code_bytes, l->code_linetable - PY_CODE_WINDOW_START);
@@ -267,10 +285,15 @@ static __always_inline void walk_identity_of(const struct py_layout *l, const __
 	id->name_hash = 0;
 	id->table_head[0] = id->table_head[1] = 0;
 	id->version = 0;
-	if (l->flags & PY_CODE_VERSION) {
+	if (l->flags & PY_CODE_VERSION)
 		id->version = WALK_U32(code_bytes, l->code_version - PY_CODE_WINDOW_START);
-		return;
-	}
+}
+
+/* The rest of what tells code objects of these versions apart: part of what they consist of. */
+static __always_inline void walk_identity_content(const struct py_layout *l, struct py_code_identity *id)
+{
+	__u64 table[3] = {};
+
 	if (READ_USER(&id->name_hash, sizeof(id->name_hash), id->name + l->str_hash))
 		id->name_hash = 0;
 	/* ob_size, ob_shash, the first bytes */
@@ -280,9 +303,11 @@ static __always_inline void walk_identity_of(const struct py_layout *l, const __
 	}
 }
 
-static __always_inline void walk_identity(struct walk *w, struct py_code_identity *id)
+static __always_inline void walk_identity(const struct py_layout *l, const __u64 *code_bytes, struct py_code_identity *id)
 {
-	walk_identity_of(&w->layout, w->code_bytes, id);
+	walk_identity_here(l, code_bytes, id);
+	if (!(l->flags & PY_CODE_VERSION))
+		walk_identity_content(l, id);
 }
 
 #endif

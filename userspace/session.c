@@ -125,6 +125,7 @@ static void fill_facts(struct session *s, struct strings *strings, struct profil
 	p->losses[LOSS_BAD_RECORDS] += r->losses.bad;
 	p->losses[LOSS_MISSED_TICKS] += r->losses.busy;
 	p->losses[LOSS_NOT_FOLLOWED] += r->losses.no_storage;
+	p->losses[LOSS_DOUBTFUL_NAMES] += r->losses.doubtful;
 	describe_end(strings, p, r);
 	prepare_logs(&s->prep, p);
 }

@@ -128,6 +128,7 @@ static void tell_losses(struct watch *w)
 	windows__lose(w->windows, LOSS_BAD_RECORDS, now.bad - w->losses.bad);
 	windows__lose(w->windows, LOSS_MISSED_TICKS, now.busy - w->losses.busy);
 	windows__lose(w->windows, LOSS_NOT_FOLLOWED, now.no_storage - w->losses.no_storage);
+	windows__lose(w->windows, LOSS_DOUBTFUL_NAMES, now.doubtful - w->losses.doubtful);
 	w->losses = now;
 	w->lost = lost;
 }

@@ -123,6 +123,19 @@ def test_exec_churn(project, python, full):
     assert wrong == 0, "%d of %d frames under another's name or line" % (wrong, seen)
 
 
+def test_functions_in_the_place_of_others(project, python, full):
+    """Each function lies where the one before lay, all its parts too: a few samples at most may go to that, once, and are counted."""
+    result = project.profile("exec_alike.py", 40 if full else 12, 0.25, options=["--detailed"], python=python).check()
+    truth, whole = result.truth["seconds"], sum(result.truth["seconds"].values())
+    seen = {name: sum(values["cpu_samples"] for stack, values in result.stacks() if any(function == name for _, function, _ in stack)) for name in truth}
+    assert sum(seen.values()) > 0.9, "too few samples have these names"
+    taken = 7 / (whole * result.details["rate_hz"])
+    for name, seconds in truth.items():
+        share = seen[name] / sum(seen.values())
+        assert abs(share - seconds / whole) <= 0.03 * seconds / whole + taken, "%s: %.2f %% where %.2f are true" % (name, 100 * share, 100 * seconds / whole)
+    assert result.losses["doubtful names"] <= 7 * len(truth)  # in as many places, at most
+
+
 def test_shapes(project, python, full):
     result = project.profile("shapes.py", 2 if full else 0.5, python=python).check()
     lines = result.lines("shapes.py")

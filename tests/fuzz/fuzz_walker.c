@@ -90,7 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (walk_begin(&walk, &process, &cache))
 			continue;
 		walk_mark(&walk.layout, &cache);
-		walk_all(&walk);
+		walk_all(&walk, &process);
 		if (walk.n_frames > PY_MAX_DEPTH || host.reads > READS_MAX)
 			abort();
 	}

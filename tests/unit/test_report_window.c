@@ -160,7 +160,8 @@ static const char expected[] =
 	"Lost: 3 dropped records, 0 missed timer ticks, 0 cut stacks,\n"
 	"      0 unreadable frames, 1 unnamed code,\n"
 	"      0 samples without a known interpreter, 0 undecodable records,\n"
-	"      0 waits with an estimated stack, 2 threads not followed\n"
+	"      0 waits with an estimated stack, 2 threads not followed,\n"
+	"      0 doubtful names\n"
 	"Notice: one thing to \\x1b[31mknow\n";
 
 static void the_summary_is_ranked_by_cpu(void **state)

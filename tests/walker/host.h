@@ -16,10 +16,13 @@
 
 #define READ_USER(to, size, address) host_read(to, size, address)
 
-#include "bpf/events.h"
+static inline int host_read(void *to, size_t size, u64 address);
 
-/* As many as the kernel's map has, for the walker's collisions are part of it. */
+#include "bpf/walker.h"
+
+/* As many as the kernel's maps have, for the walker's collisions are part of it. */
 #define HOST_SEEN_SLOTS 65536
+#define HOST_KNOWN_SLOTS 16384
 
 struct host {
 	/* The memory. Nonzero: these bytes cannot be read. */
@@ -29,6 +32,8 @@ struct host {
 	void *context;
 	u64 reads; /* counted, whatever came of them */
 	u64 seen[HOST_SEEN_SLOTS];
+	struct known_code known[HOST_KNOWN_SLOTS];
+	u64 doubtful; /* frames */
 };
 
 static struct host host;
@@ -43,13 +48,21 @@ static inline int host_read(void *to, size_t size, u64 address)
 	return 0;
 }
 
-#include "bpf/walker.h"
-
 static inline u64 *walk_code_slot(u64 key)
 {
 	u64 *slot = &host.seen[key & (HOST_SEEN_SLOTS - 1)];
 
 	return *slot != key ? slot : NULL;
+}
+
+static inline struct known_code *walk_known_slot(u64 tag)
+{
+	return &host.known[tag & (HOST_KNOWN_SLOTS - 1)];
+}
+
+static inline void walk_doubt(u32 frames)
+{
+	host.doubtful += frames;
 }
 
 static inline int walk_send_blob(struct walk *w, u32 length)

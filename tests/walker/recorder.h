@@ -75,7 +75,7 @@ static inline int recorder_walk(struct recorder *r)
 	int result = walk_begin(&r->walk, &r->process, &r->cache);
 
 	if (!result)
-		walk_all(&r->walk);
+		walk_all(&r->walk, &r->process);
 	return result;
 }
 

@@ -208,6 +208,96 @@ static void another_code_object_at_the_same_place_is_another_one(void **state)
 	for_each_layout(check_fingerprints);
 }
 
+/* So many walks, a sample's time apart. */
+static uint32_t walks(struct recorder *r, int n)
+{
+	uint32_t last = 0;
+
+	for (int i = 0; i < n; i++) {
+		r->walk.now_ns += 10000000;
+		last = fingerprint(r);
+	}
+	return last;
+}
+
+static uint64_t reads_of_walks(struct recorder *r, int n)
+{
+	host.reads = 0;
+	walks(r, n);
+	return host.reads;
+}
+
+/* What was the same for long is taken for granted; what takes its place after all is found out, and nothing is taken for granted after that. */
+static void check_granted(struct recorder *r)
+{
+	struct image *m = &r->image;
+	const struct py_layout *l = &m->layout;
+	uint64_t name = image_ascii(m, "f"), file = image_ascii(m, "x.py"), table = image_table(m, "12345678", 8), before, after;
+	uint64_t code = image_code(m, &(struct image_code){ name, file, table, 3, 1 });
+	uint32_t first, other;
+	int late = 0;
+
+	image_set_frame(m, image_frame(m, code, 2, 0));
+	first = walks(r, 1);
+	before = reads_of_walks(r, KNOWN_CHECKS);
+	after = reads_of_walks(r, KNOWN_CHECKS);
+	if (l->flags & PY_CODE_VERSION) {
+		assert_true(after == before && !host.doubtful);
+		return;
+	}
+	/* the two reads of what the name and the line table consist of are left out seven times out of eight */
+	assert_int_equal(before - after, 2 * KNOWN_CHECKS * KNOWN_TAKEN / (KNOWN_TAKEN + 1));
+	image_put64(m, name + l->str_hash, 42);
+	while (walks(r, 1) == first)
+		assert_true(++late <= KNOWN_TAKEN);
+	other = walks(r, 1);
+	assert_int_not_equal(other, first);
+	assert_in_range(host.doubtful, late, KNOWN_TAKEN);
+	before = host.doubtful;
+	assert_int_equal(walks(r, 10 * KNOWN_CHECKS), other);
+	for (int i = 0; i < 3; i++) {
+		image_put8(m, table + l->bytes_data, 'a' + i);
+		assert_int_not_equal(walks(r, 1), other);
+		other = walks(r, 10 * KNOWN_CHECKS);
+	}
+	assert_int_equal(host.doubtful, before);
+}
+
+static void what_was_long_the_same_is_taken_for_granted(void **state)
+{
+	for_each_layout(check_granted);
+}
+
+/* Seen often within a short time, or for long but rarely: read each time. */
+static void check_not_granted(struct recorder *r)
+{
+	struct image *m = &r->image;
+	uint64_t name = image_ascii(m, "f"), table = image_table(m, "12345678", 8);
+	uint64_t code = image_code(m, &(struct image_code){ name, image_ascii(m, "x.py"), table, 3, 1 });
+	uint32_t last;
+
+	if (m->layout.flags & PY_CODE_VERSION)
+		return;
+	image_set_frame(m, image_frame(m, code, 2, 0));
+	last = fingerprint(r);
+	for (int i = 0; i < 10 * KNOWN_CHECKS; i++)
+		assert_int_equal(fingerprint(r), last);
+	image_put64(m, name + m->layout.str_hash, 42);
+	assert_int_not_equal(fingerprint(r), last);
+	for (int i = 0; i < 5; i++) {
+		r->process.changed = 0; /* as if that were the first one */
+		last = walks(r, KNOWN_CHECKS - 1);
+		image_put8(m, table + m->layout.bytes_data, 'a' + i);
+		assert_int_not_equal(fingerprint(r), last);
+	}
+	assert_int_equal(host.doubtful, 0);
+}
+
+static void what_was_not_long_the_same_is_read_each_time(void **state)
+{
+	for_each_layout(check_not_granted);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +306,8 @@ int main(void)
 		cmocka_unit_test(long_tables_come_in_pieces),
 		cmocka_unit_test(hostile_strings_do_no_harm),
 		cmocka_unit_test(another_code_object_at_the_same_place_is_another_one),
+		cmocka_unit_test(what_was_long_the_same_is_taken_for_granted),
+		cmocka_unit_test(what_was_not_long_the_same_is_read_each_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,7 +94,7 @@ static void check_thread(struct live *live, pid_t tid, bool by_list, const char 
 	/* it may still be on its way into read() */
 	for (int i = 0; i < 1000; i++) {
 		assert_int_equal(walk_begin(walk, &process, &cache), 0);
-		walk_all(walk);
+		walk_all(walk, &process);
 		name_frames(live, walk, text);
 		if (!strcmp(text, expected))
 			break;

@@ -474,6 +474,7 @@ void capture__losses(const struct capture *c, struct capture_losses *losses)
 		losses->dropped += values[i].dropped;
 		losses->busy += values[i].busy;
 		losses->no_storage += values[i].no_storage;
+		losses->doubtful += values[i].doubtful;
 	}
 }
 

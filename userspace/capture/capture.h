@@ -36,6 +36,7 @@ struct capture_losses {
 	uint64_t dropped;       /* records that did not fit into the ring buffer */
 	uint64_t busy;          /* walks not made: another one was under way */
 	uint64_t no_storage;    /* threads or processes that could not be followed */
+	uint64_t doubtful;      /* frames taken for those of a code object that was no longer there */
 	uint64_t bad;           /* records that made no sense here */
 };
 

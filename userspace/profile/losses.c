@@ -22,6 +22,8 @@ const char *loss_text(enum loss loss)
 		return "waits with an estimated stack";
 	case LOSS_NOT_FOLLOWED:
 		return "threads not followed";
+	case LOSS_DOUBTFUL_NAMES:
+		return "doubtful names";
 	case LOSS_COUNT:
 		break;
 	}

@@ -248,6 +248,7 @@ enum loss {
 	LOSS_BAD_RECORDS,       /* records that userspace could not decode */
 	LOSS_SKIPPED_WALKS,     /* switches whose stack was estimated instead of walked */
 	LOSS_NOT_FOLLOWED,      /* threads, and processes, of which the kernel side could keep nothing: all that they did */
+	LOSS_DOUBTFUL_NAMES,    /* frames that may stand under the name of a function that had just been dropped: another one lay in its place */
 	LOSS_COUNT
 };
 const char *loss_text(enum loss loss); /* "dropped records", … */

@@ -39,7 +39,7 @@ const struct event_stack *remote_walk__stack(struct remote_walk *walk, const str
 	w->stack = (struct event_stack){ .head = *head };
 	why = walk_begin(w, &process, &cache);
 	if (!why)
-		walk_all(w);
+		walk_all(w, &process);
 	w->stack.head.kind = EVENT_BLOCK;
 	w->stack.head.flags = w->flags | why;
 	w->stack.head.size = sizeof(w->stack) + w->n_frames * sizeof(struct raw_frame);

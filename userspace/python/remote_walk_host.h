@@ -44,6 +44,15 @@ static inline u64 *walk_code_slot(u64 key)
 	return NULL;
 }
 
+static inline struct known_code *walk_known_slot(u64 tag)
+{
+	return NULL;
+}
+
+static inline void walk_doubt(u32 frames)
+{
+}
+
 static inline int walk_send_blob(struct walk *w, u32 length)
 {
 	return 0;
