@@ -2,6 +2,7 @@
 #include "pacing.h"
 
 #include "capture/capture.h"
+#include "capture/timers.h"
 #include "util/clock.h"
 #include "util/log.h"
 
@@ -17,9 +18,15 @@
 #define MANY_PART 50
 #define FEW_PART 200
 
-/* A target that switches as often as this in a window is better off with timers on all CPUs. */
+/*
+ * A switch to or from a thread with a timer of its own costs as much as SWITCH_TICKS ticks. A target may switch so often that this costs it
+ * a five-hundredth of its time, or where the ticks of all CPUs together are no trifle, as much as those would. What it
+ * has switched beyond that adds up, and when it is as much as SWITCHES_SPENT, the timers of the CPUs are what costs less.
+ */
 #define SWITCHES_WINDOW_NS 40000000ULL
-#define MANY_SWITCHES_PER_S 20000
+#define SWITCHES_CHEAP 300 /* per second */
+#define SWITCH_TICKS 3
+#define SWITCHES_SPENT 600
 
 void pacing_init(struct pacing *p, struct capture *capture, int rate_hz, uint64_t now)
 {
@@ -29,6 +36,7 @@ void pacing_init(struct pacing *p, struct capture *capture, int rate_hz, uint64_
 		.shift_ns = now,
 		.window_ns = now + WINDOW_NS,
 		.switches_ns = now,
+		.switches_per_s = timers__ticks(rate_hz) <= TICKS_CHEAP ? SWITCHES_CHEAP : timers__ticks(rate_hz) / SWITCH_TICKS,
 		.sleep_ns = SLEEP_NS,
 		.random = now | 1,
 	};
@@ -64,7 +72,10 @@ static void judge_switches(struct pacing *p, uint64_t now)
 	if (passed < SWITCHES_WINDOW_NS)
 		return;
 	switches = capture__switches(p->capture);
-	if ((switches - p->switches) * 1000000000.0 / passed > MANY_SWITCHES_PER_S && capture__all_cpus_for_good(p->capture))
+	p->switches_spent += (double)(switches - p->switches) - p->switches_per_s * passed / 1e9;
+	if (p->switches_spent < 0)
+		p->switches_spent = 0;
+	if (p->switches_spent > SWITCHES_SPENT && capture__all_cpus_for_good(p->capture))
 		log_debug("many switches: sampling with a timer on every CPU from now on");
 	p->switches = switches;
 	p->switches_ns = now;

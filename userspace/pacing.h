@@ -19,6 +19,8 @@ struct pacing {
 	uint64_t window_ns; /* when .missed is judged next */
 	uint64_t missed_ns; /* CPU time since then that timers on threads do not see */
 	uint64_t switches, switches_ns; /* of the target, when they were read last, and when that was */
+	double switches_per_s; /* so many cost it little */
+	double switches_spent; /* beyond those */
 	uint64_t sleep_ns;  /* mean */
 	uint64_t random;
 };

@@ -222,7 +222,7 @@ static int load(struct capture *c, char problem[512])
 		describe(problem, err, "put a probe on a function");
 	if (err)
 		return err;
-	if (c->options.all)
+	if (c->options.all || (c->options.attach && timers__cpus_fit(c->options.rate_hz)))
 		timers__only_cpus(&c->timers, c->options.rate_hz, bpf_program__fd(c->skeleton->progs.cpu_sample));
 	c->ring = ring_buffer__new(bpf_map__fd(c->skeleton->maps.events), on_record, c, NULL);
 	return c->ring ? 0 : describe(problem, -errno, "map the ring buffer");

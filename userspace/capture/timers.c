@@ -16,9 +16,6 @@
 #define ATTACHED_MAX 400
 #define ATTACHED_AT_ONCE 4
 
-/* On a larger machine, ticks on CPUs that do something else cost more than the target saves. */
-#define FOR_GOOD_CPUS_MAX 32
-
 static uint64_t random_period(double rate_hz)
 {
 	double part = RATE_MIN + 2 * (1 - RATE_MIN) * ((double)random() / RAND_MAX);
@@ -146,6 +143,21 @@ int timers__attach(struct timers *t, pid_t tid, int rate_hz, int program)
 	return 0;
 }
 
+double timers__ticks(int rate_hz)
+{
+	return (double)rate_hz * sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+bool timers__cpus_fit(int rate_hz)
+{
+	int timer = timers__ticks(rate_hz) <= TICKS_CHEAP ? open_timer(-1, 0, random_period(rate_hz), false) : -1;
+
+	if (timer < 0)
+		return false;
+	close(timer);
+	return true;
+}
+
 void timers__only_cpus(struct timers *t, int rate_hz, int program)
 {
 	t->rate_hz = rate_hz;
@@ -239,7 +251,7 @@ static void close_task(struct timers *t)
 
 bool timers__all_cpus_for_good(struct timers *t)
 {
-	if (t->only_cpus || (!t->enabled && t->task[!t->current] < 0) || sysconf(_SC_NPROCESSORS_ONLN) > FOR_GOOD_CPUS_MAX)
+	if (t->only_cpus || (!t->enabled && t->task[!t->current] < 0))
 		return false;
 	if (!t->all_cpus && !timers__all_cpus(t, true))
 		return false;
