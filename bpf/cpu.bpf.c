@@ -33,8 +33,12 @@ static __always_inline void note_running(struct cpu_state *c, struct task_struct
  * a second lose a third of it). So the samples of a thread add up to its time on CPU.
  *
  * Under the timers on all CPUs the first sample of a thread stands for a whole period, however
- * short the thread has run: a thread that runs a tenth of a period is struck one time in ten.
+ * short the thread has run: a thread that runs a tenth of a period is struck one time in ten. They strike a program that works in short bursts
+ * anywhere in these, and what it ran since the last time is the more, the later in a burst it is struck: if each sample stood for that, the beginnings
+ * would get too little (18 % where 25 are true). So it is put by, and each sample stands for a part of what was put by before it, which says
+ * nothing of the place.
  */
+#define UNSPENT_PARTS 8
 static __always_inline u64 sample_weight(const struct cpu_state *cpu, struct thread_state *t, u64 now)
 {
 	u64 run = cpu_run_ns(cpu, now), weight;
@@ -42,8 +46,14 @@ static __always_inline u64 sample_weight(const struct cpu_state *cpu, struct thr
 	if (run <= t->sampled_run_ns)
 		return 0;
 	weight = run - t->sampled_run_ns;
-	if (all_cpus_period_ns && t->sampled_run_ns == t->run_base_ns)
-		weight = all_cpus_period_ns;
+	if (all_cpus_period_ns) {
+		u64 put_by = t->sampled_run_ns == t->run_base_ns ? all_cpus_period_ns : weight;
+
+		if (!t->unspent_ns)
+			t->unspent_ns = UNSPENT_PARTS * all_cpus_period_ns;
+		weight = t->unspent_ns / UNSPENT_PARTS;
+		t->unspent_ns += put_by - weight;
+	}
 	t->sampled_run_ns = run;
 	return weight;
 }

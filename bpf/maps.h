@@ -55,6 +55,7 @@ struct thread_state {
 	u32 carry_count;
 	u32 attached;   /* enum attached, of a thread that was there before us */
 	u64 sampled_run_ns; /* sum_exec_runtime at the last CPU sample: that much has been charged */
+	u64 unspent_ns; /* under the timers on all CPUs: see sample_weight(); 0: not begun */
 	u64 late_ns;   /* a wait that ended unnoticed and is still to be charged */
 	u64 run_base_ns; /* sum_exec_runtime when it became a target */
 	struct wait_sum sums[SUMS];

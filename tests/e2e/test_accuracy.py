@@ -26,6 +26,15 @@ def test_shares_of_a_program_that_repeats_itself(project, python, full, length):
     assert_shares({name: functions[name].cpu for name in truth}, truth, points=1.5)
 
 
+def test_shares_of_short_bursts(project, python, full):
+    """What begins a burst gets as much as what ends it, also where a timer on each CPU strikes anywhere in these."""
+    result = project.profile("bursts.py", "--seconds", 20 if full else 8, "--burst-us", 300, "--pause-us", 2000, options=["--verbose"], python=python).check()
+    assert "many switches" in result.stderr
+    functions, truth = result.functions("bursts.py"), result.truth["seconds"]
+    assert_shares({name: functions[name].cpu for name in truth}, truth, points=1.5)
+    assert_seconds(sum(functions[name].cpu for name in truth), sum(truth.values()), "all bursts")
+
+
 def test_columns(project, python, full):
     """Python, builtin, numpy, kernel, sleep: each line's seconds, each in its own column."""
     result = project.profile("columns.py", 2 if full else 1, python=python).check()
