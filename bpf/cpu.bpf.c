@@ -27,6 +27,9 @@ static __always_inline void note_running(struct cpu_state *c, struct task_struct
 	cpu_enter(c, task, now);
 }
 
+/* Of what was put by, a sample under the timers on all CPUs gets this part. */
+#define UNSPENT_PARTS 8
+
 /*
  * The time that this sample stands for: what the thread has run since its last one. That is
  * a period, unless the timer came late (a busy host) or lost time at switches (50,000 of them
@@ -38,7 +41,6 @@ static __always_inline void note_running(struct cpu_state *c, struct task_struct
  * would get too little (18 % where 25 are true). So it is put by, and each sample stands for a part of what was put by before it, which says
  * nothing of the place.
  */
-#define UNSPENT_PARTS 8
 static __always_inline u64 sample_weight(const struct cpu_state *cpu, struct thread_state *t, u64 now)
 {
 	u64 run = cpu_run_ns(cpu, now), weight;

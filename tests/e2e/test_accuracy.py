@@ -141,7 +141,7 @@ def test_functions_in_the_place_of_others(project, python, full):
     taken = 7 / (whole * result.details["rate_hz"])
     for name, seconds in truth.items():
         share = seen[name] / sum(seen.values())
-        assert abs(share - seconds / whole) <= 0.03 * seconds / whole + taken, "%s: %.2f %% where %.2f are true" % (name, 100 * share, 100 * seconds / whole)
+        assert abs(share - seconds / whole) <= 0.1 * seconds / whole + taken, "%s: %.2f %% where %.2f are true" % (name, 100 * share, 100 * seconds / whole)
     assert result.losses["doubtful names"] <= 7 * len(truth)  # in as many places, at most
 
 
