@@ -135,13 +135,9 @@ def test_exec_churn(project, python, full):
 def test_functions_in_the_place_of_others(project, python, full):
     """Each function lies where the one before lay, all its parts too: a few samples at most may go to that, once, and are counted."""
     result = project.profile("exec_alike.py", 40 if full else 12, 0.25, options=["--detailed"], python=python).check()
-    truth, whole = result.truth["seconds"], sum(result.truth["seconds"].values())
-    seen = {name: sum(values["cpu_samples"] for stack, values in result.stacks() if any(function == name for _, function, _ in stack)) for name in truth}
-    assert sum(seen.values()) > 0.9, "too few samples have these names"
-    taken = 7 / (whole * result.details["rate_hz"])
+    functions, truth = result.functions("<alike>"), result.truth["seconds"]
     for name, seconds in truth.items():
-        share = seen[name] / sum(seen.values())
-        assert abs(share - seconds / whole) <= 0.1 * seconds / whole + taken, "%s: %.2f %% where %.2f are true" % (name, 100 * share, 100 * seconds / whole)
+        assert abs(functions[name].cpu - seconds) <= 0.1 * seconds + 0.007, "%s: %.3f s where %.3f are true" % (name, functions[name].cpu, seconds)
     assert result.losses["doubtful names"] <= 7 * len(truth)  # in as many places, at most
 
 

@@ -101,7 +101,7 @@ def test_losses_are_printed(project):
         assert "0 dropped records" in text, text
         for name, count in result.losses.items():
             assert "%d %s" % (count, name) in text
-    assert len(result.losses) == 9
+    assert len(result.losses) == 10
 
 
 def test_summary(project):
