@@ -275,8 +275,7 @@ static __always_inline void walk_known_note(struct walk *w, struct known_code *k
 	}
 	if (known->tag >> 32 == tag >> 32) {
 		w->changed = 1;
-		if (known->taken)
-			walk_doubt(known->taken);
+		walk_doubt(known->taken);
 	}
 	known->checks = 0;
 	known->taken = 0;

@@ -7,8 +7,8 @@
  * every value is only ever an address to read from or a number to pass on.
  *
  * This source is built twice: for the kernel (walk.bpf.c) and for the host, where
- * the tests run it over memory images. The difference is READ_USER and what
- * walk_code_is_new() and walk_send() do.
+ * the tests run it over memory images. The difference is READ_USER, what walk_code_slot() and walk_known_slot()
+ * remember, and what becomes of what walk_send_head(), walk_send_blob() and walk_doubt() tell.
  *
  * The work is cut into functions that the verifier checks one by one (global
  * functions, walk.bpf.c): walk_begin() finds the thread state, walk_step() takes one frame,

@@ -19,13 +19,13 @@
 #define FEW_PART 200
 
 /*
- * A switch to or from a thread with a timer of its own costs as much as SWITCH_TICKS ticks. A target may switch so often that this costs it
- * a five-hundredth of its time, or where the ticks of all CPUs together are no trifle, as much as those would. What it
- * has switched beyond that adds up, and when it is as much as SWITCHES_SPENT, the timers of the CPUs are what costs less.
+ * A target may start and stop so often in a second that its threads' own timers cost it a thousandth of its time; where the ticks of all CPUs
+ * together are a burden to others, much more often. What it switches beyond that adds up, and when it is as much as
+ * SWITCHES_SPENT, the timers of the CPUs take over.
  */
 #define SWITCHES_WINDOW_NS 40000000ULL
 #define SWITCHES_CHEAP 300 /* per second */
-#define SWITCH_TICKS 3
+#define SWITCHES_MANY 20000
 #define SWITCHES_SPENT 600
 
 void pacing_init(struct pacing *p, struct capture *capture, int rate_hz, uint64_t now)
@@ -36,7 +36,7 @@ void pacing_init(struct pacing *p, struct capture *capture, int rate_hz, uint64_
 		.shift_ns = now,
 		.window_ns = now + WINDOW_NS,
 		.switches_ns = now,
-		.switches_per_s = timers__ticks(rate_hz) <= TICKS_CHEAP ? SWITCHES_CHEAP : timers__ticks(rate_hz) / SWITCH_TICKS,
+		.switches_per_s = timers__ticks(rate_hz) <= TICKS_CHEAP ? SWITCHES_CHEAP : SWITCHES_MANY,
 		.sleep_ns = SLEEP_NS,
 		.random = now | 1,
 	};

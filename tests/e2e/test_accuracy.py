@@ -136,6 +136,8 @@ def test_functions_in_the_place_of_others(project, python, full):
     """Each function lies where the one before lay, all its parts too: a few samples at most may go to that, once, and are counted."""
     result = project.profile("exec_alike.py", 40 if full else 12, 0.25, options=["--detailed"], python=python).check()
     functions, truth = result.functions("<alike>"), result.truth["seconds"]
+    if python.version <= (3, 11):
+        assert result.truth["again"] > len(truth) / 2, "they do not lie where the others lay"
     for name, seconds in truth.items():
         assert abs(functions[name].cpu - seconds) <= 0.1 * seconds + 0.007, "%s: %.3f s where %.3f are true" % (name, functions[name].cpu, seconds)
     assert result.losses["doubtful names"] <= 7 * len(truth)  # in as many places, at most

@@ -16,6 +16,9 @@
 #define ATTACHED_MAX 400
 #define ATTACHED_AT_ONCE 4
 
+/* On a larger machine, ticks on CPUs that do something else cost more than the target saves. */
+#define FOR_GOOD_CPUS_MAX 32
+
 static uint64_t random_period(double rate_hz)
 {
 	double part = RATE_MIN + 2 * (1 - RATE_MIN) * ((double)random() / RAND_MAX);
@@ -251,7 +254,7 @@ static void close_task(struct timers *t)
 
 bool timers__all_cpus_for_good(struct timers *t)
 {
-	if (t->only_cpus || (!t->enabled && t->task[!t->current] < 0))
+	if (t->only_cpus || (!t->enabled && t->task[!t->current] < 0) || sysconf(_SC_NPROCESSORS_ONLN) > FOR_GOOD_CPUS_MAX)
 		return false;
 	if (!t->all_cpus && !timers__all_cpus(t, true))
 		return false;
