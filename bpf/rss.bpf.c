@@ -12,10 +12,11 @@
 #include "stack.h"
 
 __u32 rss_batch_pages = 32; /* the least; a power of two */
+/* A batch as a part, in powers of two, of all growth. Userspace has both coarser where samples are few. */
+__u32 rss_grown_shift = 9;
 #define PAGES_BATCH_MAX 1024
 #define SWAP_ENTRIES 2
-/* A batch as a part, in powers of two, of all growth, and of what was given back of it. */
-#define GROWN_SHIFT 9
+/* The same, of what was given back of it. */
 #define TURNED_OVER_SHIFT 7
 
 /*
@@ -61,7 +62,7 @@ static __always_inline s64 mm_pages(struct mm_struct *mm, u32 member)
 static __always_inline s64 batch_of(const struct proc_state *p)
 {
 	s64 turned_over = p->rss_shrunk < p->rss_grown ? p->rss_shrunk : p->rss_grown;
-	s64 batch = p->rss_grown >> GROWN_SHIFT;
+	s64 batch = p->rss_grown >> (rss_grown_shift & 63);
 
 	if (batch < turned_over >> TURNED_OVER_SHIFT)
 		batch = turned_over >> TURNED_OVER_SHIFT;

@@ -58,7 +58,8 @@ def test_calls_of_classes(project, every_python):
     project.write("classes.py", CLASSES)
     result = project.profile("classes.py", python=every_python).check()
     assert [entry["path"] for entry in result.details["files"]] == [project.path("classes.py")]
-    assert {entry["name"] for entry in result.details["files"][0]["functions"]} <= {"<module>", "make", "Point.__init__", "__init__"}
+    # the class's body is code of its own, which a sample may meet
+    assert {entry["name"] for entry in result.details["files"][0]["functions"]} <= {"<module>", "Point", "make", "Point.__init__", "__init__"}
     python_samples = result.details["python_frames"]
     assert result.losses["unreadable frames"] + result.losses["unnamed code"] <= max(2, 0.001 * python_samples), result.losses
     assert result.details["unknown_frames"] <= max(2, 0.001 * python_samples)

@@ -22,6 +22,9 @@
 #define ALL_NEW_TIMES 4
 /* Growth of memory is charged in pieces of a MB. */
 #define ALL_RSS_PAGES 256
+/* Pieces are four times as large from this rate down: at 100 Hz more stacks would be read for pages than for time. */
+#define RSS_COARSE_HZ 250
+#define RSS_COARSE_SHIFT 2
 
 void choose_library_list(const struct fixingahole_bpf *s, struct library_probe list[LIBRARY_PROBES])
 {
@@ -111,5 +114,9 @@ void choose_programs(struct fixingahole_bpf *s, const struct capture_options *o)
 		bpf_map__set_max_entries(s->maps.places, 1);
 	choose_heap_probes(s, o);
 	choose_calls_probes(s, o);
+	if (o->rate_hz <= RSS_COARSE_HZ) {
+		s->data->rss_batch_pages <<= RSS_COARSE_SHIFT;
+		s->data->rss_grown_shift -= RSS_COARSE_SHIFT;
+	}
 	choose_all(s, o);
 }
