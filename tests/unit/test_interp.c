@@ -8,6 +8,7 @@
 
 #include "interpreters.h"
 #include "python/analyse.h"
+#include "python/evalloop.h"
 #include "python/layout.h"
 #include "tiny_elf.h"
 
@@ -44,6 +45,46 @@ static void a_stripped_loop_is_found_by_its_jumps(void **state)
 	assert_int_equal(b.n_eval, 2);
 	assert_true(b.eval[0].start == TINY_BASE + TINY_HOT && b.eval[0].end == TINY_BASE + TINY_OTHER);
 	assert_true(b.eval[1].start == TINY_BASE + TINY_COLD && b.eval[1].end == TINY_BASE + TINY_TEXT_END);
+}
+
+static void note(struct evalloop_symbols *symbols, const char *name, uint64_t start, uint64_t size)
+{
+	const struct elf_symbol symbol = { .name = name, .value = start, .size = size };
+
+	evalloop_note_symbol(symbols, &symbol);
+}
+
+/* Handlers of instructions with other functions between them: no range holds one of those. */
+static void handlers_of_instructions_are_no_hull(void **state)
+{
+	static struct evalloop_symbols symbols;
+	struct elf_code_range ranges[4];
+	struct elf_image *image;
+	struct tiny_elf tiny;
+	uint64_t words[128];
+	FILE *file = tmpfile();
+
+	tiny_debug_offsets(words);
+	tiny_elf_init(&tiny, words, sizeof(words));
+	assert_int_equal(fwrite(&tiny, sizeof(tiny), 1, file), 1);
+	fflush(file);
+	assert_int_equal(elf_image__new(dup(fileno(file)), &image), 0);
+	note(&symbols, "_PyEval_EvalFrameDefault", TINY_BASE + TINY_HOT, TINY_OTHER - TINY_HOT);
+	for (unsigned i = 0; i < 100; i++) {
+		note(&symbols, "_TAIL_CALL_LOAD_FAST", 0x500000 + i * 64, 50);
+		note(&symbols, "_TAIL_CALL_BINARY_OP", 0x600000 + i * 256, 256);
+	}
+	note(&symbols, "_TAIL_CALL_CALL", 0x601000, 16); /* within another: an alias */
+	note(&symbols, "_TAIL_CALL_SWAP", 0x700000, 100);
+	note(&symbols, "_TAIL_CALL_COPY", 0x7ff000, 99); /* too small to be told */
+	note(&symbols, "_TAIL_CALL_hostile", ~0ULL - 5, 100);
+	assert_int_equal(evalloop__find(image, &symbols, ranges, 4), 4);
+	assert_true(ranges[0].start == TINY_BASE + TINY_HOT && ranges[0].end == TINY_BASE + TINY_OTHER);
+	assert_true(ranges[1].start == 0x500000 && ranges[1].end == 0x500000 + 99 * 64 + 50);
+	assert_true(ranges[2].start == 0x600000 && ranges[2].end == 0x600000 + 100 * 256);
+	assert_true(ranges[3].start == 0x700000 && ranges[3].end == 0x700064);
+	elf_image__free(image);
+	fclose(file);
 }
 
 static void expect_unsupported(const uint64_t *words, size_t size, const char *name, const char *expected)
@@ -202,6 +243,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_stripped_loop_is_found_by_its_jumps),
+		cmocka_unit_test(handlers_of_instructions_are_no_hull),
 		cmocka_unit_test(what_cannot_be_walked_is_named),
 		cmocka_unit_test(a_name_decides_where_nothing_else_does),
 		cmocka_unit_test(names_of_libraries),

@@ -24,7 +24,8 @@
 #define TAIL_CALL_PREFIX "_TAIL_CALL_"
 #define JUMPS_MIN 2
 #define FUNCTION_SIZE_MAX (1U << 20)
-#define NAME_MAX_LOOK 128 /* hostile names may be very long */
+/* Functions are aligned: so much may be between neighbours. */
+#define ALIGNMENT_MAX 64
 
 static void hull_add(struct elf_code_range *hull, uint64_t start, uint64_t size)
 {
@@ -43,6 +44,12 @@ static bool has_prefix(const char *text, const char *prefix)
 	return !strncmp(text, prefix, strlen(prefix));
 }
 
+static void tail_call_add(struct evalloop_symbols *s, uint64_t start, uint64_t size)
+{
+	if (start && size <= FUNCTION_SIZE_MAX && start + size > start && s->n_tail_calls < EVALLOOP_TAIL_CALLS)
+		s->tail_calls[s->n_tail_calls++] = (struct elf_code_range){ start, start + size };
+}
+
 void evalloop_note_symbol(struct evalloop_symbols *s, const struct elf_symbol *symbol)
 {
 	const char *name = symbol->name;
@@ -50,7 +57,7 @@ void evalloop_note_symbol(struct evalloop_symbols *s, const struct elf_symbol *s
 	if (symbol->size == 0)
 		return;
 	if (has_prefix(name, TAIL_CALL_PREFIX))
-		hull_add(memmem(name, strnlen(name, NAME_MAX_LOOK), ".cold", 5) ? &s->tail_cold : &s->tail_calls, symbol->value, symbol->size);
+		tail_call_add(s, symbol->value, symbol->size);
 	else if (!strcmp(name, FUNCTION_NAME))
 		s->function = (struct elf_code_range){ symbol->value, symbol->value + symbol->size };
 	else if (has_prefix(name, FUNCTION_NAME "."))
@@ -169,6 +176,43 @@ static int compare_ranges(const void *a, const void *b)
 	return x->start < y->start ? -1 : x->start > y->start;
 }
 
+static int compare_sizes(const void *a, const void *b)
+{
+	const struct elf_code_range *x = a, *y = b;
+	uint64_t x_size = x->end - x->start, y_size = y->end - y->start;
+
+	return x_size > y_size ? -1 : x_size < y_size;
+}
+
+/* Joins neighbours; the number of pieces, the largest first. */
+static size_t join(struct elf_code_range *ranges, size_t n)
+{
+	size_t pieces = 0;
+
+	qsort(ranges, n, sizeof(*ranges), compare_ranges);
+	for (size_t i = 0; i < n; i++) {
+		if (!pieces || ranges[i].start > ranges[pieces - 1].end + ALIGNMENT_MAX)
+			ranges[pieces++] = ranges[i];
+		else if (ranges[i].end > ranges[pieces - 1].end)
+			ranges[pieces - 1].end = ranges[i].end;
+	}
+	qsort(ranges, pieces, sizeof(*ranges), compare_sizes);
+	return pieces;
+}
+
+static size_t find_tail_calls(const struct evalloop_symbols *s, struct elf_code_range *out, size_t max)
+{
+	struct elf_code_range ranges[EVALLOOP_TAIL_CALLS];
+	size_t pieces;
+
+	memcpy(ranges, s->tail_calls, s->n_tail_calls * sizeof(*ranges));
+	pieces = join(ranges, s->n_tail_calls);
+	if (pieces > max)
+		pieces = max;
+	memcpy(out, ranges, pieces * sizeof(*out));
+	return pieces;
+}
+
 int evalloop__find(struct elf_image *image, const struct evalloop_symbols *s, struct elf_code_range *out, size_t max)
 {
 	_cleanup_free_ struct elf_code_range *ranges = NULL;
@@ -189,10 +233,7 @@ int evalloop__find(struct elf_image *image, const struct evalloop_symbols *s, st
 	out[n++] = self;
 	if (s->parts.end)
 		out[n++] = s->parts;
-	if (s->tail_calls.end)
-		out[n++] = s->tail_calls;
-	if (s->tail_cold.end)
-		out[n++] = s->tail_cold;
+	n += find_tail_calls(s, out + n, max - n);
 	if (n == 1 && fdes.count) {
 		int error = find_parts(image, &self, &fdes, out, &n, max);
 
