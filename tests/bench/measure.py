@@ -97,11 +97,13 @@ class Run:
 
 
 class Watch:
-    """Reads the kernel's BPF statistics of the profiler's programs while a run goes on, and the target's CPU time with them."""
+    """Reads the kernel's BPF statistics of the profiler's programs while a run goes on, and the target's CPU time with them. The program's
+    own work counts, as for the ratios: what was before, the interpreter's start, is taken off."""
 
     def __init__(self, process, pid_file):
         self.process, self.pid_file = process, pid_file
         self.programs, self.target_cpu = {}, 0.0
+        self.before = None
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.loop)
         self.thread.start()
@@ -137,14 +139,22 @@ class Watch:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def loop(self):
-        while not self.ended.wait(0.2):
-            cpu, ids, seen = self.cpu(), self.ids(), {}
+        # it writes its pid when it begins
+        while not self.ended.wait(0.2 if self.before else 0.01):
+            cpu = self.cpu()
+            if cpu is None:
+                continue
+            ids, seen = self.ids(), {}
             for program in self.list():
-                if program["id"] in ids and program.get("run_cnt"):
+                if program["id"] in ids:
                     count, ns = seen.get(program.get("name"), (0, 0))
-                    seen[program.get("name")] = count + program["run_cnt"], ns + program["run_time_ns"]
-            if cpu and seen:
-                self.programs, self.target_cpu = seen, cpu
+                    seen[program.get("name")] = count + program.get("run_cnt", 0), ns + program.get("run_time_ns", 0)
+            if not self.before:
+                self.before = seen, cpu
+            elif cpu > self.before[1]:
+                counts = {name: (count - self.before[0][name][0], ns - self.before[0][name][1]) for name, (count, ns) in seen.items() if name in self.before[0]}
+                self.programs = {name: both for name, both in counts.items() if both[0]}
+                self.target_cpu = cpu - self.before[1]
 
     def stop(self):
         self.ended.set()
