@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# make, make check (root), make demo (root), make bench (root), make install; V=1 shows commands, SAN=1 builds
+# make, make check (root), make demo (root), make bench and bench-inside (root), make install; V=1 shows commands, SAN=1 builds
 # with address and undefined-behaviour sanitizers, CC=clang works too.
 
 .DELETE_ON_ERROR:
@@ -209,6 +209,13 @@ bench:
 	$(Q)tools/deps.sh bench
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)$(PYTHON3) tests/bench/bench.py $(BENCH)
+
+# the same within one process each, which sees half a percent
+.PHONY: bench-inside
+bench-inside:
+	$(Q)tools/deps.sh bench
+	$(Q)$(MAKE) --no-print-directory all
+	$(Q)$(PYTHON3) tests/bench/inside.py $(BENCH)
 
 .PHONY: install
 install: $(BUILD)/fixingahole $(BUILD)/libfixingahole-heap.so $(BUILD)/libfixingahole-calls.so
