@@ -43,6 +43,7 @@ struct counters {
 /* Places of stopping that are remembered, per CPU and per thread: in sets of PLACE_WAYS. */
 #define PLACE_SLOTS 32
 #define PLACE_WAYS 4
+#define WANTED_SLOTS 4 /* a power of two */
 
 /* Map `cpus`, per CPU: what goes on there of the targets. Userspace reads .switches. */
 struct cpu_state {
@@ -56,7 +57,8 @@ struct cpu_state {
 	__u64 filled_ns;    /* when .tokens were filled */
 	__u32 tokens[4];    /* how much may still be spent on switches (see wait.bpf.c) */
 	__u64 place[PLACE_SLOTS]; /* where threads stopped here that were looked at (see wait.bpf.c) */
-	__u32 place_next, pad;
+	__u64 wanted[WANTED_SLOTS]; /* where one has just waited for long: walked the next time (see wait.bpf.c); 0: free */
+	__u32 place_next, wanted_next;
 };
 
 /*

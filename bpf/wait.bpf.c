@@ -38,7 +38,7 @@ __u32 budget_new = 4; /* BUDGET_NEW, per unit */
 #define BUDGET_UNITS_MAX 50
 #define BUDGET_WALK_SAVED 50
 
-enum budget { BUDGET_WALK, BUDGET_NEW, BUDGET_MARK };
+enum budget { BUDGET_WALK, BUDGET_NEW, BUDGET_MARK, BUDGET_LONG };
 
 /* About a thread that stops: it was known to run; it was preempted; its stack is walked, or a mark taken. */
 enum stop { STOP_COUNTED = 1 << 0, STOP_PREEMPTED = 1 << 1, STOP_WALK = 1 << 2, STOP_MARK = 1 << 3 };
@@ -87,6 +87,7 @@ static __always_inline void budgets_fill(struct cpu_state *c, u64 now)
 	budget_fill(c, BUDGET_WALK, units, BUDGET_WALK_SAVED);
 	budget_fill(c, BUDGET_NEW, budget_new * units, 50);
 	budget_fill(c, BUDGET_MARK, 16 * units, 500);
+	budget_fill(c, BUDGET_LONG, 2 * units, 25);
 }
 
 static __always_inline void place_forget(struct cpu_state *c, u64 place)
@@ -288,7 +289,7 @@ static __always_inline void pay_owed(struct cpu_state *c, struct task_struct *ta
 
 static __always_inline void switch_in(struct cpu_state *c, struct task_struct *task, struct proc_state *p, u64 now)
 {
-	u64 since = p->last_out_ns;
+	u64 since = p->last_out_ns, place;
 	struct thread_state *t;
 
 	cpu_enter(c, task, now);
@@ -298,8 +299,25 @@ static __always_inline void switch_in(struct cpu_state *c, struct task_struct *t
 	if (!t)
 		return;
 	gap_charge(t, task, p, now - since);
+	place = place_of(task);
 	if (!t->block_id)
-		place_forget(c, place_of(task));
+		place_forget(c, place);
+	if (now - since >= WAIT_LONG_NS && !follow_all)
+		c->wanted[c->wanted_next++ & (WANTED_SLOTS - 1)] = place;
+}
+
+/* Was there a long wait at `place` just now? Asked once. */
+static __always_inline bool wanted_take(struct cpu_state *c, u64 place)
+{
+	bool found = false;
+
+	for (u32 i = 0; i < WANTED_SLOTS; i++) {
+		if (place && c->wanted[i] == place) {
+			c->wanted[i] = 0;
+			found = true;
+		}
+	}
+	return found;
 }
 
 /*
@@ -314,7 +332,7 @@ __attribute__((noinline)) u32 look_how(struct cpu_state *c, u64 place, u64 now)
 		return 0;
 	budgets_fill(c, now);
 	known = !place || place_find(c->place, place) < PLACE_SLOTS;
-	walk = budget_take_walk(c, now);
+	walk = (wanted_take(c, place) && budget_take(c, BUDGET_LONG)) || budget_take_walk(c, now);
 	if (walk || (!known && budget_take(c, BUDGET_NEW))) {
 		if (!known)
 			place_take(c->place, place, &c->place_next);

@@ -55,9 +55,10 @@ def test_system_seconds_are_the_kernels(project, python, full):
     assert_seconds(result.whole.cpu, truth["user"] + truth["system"], "CPU", relative=0.03)
 
 
-WAYS = ["handover", "sleep", "join", "child", "wait4", "recv", "pipe", "connect", "poll", "lock"]
+WAYS = ["handover", "crowded", "sleep", "join", "child", "wait4", "recv", "pipe", "connect", "poll", "lock"]
 CALLS = {
     "handover": ("sleep",),
+    "crowded": ("sleep",),
     "sleep": ("sleep",),
     "join": ("sleep",),
     "child": ("wait", "poll", "read"),

@@ -164,7 +164,33 @@ def handover(seconds):
     return "handover"
 
 
-WAYS = [handover, sleep, join, pool, child, wait4, recv, pipe, connect, poll, lock]
+def crowded(seconds):
+    """The same, where the hand-overs are in more places than are remembered."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    ping, pong, pause, turns = threading.Lock(), threading.Lock(), 0.02, 1500
+    rounds = int(seconds / pause)
+    pong.acquire()
+
+    def acquire(lock, depth):
+        return acquire(lock, depth - 1) if depth else lock.acquire()
+
+    def player():
+        for n in range(rounds * turns):
+            acquire(pong, n % 40)
+            ping.release()
+
+    other = threading.Thread(target=player)
+    other.start()
+    for _ in range(rounds):
+        for n in range(turns):
+            acquire(ping, n % 40)
+            pong.release()
+        time.sleep(pause)  # line: crowded
+    other.join()
+    return "crowded"
+
+
+WAYS = [handover, crowded, sleep, join, pool, child, wait4, recv, pipe, connect, poll, lock]
 
 
 def main():
