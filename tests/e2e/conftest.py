@@ -8,6 +8,7 @@ test_core.py go over every interpreter; with it, the accuracy tests do too, in r
 
 import os
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -25,6 +26,9 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        # in the background of a shell; what ignores it from its start on cannot be interrupted by a test
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     binary = os.path.abspath(os.environ.get("FIXINGAHOLE", os.path.join(REPOSITORY, "build/fixingahole")))
     if not os.access(binary, os.X_OK):
         raise pytest.UsageError("no profiler at %s: run make, or name it in FIXINGAHOLE" % binary)
