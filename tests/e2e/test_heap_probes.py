@@ -17,6 +17,9 @@ def profile(project, python, *words, options=(), script="heap.py", status=0, **k
     result = project.profile(script, *words, options=["--memory", *PROBES, *options], python=python, **kwargs)
     result.heap = check(result, status)["heap"]
     result.marks = project.marks(script)
+    # to be seen if the test fails
+    print(result.heap["probes"], result.heap["exact"], "outside:", result.details["outside"].get("heap"))
+    print({lineno: (estimate(line, "peak"), estimate(line, "allocated")) for lineno, line in lines_of(result, os.path.basename(script)).items()})
     assert result.heap["probes"]["processes"] >= 1
     assert any(notice.startswith("heap by probes on the C allocator") for notice in result.details["notices"])
     return result
