@@ -2,7 +2,7 @@
 /*
  * Physical memory. The kernel announces each change of a process's page counters
  * (kmem:rss_stat); growth is added up, and the thread whose page made a batch full
- * is walked: its line is charged with the batch. That is a part in 512 of what the process has grown
+ * is walked: its line is charged with the batch. That is a part in 2048 of what the process has grown
  * by so far, and more for one that gives back and takes again all the time, so that it pays little. Of a whole machine the least batch is
  * larger, and a new process begins somewhere in its first one, so that what many alike grow by is charged without a bias.
  *
@@ -13,7 +13,7 @@
 
 __u32 rss_batch_pages = 32; /* the least; a power of two */
 /* A batch as a part, in powers of two, of all growth. Userspace has both coarser where samples are few. */
-__u32 rss_grown_shift = 9;
+__u32 rss_grown_shift = 11;
 #define PAGES_BATCH_MAX 1024
 #define SWAP_ENTRIES 2
 /* The same, of what was given back of it. */
