@@ -97,7 +97,7 @@ $(BUILD)/libfixingahole-calls.so: $(CALLS_SOURCES) $(wildcard preload/*.h preloa
 		-shared -Wl,-z,now -Wl,-soname,libfixingahole-calls.so -o $@ $(CALLS_SOURCES) -lpthread
 
 # its parts that are no allocator's functions, for unit tests
-PRELOAD_PARTS := $(patsubst %,$(BUILD)/preload-parts/%.o,preload/copy_line.c preload/lock.c preload/marks.c preload/pools.c preload/sampler.c preload/slots.c)
+PRELOAD_PARTS := $(patsubst %,$(BUILD)/preload-parts/%.o,preload/blocks.c preload/copy_line.c preload/lock.c preload/marks.c preload/pools.c preload/sampler.c preload/slots.c)
 CALLS_PARTS := $(patsubst %,$(BUILD)/preload-parts/%.o,preload/calls/count.c preload/calls/file.c preload/calls/map.c)
 $(PRELOAD_PARTS) $(CALLS_PARTS): $(BUILD)/preload-parts/%.c.o: %.c
 	$(call say,CC,$<)

@@ -279,7 +279,7 @@ struct event_heap {
 	__u64 count;     /* allocations that it stands for, times HEAP_COUNT_ONE */
 	__u64 mark;      /* allocations that the thread has made so far, this one included, sampled or not */
 	__u16 kind;      /* enum heap_kind */
-	__u16 stratum;   /* which of the thread's lines of strides the block lies on: sampler_class(size) of preload/heap_probe.h; 0 where there is but one */
+	__u16 stratum;   /* which line of strides the block lies on: heap_stratum() of preload/heap_probe.h, or sampler_class(); 0 where there is but one */
 	__u32 heap_flags; /* enum heap_alloc_flag */
 	struct event_stack stack; /* its head too is filled in: kind, pid, tid, space as above, .size without what stands before it */
 	/* struct raw_frame [stack.n_frames] follow */

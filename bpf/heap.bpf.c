@@ -32,7 +32,7 @@ static __always_inline void block_tell(u64 address, u64 size, u64 weight, u64 co
 	w->heap.count = count;
 	w->heap.mark = mark;
 	w->heap.kind = kind;
-	w->heap.stratum = sampler_class(size);
+	w->heap.stratum = heap_stratum(kind, size);
 	w->heap.heap_flags = !flags && weight == size && count == HEAP_COUNT_ONE ? HEAP_EXACT : flags;
 	heap_send(w, why);
 	scratch_return(w);

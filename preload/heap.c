@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "preload/blocks.h"
 #include "preload/hot.h"
 #include "preload/lock.h"
 #include "preload/marks.h"
@@ -22,13 +23,12 @@
 
 __thread struct heap_thread heap_thread;
 _Static_assert(offsetof(struct heap_thread, copy_left) == HOT_COPY, "hot.S");
-_Static_assert(offsetof(struct heap_thread, py_hot) == HOT_PYTHON, "hot.S");
 _Static_assert(offsetof(struct heap_thread, shut) == 0 && HOT_SHUT == SAMPLER_CLASSES, "hot.S");
 struct sampler_rate heap_rate = {
 	.stride = { [0 ... SAMPLER_CLASSES - 1] = SAMPLER_STRIDE_DEFAULT },
 	.floor = SAMPLER_STRIDE_DEFAULT,
 	.budget = SAMPLER_RATE_DEFAULT,
-	.saved = SAMPLER_RATE_DEFAULT / 2,
+	.saved = SAMPLER_RATE_DEFAULT,
 };
 struct heap_totals heap_totals = { .version = HEAP_TOTALS_VERSION };
 
@@ -106,13 +106,12 @@ static void add(__u64 *to, uint64_t n)
 	__atomic_fetch_add(to, n, __ATOMIC_RELAXED);
 }
 
-static void totals_note(struct heap_thread *t, bool python, uint64_t bytes, uint64_t count)
+static void totals_note(bool python, uint64_t bytes, uint64_t count)
 {
 	enum heap_source source = python ? HEAP_SOURCE_PYTHON : HEAP_SOURCE_C;
 
 	add(&heap_totals.bytes[source], bytes);
 	add(&heap_totals.count[source], count);
-	t->count += count;
 }
 
 static void totals_tell(bool final)
@@ -130,7 +129,8 @@ struct sample heap_take(struct heap_thread *t, bool python, size_t size)
 	uint64_t bytes = sampler_passed(h, s) + size, count = h->count + 1;
 	struct sample sample = sampler_take(h, s, size, &heap_rate, &t->random, heap_clock_ns);
 
-	totals_note(t, python, bytes, count);
+	totals_note(python, bytes, count);
+	t->count += count;
 	if (unlikely(!python_settled)) {
 		python_look();
 		/* look at the next one as well: an interpreter that brings its own malloc has few for us */
@@ -139,10 +139,23 @@ struct sample heap_take(struct heap_thread *t, bool python, size_t size)
 	return sample;
 }
 
-/* An event's mark: the thread's allocations so far. */
+struct sample heap_take_block(struct heap_thread *t, size_t size)
+{
+	struct blocks_passed passed;
+	struct sample sample = blocks_take(size, &heap_rate, &t->random, heap_clock_ns, &passed);
+
+	totals_note(true, passed.bytes, passed.count);
+	if (unlikely(!python_settled)) {
+		python_look();
+		blocks_look_again(size);
+	}
+	return sample;
+}
+
+/* An event's mark: the thread's allocations so far; of those that count on the process's lines, everybody's. */
 static uint64_t allocations(const struct heap_thread *t)
 {
-	uint64_t n = t->count;
+	uint64_t n = t->count + blocks_count();
 
 	for (unsigned i = 0; i < SAMPLER_CLASSES; i++)
 		n += t->c_hot[i].count + t->py_hot[i].count;
@@ -309,8 +322,9 @@ static void thread_end(void *data)
 	struct heap_thread *t = data;
 
 	for (unsigned i = 0; i < SAMPLER_CLASSES; i++) {
-		totals_note(t, false, sampler_passed(&t->c_hot[i], &t->c[i]), t->c_hot[i].count);
-		totals_note(t, true, sampler_passed(&t->py_hot[i], &t->py[i]), t->py_hot[i].count);
+		totals_note(false, sampler_passed(&t->c_hot[i], &t->c[i]), t->c_hot[i].count);
+		totals_note(true, sampler_passed(&t->py_hot[i], &t->py[i]), t->py_hot[i].count);
+		t->count += t->c_hot[i].count + t->py_hot[i].count;
 	}
 	lines_clear(t);
 }
@@ -327,12 +341,14 @@ static void seed_renew(void)
 static void child_begin(void)
 {
 	struct heap_thread *t = &heap_thread;
+	struct blocks_passed passed;
 
 	lock_after_fork();
 	/* the parent's points and the sums stay with the parent */
 	seed_renew();
 	t->random = seed_next();
 	lines_clear(t);
+	blocks_clear(&passed);
 	heap_totals = (struct heap_totals){ .version = HEAP_TOTALS_VERSION, .pid = getpid(), .python = heap_totals.python };
 }
 
@@ -351,12 +367,15 @@ static uint64_t environment(const char *name, uint64_t otherwise)
 static void process_end(void)
 {
 	struct heap_thread *t = &heap_thread;
+	struct blocks_passed passed;
 
 	/* after vfork we are in our parent's memory */
 	if ((pid_t)heap_totals.pid != getpid())
 		return;
 	if (heap_enter(t)) {
 		thread_end(t);
+		blocks_clear(&passed);
+		totals_note(true, passed.bytes, passed.count);
 		heap_leave(t);
 	}
 	totals_tell(true);

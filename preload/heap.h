@@ -6,6 +6,7 @@
  *   heap.c    state, start and end of process and thread, samples taken and told
  *   malloc.c  the C allocator's functions
  *   python.c  CPython's mem and object domains
+ *   blocks.c  the lines of its small blocks
  *   maps.c    mmap and its kin
  *   copy.c    memcpy and memmove
  *   hot.S     what runs at every call of CPython's malloc, memcpy and memmove
@@ -40,7 +41,7 @@ struct heap_thread {
 	uint64_t count;    /* allocations so far, but for those that .c_hot and .py_hot have counted since */
 	/* the lines of malloc's blocks; the places behind SAMPLER_CLASSES stay zero, so that no fast path takes them */
 	union sampler_hot c_hot[2 * SAMPLER_CLASSES];
-	/* the lines of Python's blocks, whoever provides their memory */
+	/* the lines of Python's blocks, whoever provides their memory, but for those on the process's lines (blocks.h) */
 	union sampler_hot py_hot[SAMPLER_CLASSES];
 	struct sampler c[SAMPLER_CLASSES];
 	struct sampler py[SAMPLER_CLASSES];
@@ -72,6 +73,9 @@ uint64_t heap_clock_ns(void);
 
 /* Puts a block on its line of t, Python's or malloc's, and keeps the totals. Inside only. */
 struct sample heap_take(struct heap_thread *t, bool python, size_t size);
+
+/* The same with a block on the process's line of its size. */
+struct sample heap_take_block(struct heap_thread *t, size_t size);
 
 /*
  * Memory for a sampled block: a slot, or else the real allocator's. *slot says which.

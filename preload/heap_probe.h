@@ -42,7 +42,8 @@
  * that never lived at the same time. So: let a block with weight > size and
  * weight > HEAP_LIVE_AT_ONCE count as live with .size only, until its thread has sent two more samples of the same class of sizes
  * (sampler_class() in preload/sampler.h), that is, has allocated a whole stride; from then on with
- * .weight. A block that dies earlier never was more than its own size. What is
+ * .weight. (Small blocks of Python: of the same size, heap_stratum(); their lines are the process's, where a
+ * thread's samples take at least as long.) A block that dies earlier never was more than its own size. What is
  * left out is at most the last two strides of each thread and class.
  *
  * Temporary blocks: the thread that frees passes its own mark. If it is the thread that
@@ -130,12 +131,20 @@ static inline __attribute__((always_inline)) unsigned sampler_class(__u64 size)
 	return log < 32 ? 160 + log - 17 : SAMPLER_CLASSES - 1;
 }
 
+/* Where a block's line is told from others: its class, or its size for Python's small ones, which may have lines of their own. */
+static inline __attribute__((always_inline)) unsigned heap_stratum(enum heap_domain domain, __u64 size)
+{
+	if (size <= SAMPLER_SMALL && (domain == HEAP_PY_MEM || domain == HEAP_PY_OBJ))
+		return SAMPLER_CLASSES + size;
+	return sampler_class(size);
+}
+
 #define HEAP_TOTALS_VERSION 1
 
 #define HEAP_LIVE_AT_ONCE (1 << 20) /* a smaller weight is live at once: it cannot distort a peak much */
 
 /* Environment: bytes per sample (a power of two, default 131072), samples per second at most
- * (default 1000, and more while the process grows; 0: no limit). */
+ * (default 500, and more while the process grows; 0: no limit). */
 #define HEAP_ENV_STRIDE "FIXINGAHOLE_HEAP_STRIDE"
 #define HEAP_ENV_RATE "FIXINGAHOLE_HEAP_RATE"
 

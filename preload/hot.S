@@ -12,37 +12,30 @@
 	.hidden python_large_malloc
 	.hidden python_malloc_slow
 	.hidden python_realloc
+	.hidden python_realloc_slow
+	.hidden blocks_left
 	.hidden slots_range
 	.hidden copy_real
 	.hidden copy_look
 
-/*
- * Takes r<size> bytes off what their class may allocate before its next sample (low half of the word), and counts the allocation (high half);
- * where that is not enough, goes to `slow` with nothing changed. The thread is in rax then; r<index>, r8 and r10 are used up.
- */
-.macro count_bytes size index slow
-	mov heap_thread@gottpoff(%rip), %rax
-	mov %e\size, %e\index
-	and $-4, %e\index /* the class is size / 4, its word 8 bytes */
-	mov %fs:HOT_PYTHON(%rax,%r\index,2), %r8
-	cmp %r8d, %e\size
-	jae \slow
-	movabs $0x100000000, %r10
-	sub %r\size, %r8
-	add %r10, %r8
-	mov %r8, %fs:HOT_PYTHON(%rax,%r\index,2)
+/* Counts a block of r<size> bytes, 1 to PYMALLOC_MAX, off what may pass before the next look (preload/blocks.h); goes to `slow` if it is to be looked at. Uses rax up. */
+.macro count_block size slow
+	lea blocks_left(%rip), %rax
+	subl $1, (%rax,%r\size,4)
+	js \slow
 .endm
 
-/* void *name(void *ctx, size_t size): pymalloc's malloc of a domain; see fast_malloc() in python.c. ctx stays in place. */
+/* void *name(void *ctx, size_t size): pymalloc's malloc of a domain; ctx stays in place. */
 .macro domain_malloc name domain
 	.globl \name
 	.hidden \name
 	.type \name, @function
 	.balign 64
 \name:
-	cmp $(PYMALLOC_MAX - 1), %rsi
+	lea -1(%rsi), %rdx
+	cmp $(PYMALLOC_MAX - 1), %rdx
 	ja 1f
-	count_bytes si dx 2f
+	count_block si 2f
 	jmp *python_below+HOT_BELOW_MALLOC+HOT_BELOW_SIZE*\domain(%rip)
 1:	mov $\domain, %edi
 	jmp python_large_malloc
@@ -53,7 +46,7 @@
 .endm
 
 /*
- * The same for sizes from 1 to PYMALLOC_MAX, taking the block as pymalloc would (preload/pools.h): the first free one of the first pool with blocks of that size, if
+ * The same, taking the block as pymalloc would (preload/pools.h): the first free one of the first pool with blocks of that size, if
  * it is not the last one.
  */
 .macro domain_malloc_pools name domain
@@ -65,7 +58,7 @@
 	lea -1(%rsi), %r9
 	cmp $(PYMALLOC_MAX - 1), %r9
 	ja 1f
-	count_bytes si dx 2f
+	count_block si 2f
 	mov python_pools(%rip), %r8
 	and $-POOLS_STEP, %r9d
 	mov (%r8,%r9), %rdx
@@ -108,9 +101,11 @@
 	sub slots_range(%rip), %rcx
 	cmp slots_range+8(%rip), %rcx
 	jb 2f
-	cmp $(PYMALLOC_MAX - 1), %rdx
+	lea -1(%rdx), %rcx
+	cmp $(PYMALLOC_MAX - 1), %rcx
 	ja 2f
-	count_bytes dx cx 2f
+	count_block dx 3f
+	mov heap_thread@gottpoff(%rip), %rax
 	push %rax
 	movl $HOT_SHUT, %fs:(%rax)
 	call *python_below+HOT_BELOW_REALLOC+HOT_BELOW_SIZE*\domain(%rip)
@@ -121,6 +116,8 @@
 	jmp \malloc
 2:	mov $\domain, %edi
 	jmp python_realloc
+3:	mov $\domain, %edi
+	jmp python_realloc_slow
 	.size \name, . - \name
 .endm
 

@@ -7,7 +7,6 @@
 
 /* in struct heap_thread */
 #define HOT_COPY 8
-#define HOT_PYTHON 2848
 
 /* its .shut, which is its first word, while a domain's function runs */
 #define HOT_SHUT 176

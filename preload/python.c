@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "preload/blocks.h"
 #include "preload/heap.h"
 #include "preload/hot.h"
 #include "preload/marks.h"
@@ -71,10 +72,7 @@ uintptr_t python_pools;
 
 /* --- pymalloc below --- */
 
-/*
- * In hot.S: a block of less than PYMALLOC_MAX bytes that passes goes on to python_below[domain].malloc, others to the functions
- * that follow. One of just that size goes the longer way, too.
- */
+/* In hot.S: a block of 1 to PYMALLOC_MAX bytes that passes goes on to python_below[domain].malloc, others to the functions that follow. */
 void *python_mem_malloc(void *ctx, size_t size);
 void *python_obj_malloc(void *ctx, size_t size);
 void *python_mem_malloc_pools(void *ctx, size_t size);
@@ -86,6 +84,7 @@ void *python_obj_realloc(void *ctx, void *p, size_t size);
 void *python_mem_realloc_pools(void *ctx, void *p, size_t size);
 void *python_obj_realloc_pools(void *ctx, void *p, size_t size);
 void *python_realloc(int domain, void *p, size_t size);
+void *python_realloc_slow(int domain, void *p, size_t size);
 
 /* Calls from below that reach malloc are not counted there. */
 #define NESTED(t, call)                     \
@@ -99,6 +98,17 @@ void *python_realloc(int domain, void *p, size_t size);
 
 static void try_pools(struct heap_thread *t);
 
+/* Counts a block; false: it is to be taken. */
+static inline bool pass(struct heap_thread *t, size_t size)
+{
+	return likely(blocks_have(size)) ? blocks_pass(size) : heap_pass_py(t, size);
+}
+
+static struct sample take(struct heap_thread *t, size_t size)
+{
+	return blocks_have(size) ? heap_take_block(t, size) : heap_take(t, true, size);
+}
+
 void *python_malloc_slow(int domain, size_t size, bool zero)
 {
 	struct heap_thread *t = &heap_thread;
@@ -108,7 +118,7 @@ void *python_malloc_slow(int domain, size_t size, bool zero)
 
 	if (!t->shut && heap_enter(t)) {
 		try_pools(t);
-		sample = heap_take(t, true, size);
+		sample = take(t, size);
 		p = sample.weight ? heap_sampled(t, size, zero, &sample, (HEAP_PY_MEM + domain) | (zero ? HEAP_ZEROED : 0)) : NULL;
 		heap_leave(t);
 		if (sample.weight)
@@ -134,7 +144,7 @@ static inline void *fast_calloc(int domain, size_t n, size_t size)
 	struct allocator *a = &python_below[domain];
 	size_t whole = n * size; /* the caller has ruled an overflow out */
 
-	if (unlikely(!heap_pass_py(t, whole)))
+	if (unlikely(!pass(t, whole)))
 		return python_malloc_slow(domain, whole, true);
 	if (unlikely(whole > PYMALLOC_MAX))
 		return NESTED(t, a->calloc(a->ctx, n, size));
@@ -168,7 +178,8 @@ static void *sampled_now(struct heap_thread *t, struct allocator *a, void *p, si
 	return to ? to : p;
 }
 
-static NOINLINE void *fast_realloc_slow(int domain, void *p, size_t size)
+/* A block that was counted, if it is a small one. */
+void *python_realloc_slow(int domain, void *p, size_t size)
 {
 	struct heap_thread *t = &heap_thread;
 	struct allocator *a = &python_below[domain];
@@ -177,7 +188,7 @@ static NOINLINE void *fast_realloc_slow(int domain, void *p, size_t size)
 	bool inside = !t->shut && heap_enter(t);
 
 	if (inside)
-		sample = heap_take(t, true, size);
+		sample = take(t, size);
 	if (slots_own(p)) {
 		p = heap_realloc_slow(t, p, size ? size : 1, &sample, info, domain ? obj_plain : mem_plain);
 	} else {
@@ -196,9 +207,11 @@ void *python_realloc(int domain, void *p, size_t size)
 {
 	struct heap_thread *t = &heap_thread;
 	struct allocator *a = &python_below[domain];
+	bool slot = slots_own(p);
 
-	if (unlikely(slots_own(p) || !heap_pass_py(t, size)))
-		return fast_realloc_slow(domain, p, size);
+	/* what is taken anyway is counted there, but for small ones */
+	if (unlikely((slot && !blocks_have(size)) || !pass(t, size) || slot))
+		return python_realloc_slow(domain, p, size);
 	return NESTED(t, a->realloc(a->ctx, p, size));
 }
 
@@ -514,6 +527,7 @@ void python_look(void)
 		} else {
 			for (unsigned i = 0; i < SAMPLER_CLASSES; i++)
 				count += t->py_hot[i].count;
+			count += blocks_count();
 			if (seen == count) {
 				hook();
 				python_settled = true;

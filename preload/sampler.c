@@ -16,7 +16,7 @@ void sampler_rate_init(struct sampler_rate *rate, uint64_t stride, uint64_t budg
 	if (stride > SAMPLER_STRIDE_MAX)
 		stride = SAMPLER_STRIDE_MAX;
 	stride = 1ULL << (63 - __builtin_clzll(stride));
-	*rate = (struct sampler_rate){ .floor = stride, .budget = budget, .saved = budget / 2, .footprint = footprint };
+	*rate = (struct sampler_rate){ .floor = stride, .budget = budget, .saved = budget, .footprint = footprint };
 	for (unsigned i = 0; i < SAMPLER_CLASSES; i++)
 		rate->stride[i] = stride;
 }
@@ -114,12 +114,12 @@ static uint64_t growth_events(struct sampler_rate *rate)
 	return grown / stride;
 }
 
-/* What a window leaves: at most half a second's worth, or that a whole second's is owed. */
+/* What a window leaves: at most a second's worth, or that as much is owed. */
 static int64_t balance(const struct sampler_rate *rate, int64_t saved)
 {
-	int64_t most = rate->budget / 2, least = -(int64_t)rate->budget;
+	int64_t most = rate->budget;
 
-	return saved > most ? most : saved < least ? least : saved;
+	return saved > most ? most : saved < -most ? -most : saved;
 }
 
 /*

@@ -32,7 +32,7 @@
  * Ended independently of the point at b, the bytes before b have carried it with 1/S each and those
  * behind b belong to a stratum with a point of its own.
  *
- * The budget is a bucket that holds half a second's worth, so that a short burst, such as a program's start, is seen
+ * The budget is a bucket that holds a second's worth, so that a short burst, such as a program's start, is seen
  * at the finest stride. Memory that comes and goes needs no more. What stays does, for a footprint is made of it,
  * and a block may count as held only after a stride or two (heap_probe.h): so the growth of the process adds to the budget, a
  * sample for each stride up to 128 MiB, and then for each 1024th of what it has. New memory costs the program more than the
@@ -58,7 +58,7 @@
 #define SAMPLER_STRIDE_DEFAULT (128u << 10)
 #define SAMPLER_STRIDE_MIN 4096u
 #define SAMPLER_STRIDE_MAX (1ULL << 32)
-#define SAMPLER_RATE_DEFAULT 1000u
+#define SAMPLER_RATE_DEFAULT 500u
 #define SAMPLER_CHECKPOINT (256ULL << 10)
 #define SAMPLER_COUNT_ONE 256u
 

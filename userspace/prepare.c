@@ -171,6 +171,8 @@ void prepare_heap_probes(struct preparation *prep, const struct config *c)
 
 	prep->heap_probes = true;
 	heap_library__sampling(c->precision, &o->stride, &o->rate);
+	/* nothing adds to it while the process grows */
+	o->rate *= 2;
 	o->budget = c->heap_budget_percent / 100;
 }
 

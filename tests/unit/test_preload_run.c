@@ -76,7 +76,7 @@ static void test_accuracy(void **state)
 		near(r.phases[3].peak, 24e6 + 8.4e6, 0.02);
 		near(r.phases[4].peak, 200 << 20, 0.001);
 		near(r.phases[4].allocated, 200 << 20, 0.01);
-		near(r.phases[5].allocated, 5000e6, 0.03); /* in a tenth of a second: few samples */
+		near(r.phases[5].allocated, 5000e6, 0.06); /* in a tenth of a second: a stride of 128 or 256 MB more or less */
 		assert_true(r.phases[5].count > 4900 && r.phases[5].count < 30000); /* and the loop's integers */
 		near(r.phases[6].allocated, 24e6 + 32e6, 0.2); /* with the integers, whose size differs */
 		assert_true(r.phases[6].peak <= 2.0 * HEAP_LIVE_AT_ONCE); /* a float and an integer, each stands for its stride at most */
@@ -187,7 +187,7 @@ static void test_pools(void **state)
 		    "    before = sys.getallocatedblocks()\n"
 		    "    kept = [[float(i) for i in range(700)] + [bytes(n) for n in range(2, 402)] for k in range(200)]\n"
 		    "    made = sys.getallocatedblocks() - before\n"
-		    "    assert abs(made - 200 * 1101) < 500, made\n"
+		    "    assert abs(made - 200 * 1101) < 800, made\n"
 		    "    for k in range(0, 200, 2): kept[k] = [bytearray(b'x' * k) for n in range(500)]\n"
 		    "    for k in range(0, 200, 2):\n"
 		    "        for a in kept[k]: a.extend(a)\n"
@@ -195,7 +195,7 @@ static void test_pools(void **state)
 		    "    assert all(x[:700] == [float(i) for i in range(700)] for x in kept[1::2])\n"
 		    "    del kept\n"
 		    "    left = sys.getallocatedblocks() - before\n"
-		    "    assert abs(left) < 500, left\n"
+		    "    assert abs(left) < 800, left  # sampled blocks are not among them\n"
 		    "check()\n"
 		    "tracemalloc.start(); tracemalloc.stop(); check()\n"
 		    "pid = os.fork()\n"

@@ -13,7 +13,7 @@
 #define STRIDE_MAX (16 << 20)
 #define STRIDE_MIN 4096 /* of the library's */
 #define FINEST 5 /* the precision that comes to it */
-#define SAMPLES_PER_S 1000
+#define SAMPLES_PER_S 500
 
 void heap_library__sampling(int precision, uint64_t *stride, uint64_t *rate)
 {
