@@ -38,9 +38,49 @@ static __always_inline void block_tell(u64 address, u64 size, u64 weight, u64 co
 	scratch_return(w);
 }
 
+/* Tells of a block's end. info: as fixingahole_heap_free()'s. */
+static __always_inline void free_tell(struct task_struct *task, const struct proc_state *p, u64 address, u64 info, u64 mark)
+{
+	struct {
+		struct event_heap_free free;
+		u64 words[HEAP_FREE_WORDS];
+	} event = {};
+	u64 size = sizeof(event);
+
+	if ((info & HEAP_DOMAIN_MASK) == HEAP_MAPPING || READ_USER(event.words, sizeof(event.words), address))
+		size = sizeof(event.free);
+	head_fill(&event.free.head, EVENT_HEAP_FREE, size, task, p->space);
+	if (info & HEAP_RESIZED)
+		event.free.head.flags |= HEAP_FREE_RESIZED;
+	if (info & HEAP_FINALIZING)
+		event.free.head.flags |= HEAP_FREE_FINALIZING;
+	event.free.address = address;
+	event.free.mark = mark;
+	send(&event, size, false);
+}
+
+/* The blocks of a struct heap_late. */
+__attribute__((noinline)) int late_tell(u64 late)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread_state *t;
+	struct proc_state *p = target_proc(task, &t);
+	struct heap_late all;
+
+	if (!p || READ_USER(&all, sizeof(all), late))
+		return 0;
+	for (u32 i = 0; i < HEAP_LATE_MAX && i < all.n; i++)
+		free_tell(task, p, all.free[i].address, all.free[i].info, all.free[i].mark);
+	return 0;
+}
+
 SEC("uprobe")
 int heap_alloc(struct pt_regs *ctx)
 {
+	u64 late;
+
+	if (ctx->r8 & HEAP_WITH_FREES && !READ_USER(&late, sizeof(late), ctx->sp + sizeof(late)))
+		late_tell(late);
 	block_tell(ctx->di, ctx->si, ctx->dx, ctx->cx, ctx->r9, ctx->r8 & HEAP_DOMAIN_MASK, 0);
 	return 0;
 }
@@ -71,24 +111,11 @@ int heap_free(struct pt_regs *ctx)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct thread_state *t;
 	struct proc_state *p = target_proc(task, &t);
-	struct {
-		struct event_heap_free free;
-		u64 words[HEAP_FREE_WORDS];
-	} event = {};
-	u64 info = ctx->r8, size = sizeof(event);
 
-	if (!p)
-		return 0;
-	if ((info & HEAP_DOMAIN_MASK) == HEAP_MAPPING || READ_USER(event.words, sizeof(event.words), ctx->di))
-		size = sizeof(event.free);
-	head_fill(&event.free.head, EVENT_HEAP_FREE, size, task, p->space);
-	if (info & HEAP_RESIZED)
-		event.free.head.flags |= HEAP_FREE_RESIZED;
-	if (info & HEAP_FINALIZING)
-		event.free.head.flags |= HEAP_FREE_FINALIZING;
-	event.free.address = ctx->di;
-	event.free.mark = ctx->r9;
-	send(&event, size, false);
+	if (ctx->r8 & HEAP_WITH_FREES)
+		late_tell(ctx->di);
+	else if (p)
+		free_tell(task, p, ctx->di, ctx->r8, ctx->r9);
 	return 0;
 }
 

@@ -162,6 +162,57 @@ static uint64_t allocations(const struct heap_thread *t)
 	return n;
 }
 
+/* --- blocks that do not live long --- */
+
+static void recent_note(struct heap_thread *t, void *p, size_t size, uint64_t weight)
+{
+	uint32_t i = t->next_recent++ % HEAP_RECENT;
+
+	t->recent[i].p = p;
+	t->recent[i].live = weight > HEAP_LIVE_AT_ONCE ? size : weight;
+}
+
+/* The slots whose end has been told by now. */
+static void late_release(struct heap_thread *t)
+{
+	for (uint64_t i = 0; i < t->late.n; i++)
+		if (!slots_free((void *)t->late.free[i].address))
+			heap_invalid("free()");
+	t->late.n = t->late_live = 0;
+}
+
+static void late_flush(struct heap_thread *t)
+{
+	if (!t->late.n)
+		return;
+	fixingahole_heap_free((uintptr_t)&t->late, 0, 0, 0, HEAP_WITH_FREES, 0);
+	late_release(t);
+}
+
+/* False: to be told of and released at once. */
+static bool late_put(struct heap_thread *t, void *p)
+{
+	uint32_t i = 0;
+
+	for (uint64_t k = 0; k < t->late.n; k++)
+		if (t->late.free[k].address == (uintptr_t)p)
+			heap_invalid("free()");
+	while (i < HEAP_RECENT && t->recent[i].p != p)
+		i++;
+	if (i == HEAP_RECENT || python_finalizing() || !heap_enter(t))
+		return false;
+	add(&heap_totals.freed, 1);
+	t->recent[i].p = NULL;
+	t->late_live += t->recent[i].live;
+	t->late.free[t->late.n].address = (uintptr_t)p;
+	t->late.free[t->late.n].info = 0;
+	t->late.free[t->late.n++].mark = allocations(t);
+	if (t->late.n == HEAP_LATE_MAX || t->late_live > HEAP_LIVE_AT_ONCE)
+		late_flush(t);
+	heap_leave(t);
+	return true;
+}
+
 void heap_tell_alloc(struct heap_thread *t, void *p, bool slot, size_t size, const struct sample *sample, uint64_t info)
 {
 	struct mark mark = { .size = size, .weight = sample->weight, .count_q8 = sample->count_q8, .info = info };
@@ -173,7 +224,10 @@ void heap_tell_alloc(struct heap_thread *t, void *p, bool slot, size_t size, con
 		return;
 	}
 	add(&heap_totals.sampled, 1);
-	fixingahole_heap_alloc((uintptr_t)p, size, sample->weight, sample->count_q8, info, allocations(t));
+	fixingahole_heap_alloc((uintptr_t)p, size, sample->weight, sample->count_q8, info | (t->late.n ? HEAP_WITH_FREES : 0), allocations(t), &t->late);
+	late_release(t);
+	if (slot)
+		recent_note(t, p, size, sample->weight);
 	now = heap_clock_ns();
 	if (now - told >= TOTALS_NS && __atomic_compare_exchange_n(&totals_told_ns, &told, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
 		totals_tell(false);
@@ -226,6 +280,8 @@ void heap_invalid(const char *function)
 
 static void slot_end(struct heap_thread *t, void *p, uint64_t info, const char *function)
 {
+	if (!info && late_put(t, p))
+		return;
 	heap_tell_free(t, p, info);
 	if (!slots_free(p))
 		heap_invalid(function);
@@ -317,16 +373,27 @@ static void lines_clear(struct heap_thread *t)
 	memset(t->py, 0, sizeof(t->py));
 }
 
-static void thread_end(void *data)
+/* Inside only. */
+static void thread_end(struct heap_thread *t)
 {
-	struct heap_thread *t = data;
-
+	late_flush(t);
+	memset(t->recent, 0, sizeof(t->recent));
 	for (unsigned i = 0; i < SAMPLER_CLASSES; i++) {
 		totals_note(false, sampler_passed(&t->c_hot[i], &t->c[i]), t->c_hot[i].count);
 		totals_note(true, sampler_passed(&t->py_hot[i], &t->py[i]), t->py_hot[i].count);
 		t->count += t->c_hot[i].count + t->py_hot[i].count;
 	}
 	lines_clear(t);
+}
+
+static void thread_exit(void *data)
+{
+	struct heap_thread *t = data;
+
+	if (heap_enter(t)) {
+		thread_end(t);
+		heap_leave(t);
+	}
 }
 
 static void seed_renew(void)
@@ -392,7 +459,7 @@ __attribute__((constructor)) static void process_begin(void)
 	environment_take();
 	heap_totals.pid = getpid();
 	seed_renew();
-	exit_key_made = !pthread_key_create(&exit_key, thread_end);
+	exit_key_made = !pthread_key_create(&exit_key, thread_exit);
 	pthread_atfork(lock_before_fork, lock_after_fork, child_begin);
 	slots_init(RANGE_SIZE);
 	maps_init();

@@ -33,6 +33,8 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+#define HEAP_RECENT 16u
+
 struct heap_thread {
 	uint32_t shut;     /* SAMPLER_CLASSES: calls come from inside a domain, which counts them itself; else 0 */
 	bool busy;         /* in a slow path */
@@ -46,6 +48,11 @@ struct heap_thread {
 	struct sampler c[SAMPLER_CLASSES];
 	struct sampler py[SAMPLER_CLASSES];
 	struct copy_line copies;
+	/* slots told of lately, and those of them that are freed and not told of */
+	struct { void *p; uint64_t live; } recent[HEAP_RECENT];
+	uint32_t next_recent;
+	uint64_t late_live; /* what they count as live with */
+	struct heap_late late;
 };
 
 /* Whether a block of malloc's or of Python's passes without more ado. */
@@ -115,7 +122,8 @@ void maps_init(void);
 void environment_take(void);
 
 /* The probes; see heap_probe.h. */
-void fixingahole_heap_alloc(uint64_t address, uint64_t size, uint64_t weight, uint64_t count_q8, uint64_t info, uint64_t mark);
+void fixingahole_heap_alloc(uint64_t address, uint64_t size, uint64_t weight, uint64_t count_q8, uint64_t info, uint64_t mark,
+	const struct heap_late *late);
 void fixingahole_heap_free(uint64_t address, uint64_t zero1, uint64_t zero2, uint64_t zero3, uint64_t info, uint64_t mark);
 void fixingahole_heap_moved(uint64_t from, uint64_t to, uint64_t size, uint64_t weight, uint64_t info);
 void fixingahole_heap_failed(uint64_t size, uint64_t info);

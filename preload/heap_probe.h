@@ -11,16 +11,20 @@
  * the order of the C ABI (rdi, rsi, rdx, rcx, r8, r9), and the interrupted thread
  * is the one that allocates, with its Python stack as it was at the call.
  *
- *   fixingahole_heap_alloc(address, size, weight, count_q8, info, mark)
+ *   fixingahole_heap_alloc(address, size, weight, count_q8, info, mark, late)
  *     A sampled block lives at address from now on. size: bytes asked for.
  *     weight: bytes that it stands for. count_q8: allocations that it stands for,
  *     times 256. Summed over the samples of any line, weight is an unbiased
  *     estimate of the bytes that the line asked for, count_q8 / 256 of how often.
  *     weight == size and count_q8 == 256 say that blocks like this one are all reported.
  *     mark: the thread's count of allocations so far.
+ *     late, the first argument on the stack, if info has HEAP_WITH_FREES: a struct heap_late, of blocks that this thread freed before.
  *   fixingahole_heap_free(address, 0, 0, 0, info, mark)
  *     A sampled block dies. Sent before the address can be given out again, so the
- *     events of one address are in order even between threads.
+ *     events of one address are in order even between threads. With HEAP_WITH_FREES, address is that of a struct heap_late.
+ *     To be told costs the program far more than the call: each time the kernel is entered, caches and predictors forget. So blocks that a
+ *     thread frees soon after it made them are told of with its next allocation that is sampled, as long as they are few and count as live with no
+ *     more than HEAP_LIVE_AT_ONCE in all; until then they stay as they are.
  *   fixingahole_heap_moved(old, new, size, weight, info)
  *     A sampled block lives on under another address or size, charged to the line
  *     that made it: part of a mapping was unmapped, or a realloc failed after its
@@ -67,6 +71,15 @@ enum heap_domain {
 #define HEAP_RESIZED 0x40ULL  /* by a realloc; a free with it is followed by the alloc */
 #define HEAP_SPLIT 0x80ULL    /* moved: the old one stays as well */
 #define HEAP_FINALIZING 0x100ULL /* freed while the interpreter clears up to end */
+#define HEAP_WITH_FREES 0x200ULL /* a struct heap_late comes with it */
+
+#define HEAP_LATE_MAX 4
+
+/* The arguments of fixingahole_heap_free() for blocks whose end has not been told. */
+struct heap_late {
+	__u64 n;
+	struct { __u64 address, info, mark; } free[HEAP_LATE_MAX];
+};
 
 /* Exact sums, but for blocks since each running thread's last look (a stride at most). */
 enum heap_source { HEAP_SOURCE_C = 0, HEAP_SOURCE_PYTHON = 1, HEAP_SOURCE_MAPPING = 2, HEAP_SOURCES = 3 };

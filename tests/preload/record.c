@@ -35,14 +35,27 @@ static void put(const struct record *record)
 
 #define PUT(number, ...) put(&(struct record){ .kind = number, .pid = getpid(), .tid = syscall(SYS_gettid), .args = { __VA_ARGS__ } })
 
-void fixingahole_heap_alloc(uint64_t address, uint64_t size, uint64_t weight, uint64_t count_q8, uint64_t info, uint64_t mark)
+static void put_late(const struct heap_late *late)
 {
-	PUT(RECORD_ALLOC, address, size, weight, count_q8, info, mark);
+	if (!late->n || late->n > HEAP_LATE_MAX)
+		abort();
+	for (uint64_t i = 0; i < late->n; i++)
+		PUT(RECORD_FREE, late->free[i].address, 0, 0, 0, late->free[i].info, late->free[i].mark);
+}
+
+void fixingahole_heap_alloc(uint64_t address, uint64_t size, uint64_t weight, uint64_t count_q8, uint64_t info, uint64_t mark, const struct heap_late *late)
+{
+	if (info & HEAP_WITH_FREES)
+		put_late(late);
+	PUT(RECORD_ALLOC, address, size, weight, count_q8, info & ~HEAP_WITH_FREES, mark);
 }
 
 void fixingahole_heap_free(uint64_t address, uint64_t zero1, uint64_t zero2, uint64_t zero3, uint64_t info, uint64_t mark)
 {
-	PUT(RECORD_FREE, address, 0, 0, 0, info, mark);
+	if (info & HEAP_WITH_FREES)
+		put_late((const struct heap_late *)address);
+	else
+		PUT(RECORD_FREE, address, 0, 0, 0, info, mark);
 }
 
 void fixingahole_heap_moved(uint64_t from, uint64_t to, uint64_t size, uint64_t weight, uint64_t info)
