@@ -4,10 +4,10 @@
 #include <stddef.h>
 
 #define WINDOW_NS 50000000ULL
-#define BURST_NS 120000000ULL /* a window ends early when it has seen as many events as this time allows */
+#define BURST_NS 240000000ULL /* a window ends early when it has seen as many events as this time allows */
 #define SECOND_NS 1000000000ULL
 /* Up to this footprint (at the default stride) each stride that it grows by is worth an event. */
-#define GROWTH_STRIDES 1024u
+#define GROWTH_STRIDES 2048u
 
 void sampler_rate_init(struct sampler_rate *rate, uint64_t stride, uint64_t budget, uint64_t (*footprint)(void))
 {

@@ -35,7 +35,7 @@
  * The budget is a bucket that holds a second's worth, so that a short burst, such as a program's start, is seen
  * at the finest stride. Memory that comes and goes needs no more. What stays does, for a footprint is made of it,
  * and a block may count as held only after a stride or two (heap_probe.h): so the growth of the process adds to the budget, a
- * sample for each stride up to 128 MiB, and then for each 1024th of what it has. New memory costs the program more than the
+ * sample for each stride up to 256 MiB, and then for each 2048th of what it has. New memory costs the program more than the
  * samples do: the kernel clears its pages. The growth says nothing of the points either.
  * Who has had more than that owes it, and gets finer strides again only slowly.
  *
