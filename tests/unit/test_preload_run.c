@@ -90,7 +90,7 @@ static void test_accuracy(void **state)
 		assert_int_equal(fscanf(file, "%lf", &truth), 1);
 		fclose(file);
 		unlink("/tmp/fixingahole-heap-truth");
-		near(r.phases[7].peak, truth, 0.12); /* small beside 440 MB that are there already */
+		near(r.phases[7].peak, truth, 0.25); /* small beside 440 MB that are there already, and a stride of integers, after phase 6, is some MB */
 		/* all of it was freed: the interpreter's end leaves little */
 		assert_true(r.live < 3e6);
 		assert_int_equal(r.totals.python, HEAP_PYTHON_PYMALLOC);
