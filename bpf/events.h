@@ -277,7 +277,7 @@ struct event_heap {
 	__u64 address;
 	__u64 size;      /* as asked for */
 	__u64 count;     /* allocations that it stands for, times HEAP_COUNT_ONE */
-	__u64 mark;      /* allocations that the thread has made so far, this one included, sampled or not */
+	__u64 mark;      /* allocations that the thread has made so far, this one included, sampled or not; the preload library's: and other threads' small ones of Python's */
 	__u16 kind;      /* enum heap_kind */
 	__u16 stratum;   /* which line of strides the block lies on: heap_stratum() of preload/heap_probe.h, or sampler_class(); 0 where there is but one */
 	__u32 heap_flags; /* enum heap_alloc_flag */

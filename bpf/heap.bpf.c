@@ -70,7 +70,7 @@ __attribute__((noinline)) int late_tell(u64 late)
 	if (!p || READ_USER(&all, sizeof(all), late))
 		return 0;
 	for (u32 i = 0; i < HEAP_LATE_MAX && i < all.n; i++)
-		free_tell(task, p, all.free[i].address, all.free[i].info, all.free[i].mark);
+		free_tell(task, p, all.free[i].address, 0, all.free[i].mark);
 	return 0;
 }
 

@@ -205,7 +205,6 @@ static bool late_put(struct heap_thread *t, void *p)
 	t->recent[i].p = NULL;
 	t->late_live += t->recent[i].live;
 	t->late.free[t->late.n].address = (uintptr_t)p;
-	t->late.free[t->late.n].info = 0;
 	t->late.free[t->late.n++].mark = allocations(t);
 	if (t->late.n == HEAP_LATE_MAX || t->late_live > HEAP_LIVE_AT_ONCE)
 		late_flush(t);

@@ -17,7 +17,7 @@
  *     times 256. Summed over the samples of any line, weight is an unbiased
  *     estimate of the bytes that the line asked for, count_q8 / 256 of how often.
  *     weight == size and count_q8 == 256 say that blocks like this one are all reported.
- *     mark: the thread's count of allocations so far.
+ *     mark: the thread's count of allocations so far; small blocks of Python's count whichever thread makes them (blocks.h).
  *     late, the first argument on the stack, if info has HEAP_WITH_FREES: a struct heap_late, of blocks that this thread freed before.
  *   fixingahole_heap_free(address, 0, 0, 0, info, mark)
  *     A sampled block dies. Sent before the address can be given out again, so the
@@ -51,7 +51,8 @@
  * left out is at most the last two strides of each thread and class.
  *
  * Temporary blocks: the thread that frees passes its own mark. If it is the thread that
- * allocated, the difference of the marks is the number of allocations between the two, exactly.
+ * allocated, the difference of the marks is the number of allocations between the two, exactly, and more only where another thread
+ * had the GIL in between.
  */
 #ifndef FIXINGAHOLE_HEAP_PROBE_H
 #define FIXINGAHOLE_HEAP_PROBE_H
@@ -75,10 +76,10 @@ enum heap_domain {
 
 #define HEAP_LATE_MAX 4
 
-/* The arguments of fixingahole_heap_free() for blocks whose end has not been told. */
+/* The arguments of fixingahole_heap_free() for blocks whose end has not been told; their info is 0. */
 struct heap_late {
 	__u64 n;
-	struct { __u64 address, info, mark; } free[HEAP_LATE_MAX];
+	struct { __u64 address, mark; } free[HEAP_LATE_MAX];
 };
 
 /* Exact sums, but for blocks since each running thread's last look (a stride at most). */

@@ -505,12 +505,14 @@ void python_look(void)
 	static bool looking, hooked_once;
 	static uint64_t seen = UINT64_MAX;
 	struct heap_thread *t = &heap_thread;
-	uint64_t count = heap_totals.count[HEAP_SOURCE_PYTHON];
+	uint64_t count = heap_totals.count[HEAP_SOURCE_PYTHON], untracked = heap_totals.untracked;
 
 	if (looking)
 		return;
 	looking = true;
 	if (!py.get && !find()) {
+		/* the linker's words about a name that is missing are no block of the program's */
+		heap_totals.untracked = untracked;
 		memset(&py, 0, sizeof(py));
 		python_settled = true;
 	} else if (!hooked_once) {

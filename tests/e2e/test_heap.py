@@ -161,6 +161,13 @@ def test_handed_over(project, python, full):
     assert not leaks(result)
 
 
+def test_other_programs_lose_nothing(project, python):
+    """What the library does itself to find out that a program is no Python is no sample that was missed."""
+    project.write("starts.py", "import subprocess\nfor _ in range(5): subprocess.run(['/bin/true'])\n")
+    heap = check(project.profile("starts.py", options=["--memory"], python=python))["heap"]
+    assert heap["exact"]["untracked_samples"] == 0, heap["exact"]
+
+
 def test_threads(project, python):
     result = profile(project, python, "threads", 4)
     near(of_line(result, "keep", "at_peak"), result.truth["keep"], 0.03, "threads")

@@ -40,7 +40,7 @@ static void put_late(const struct heap_late *late)
 	if (!late->n || late->n > HEAP_LATE_MAX)
 		abort();
 	for (uint64_t i = 0; i < late->n; i++)
-		PUT(RECORD_FREE, late->free[i].address, 0, 0, 0, late->free[i].info, late->free[i].mark);
+		PUT(RECORD_FREE, late->free[i].address, 0, 0, 0, 0, late->free[i].mark);
 }
 
 void fixingahole_heap_alloc(uint64_t address, uint64_t size, uint64_t weight, uint64_t count_q8, uint64_t info, uint64_t mark, const struct heap_late *late)
