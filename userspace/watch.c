@@ -253,7 +253,9 @@ static void follow(struct watch *w)
 		if (action == WATCH_CUT)
 			action = cut(w, false);
 	}
-	interps__poll(w->interps, w->now);
+	/* what is known of a process that is gone by now may still be in the ring */
+	intake__drain(w->intake);
+	interps__poll(w->interps, clock_ns(CLOCK_MONOTONIC));
 	interps__end(w->interps);
 	cut(w, true);
 }

@@ -2,6 +2,7 @@
 """record: many processes at once, by programs whose answer is known."""
 
 import collections
+import ctypes
 import json
 import os
 import re
@@ -296,6 +297,27 @@ def test_short_lives(project, every_python):
     assert unseen <= 0.01 * samples, "%d of %d samples were taken before the interpreter was known: %s" % (unseen, samples, mine)
     of = seen.data["python_samples"] - seen.data["frameless_samples"] - sum(p.get("unseen_samples", 0) for p in seen.processes if p.get("interpreter"))
     assert seen.data["named_samples"] >= 0.99 * of - 1
+
+
+def test_last_of_all(project, every_python):
+    """A process whose begin is heard early, and all else only once we are told to end: its exec is held up as a debugger does it."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    trace_me, detach = 0, 17
+    project.write("spin.py", "import time\nwhile time.process_time() < 0.05:\n    pass\n")
+    command = [every_python.path, "-S", "-E", os.path.join(project.folder, "spin.py")]
+    profiler = subprocess.Popen([project.binary, "record", "-a", "--json", "--rate", "4999"], cwd=project.folder, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
+    assert "watching" in profiler.stderr.readline()
+    # by its file it is known from now on
+    subprocess.run(command, check=True)
+    held = subprocess.Popen(command, preexec_fn=lambda: libc.ptrace(trace_me, 0, None, None))
+    assert os.WIFSTOPPED(os.waitpid(held.pid, 0)[1])
+    time.sleep(0.5)
+    assert not libc.ptrace(detach, held.pid, None, None)
+    os.waitpid(held.pid, 0)
+    profiler.send_signal(signal.SIGINT)
+    out, err = profiler.communicate()
+    assert profiler.returncode == 0, err
+    assert Window(out).pid(held.pid)["interpreter"] == "CPython %d.%d" % every_python.version[:2]
 
 
 def test_short_lives_elsewhere(project):
