@@ -148,7 +148,7 @@ static const char *remedy(int err)
 /* Its interpreter is found. */
 static void take(struct interps *i, struct pending *p, const struct interp_process *found)
 {
-	const struct program *program;
+	const struct program *program = NULL;
 	char notice[512];
 	int err;
 
@@ -158,7 +158,8 @@ static void take(struct interps *i, struct pending *p, const struct interp_proce
 		snprintf(notice, sizeof(notice), "processes are reported without Python lines: there are too many, or too many different interpreters (%s)", strerror(-err));
 		i->listener.notice(i->listener.context, notice);
 	}
-	program = err ? NULL : programs__learn(&i->programs, &p->file, p->code_start, found);
+	if (!err)
+		program = p->file.inode ? programs__learn(&i->programs, &p->file, p->code_start, found) : programs__foretell(&i->programs, found);
 	if (program)
 		capture__know_program(i->capture, program);
 	log_debug("process %u: %s, CPython %s", p->pid, p->path, found->binary->version_text);
@@ -334,6 +335,18 @@ static bool begin(struct interps *i, struct pending *p, struct interp_process *f
 	plan(i, p, p->next_ns, 0);
 	i->pending[i->n++] = *p;
 	return p->known;
+}
+
+void interps__foretell(struct interps *i, const char *path, const char *search)
+{
+	const struct program *program;
+	struct interp_process found;
+
+	if (interp__foretell(i->cache, path, search, &found))
+		return;
+	program = programs__foretell(&i->programs, &found);
+	if (program)
+		capture__know_program(i->capture, program);
 }
 
 void interps__exec(struct interps *i, const struct event_exec *event)

@@ -27,6 +27,11 @@ struct interps;
 /* recording: NULL: none. */
 struct interps *interps__new(struct capture *capture, struct symbols *symbols, const struct interps_listener *listener, FILE *recording);
 void interps__free(struct interps *interps);
+/*
+ * Before a script's exec: what its program is, so that the kernel walks it from its first instruction on, however late we hear of it. search: its
+ * LD_LIBRARY_PATH, or NULL. Files are opened with the rights that we have now.
+ */
+void interps__foretell(struct interps *interps, const char *program, const char *search);
 void interps__exec(struct interps *interps, const struct event_exec *event);
 void interps__library(struct interps *interps, const struct event_library *event);
 /*

@@ -247,8 +247,13 @@ static int launch(struct run *run, char problem[512])
 {
 	const struct run_options *o = run->options;
 	const char *step;
-	int err = launch__start(o->launch, o->spec, &step);
+	int err;
 
+	if (!identity__enter(o->spec->identity)) {
+		interps__foretell(run->interps, o->spec->program, environment_get(o->spec->envp, "LD_LIBRARY_PATH"));
+		identity__leave(o->spec->identity);
+	}
+	err = launch__start(o->launch, o->spec, &step);
 	if (err)
 		snprintf(problem, 512, "cannot start '%s': %s: %s", o->spec->program, step, strerror(-err));
 	return err;

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from project import by_signal, wait_for
+from project import Result, by_signal, wait_for
 
 OURS = {"FIXINGAHOLE_PROFILE"}
 
@@ -218,6 +218,31 @@ def group_members(group):
         if int(fields[2]) == group and fields[0] != "Z":
             found.append(int(pid))
     return found
+
+
+def test_profiler_is_late(project, every_python):
+    """Nothing of the script is lost, however late we get to hear of its start: here, when it is over."""
+    if every_python.chroot:
+        pytest.skip("it is started by a script that changes the root first")
+    script = project.write("brief.py", "import time\ndef work(until):\n    n = 0\n    while time.process_time() < until:\n        n += 1\nwork(0.2)\n")
+    process = project.start("profile", "--python", every_python.path, script)
+    children = "/proc/%d/task/%d/children" % (process.pid, process.pid)
+
+    def script_runs():
+        with open(children) as f:
+            pids = f.read().split()
+        return pids and os.path.realpath("/proc/%s/exe" % pids[0]) not in (project.binary, "/proc/%s/exe" % pids[0])
+
+    while not script_runs():
+        pass
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGCONT)
+    code, stdout, stderr = project.finish(process)
+    result = Result(code, stdout, stderr, project.folders()[-1]).check()
+    # what comes before the script's first line is its interpreter's
+    assert 0.12 < result.functions("brief.py")["work"].cpu < 0.21, result.text
+    assert result.outside.cpu < 0.06, result.text
 
 
 def test_deleted_source(project):

@@ -6,9 +6,15 @@
 #include <unistd.h>
 
 #include "image/elf.h"
+#include "image/library_path.h"
 #include "python/analyse.h"
 #include "python/layout.h"
 #include "symbols/functions.h"
+
+static bool any(const char *name)
+{
+	return *name;
+}
 
 static void analyse(const uint8_t *data, size_t size)
 {
@@ -17,6 +23,7 @@ static void analyse(const uint8_t *data, size_t size)
 	struct elf_image *image;
 	uint8_t id[ELF_BUILD_ID_MAX];
 	char reason[REASON_SIZE];
+	char *library;
 	int fd = memfd_create("fuzz", MFD_CLOEXEC);
 
 	if (fd < 0 || write(fd, data, size) != (ssize_t)size)
@@ -28,6 +35,8 @@ static void analyse(const uint8_t *data, size_t size)
 			abort();
 	}
 	elf_image__build_id(image, id);
+	if (!library_path(image, "/usr/bin/python3.9", "/tmp:$ORIGIN", any, &library))
+		free(library);
 	elf_image__free(image);
 }
 

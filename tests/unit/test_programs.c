@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include <cmocka.h>
 
@@ -120,6 +121,34 @@ static void test_another_file(void **state)
 	assert_int_equal(programs.n, 0);
 }
 
+/* Before its first exec, and of one that ran before us: by its file as we see it, with the kernel's number of its device. */
+static void test_foretold(void **state)
+{
+	struct programs programs = {};
+	struct interp_process p = found(), next;
+	struct program_file expected = file;
+	const struct program *told;
+
+	(void)state;
+	p.executable.st_dev = makedev(8, 3);
+	expected.device = 8 << 20 | 3;
+	p.bias = 0;
+	told = programs__foretell(&programs, &p);
+	assert_non_null(told);
+	assert_ptr_equal(programs__find(&programs, &expected), told);
+	assert_true(program__starts(told, CODE_START, &next));
+	assert_int_equal(next.bias, 0x550000000000);
+	/* known by now */
+	p.bias = 0x550000000000;
+	assert_null(programs__foretell(&programs, &p));
+	p.executable.st_ino++;
+	assert_non_null(programs__foretell(&programs, &p));
+	p.executable.st_ino++;
+	p.status = INTERP_NOT_PYTHON;
+	assert_null(programs__foretell(&programs, &p));
+	assert_int_equal(programs.n, 2);
+}
+
 /* A shell that has replaced itself by a known program: not to be taken for it. */
 static void test_became(void **state)
 {
@@ -158,6 +187,7 @@ int main(void)
 		cmocka_unit_test(test_an_interpreter),
 		cmocka_unit_test(test_a_launcher),
 		cmocka_unit_test(test_another_file),
+		cmocka_unit_test(test_foretold),
 		cmocka_unit_test(test_became),
 		cmocka_unit_test(test_full),
 	};

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "image/elf.h"
+#include "image/library_path.h"
 #include "image/maps.h"
 #include "python/analyse.h"
 #include "util/cleanup.h"
@@ -62,6 +63,14 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
+/* With any file but a regular one nothing happens. */
+static int open_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	return fd < 0 ? -errno : fd;
+}
+
 int interp__analyse_file(const char *path, struct interp_binary *out, enum interp_status *status, char reason[160])
 {
 	_cleanup_free_ char *real = realpath(path, NULL);
@@ -70,9 +79,9 @@ int interp__analyse_file(const char *path, struct interp_binary *out, enum inter
 
 	if (!real)
 		return -errno;
-	fd = open(real, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	fd = open_file(real);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	error = elf_image__new(fd, &image);
 	if (error)
 		return error;
@@ -334,6 +343,71 @@ int interp__find(struct interp_cache *cache, pid_t pid, struct interp_process *o
 	}
 	if (!result.path[0])
 		snprintf(result.path, sizeof(result.path), "%.*s", (int)sizeof(result.path) - 1, search.exe_path);
+	*out = result;
+	return 0;
+}
+
+static bool is_libpython(const char *name)
+{
+	return interp_name_is_libpython(name, NULL);
+}
+
+/* The libpython that an executable will load, without links, for the caller to free. */
+static int path_of_library(const char *program, const char *search, char **path)
+{
+	_cleanup_free_ char *found = NULL;
+	struct elf_image *image;
+	int fd = open_file(program), error;
+
+	if (fd < 0)
+		return fd;
+	error = elf_image__new(fd, &image);
+	if (error)
+		return error;
+	error = library_path(image, program, search, is_libpython, &found);
+	elf_image__free(image);
+	if (error)
+		return error;
+	*path = realpath(found, NULL);
+	return *path ? 0 : -errno;
+}
+
+static int foretell_file(struct interp_cache *cache, const char *path, struct interp_process *out, const struct cache_entry **entry)
+{
+	int fd = open_file(path), error;
+
+	if (fd < 0)
+		return fd;
+	error = cache_get(cache, fd, base_name(path), entry);
+	if (error)
+		return error;
+	out->status = (*entry)->status;
+	out->binary = (*entry)->binary;
+	memcpy(out->reason, (*entry)->reason, sizeof(out->reason));
+	snprintf(out->path, sizeof(out->path), "%.*s", (int)sizeof(out->path) - 1, path);
+	return 0;
+}
+
+int interp__foretell(struct interp_cache *cache, const char *program, const char *search, struct interp_process *out)
+{
+	_cleanup_free_ char *real = realpath(program, NULL), *library = NULL;
+	struct interp_process result = {};
+	const struct cache_entry *entry;
+	int error;
+
+	if (!real || stat(real, &result.executable))
+		return -errno;
+	error = foretell_file(cache, real, &result, &entry);
+	if (error)
+		return error;
+	result.in_executable = entry->status == INTERP_OK;
+	result.code_start = code_start(entry);
+	result.debug_slot = entry->debug_slot;
+	if (entry->status == INTERP_NOT_PYTHON && !path_of_library(real, search, &library)) {
+		error = foretell_file(cache, library, &result, &entry);
+		if (error)
+			return error;
+	}
 	*out = result;
 	return 0;
 }

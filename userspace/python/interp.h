@@ -59,6 +59,12 @@ void interp_cache__free(struct interp_cache *cache);
  */
 int interp__find(struct interp_cache *cache, pid_t pid, struct interp_process *out);
 
+/*
+ * The same of a program that nobody has executed yet, by its path. search: the LD_LIBRARY_PATH that it will have, or NULL. Addresses are the
+ * ELF file's (.bias is 0). It may still load another libpython than was found for it.
+ */
+int interp__foretell(struct interp_cache *cache, const char *program, const char *search, struct interp_process *out);
+
 /* For tests and tools: one ELF file by path. -ENOENT, -ENOEXEC …; *status and reason as above. */
 int interp__analyse_file(const char *path, struct interp_binary *out, enum interp_status *status, char reason[160]);
 

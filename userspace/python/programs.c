@@ -2,6 +2,7 @@
 #include "python/programs.h"
 
 #include <string.h>
+#include <sys/sysmacros.h>
 
 const struct program *programs__find(const struct programs *programs, const struct program_file *file)
 {
@@ -36,6 +37,23 @@ const struct program *programs__learn(struct programs *programs, const struct pr
 	*to = (struct program){ .file = *file, .binary = found->binary, .code_start = found->code_start, .debug_slot = found->in_executable ? 0 : found->debug_slot };
 	programs->n++;
 	return to;
+}
+
+const struct program *programs__foretell(struct programs *programs, const struct interp_process *found)
+{
+	const struct stat *st = &found->executable;
+	/* the kernel's own form of a device's number */
+	const struct program_file file = {
+		.device = (uint64_t)major(st->st_dev) << 20 | minor(st->st_dev),
+		.inode = st->st_ino,
+		.size = (uint64_t)st->st_size,
+		.mtime_s = st->st_mtim.tv_sec,
+		.mtime_ns = (uint32_t)st->st_mtim.tv_nsec,
+	};
+
+	if (found->status != INTERP_OK)
+		return NULL;
+	return programs__learn(programs, &file, found->code_start + (found->in_executable ? found->bias : 0), found);
 }
 
 bool programs__has_become_one(const struct programs *programs, const struct program_file *file, const struct stat *now)

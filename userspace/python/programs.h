@@ -31,6 +31,12 @@ struct programs {
  */
 const struct program *programs__learn(struct programs *programs, const struct program_file *file, uint64_t code_start, const struct interp_process *found);
 
+/*
+ * The same of a program whose exec we have not heard: before anybody executes it (interp__foretell()), or when it runs already. On a file system
+ * of layers the next one may not be known by it.
+ */
+const struct program *programs__foretell(struct programs *programs, const struct interp_process *found);
+
 /* A process that executed `file` runs another now, and that is one of these: the record of its exec, which nobody is woken for, is still to come. */
 bool programs__has_become_one(const struct programs *programs, const struct program_file *file, const struct stat *now);
 
