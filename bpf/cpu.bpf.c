@@ -8,7 +8,7 @@
  */
 #include "stack.h"
 
-/* Its period, while the timers on all CPUs run; else 0. Set by userspace. */
+/* Their period now, while the timers on all CPUs run; else 0. Set by userspace. */
 __u64 all_cpus_period_ns = 0;
 
 /* It runs, so it counts as running, even if its switch-in was not announced (see wait.bpf.c). */

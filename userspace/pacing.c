@@ -83,14 +83,15 @@ static void judge_switches(struct pacing *p, uint64_t now)
 
 void pacing_step(struct pacing *p, uint64_t now)
 {
-	uint64_t cost, rest;
+	uint64_t before, cost, rest;
 
 	judge(p, now);
 	judge_switches(p, now);
 	if (now < p->shift_ns)
 		return;
+	before = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	capture__shift(p->capture, now);
-	cost = clock_ns(CLOCK_MONOTONIC) - now;
+	cost = clock_ns(CLOCK_THREAD_CPUTIME_ID) - before;
 	rest = SHIFT_PERIODS * p->period_ns;
 	p->shift_ns = now + (rest > cost * SHIFT_COST ? rest : cost * SHIFT_COST);
 }

@@ -3,11 +3,14 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
+from project import Result
 from tolerance import assert_seconds, assert_shares
 
 
@@ -45,6 +48,21 @@ def test_short_threads(project, python):
     assert_shares(seen, truth, points=1.5)
     assert_seconds(sum(seen.values()), sum(truth.values()), "both", relative=0.1)
     assert result.details["unsampled_s"] <= 0.05
+
+
+def test_short_threads_and_a_late_profiler(project, python):
+    """A sample stands for the period of its timer, not for that which it has on average: here it keeps one, since nobody changes it."""
+    project.target("short_threads.py")
+    for _ in range(2):
+        process = project.start("profile", "--python", python.path, "short_threads.py", "--", "3.5")
+        time.sleep(0.7)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(2.7)
+        process.send_signal(signal.SIGCONT)
+        code, stdout, stderr = project.finish(process)
+        result = Result(code, stdout, stderr, project.folders()[-1]).check()
+        functions, truth = result.functions("short_threads.py"), result.truth["seconds"]
+        assert_seconds(sum(functions[name].cpu for name in truth), sum(truth.values()), "both", relative=0.1)
 
 
 def test_deep(project, python):

@@ -303,13 +303,13 @@ def test_last_of_all(project, every_python):
     """A process whose begin is heard early, and all else only once we are told to end: its exec is held up as a debugger does it."""
     libc = ctypes.CDLL(None, use_errno=True)
     trace_me, detach = 0, 17
-    project.write("spin.py", "import time\nwhile time.process_time() < 0.05:\n    pass\n")
+    project.write("spin.py", "import sys, time\nwhile time.process_time() < float(sys.argv[1]):\n    pass\n")
     command = [every_python.path, "-S", "-E", os.path.join(project.folder, "spin.py")]
     profiler = subprocess.Popen([project.binary, "record", "-a", "--json", "--rate", "4999"], cwd=project.folder, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)
     assert "watching" in profiler.stderr.readline()
     # by its file it is known from now on
-    subprocess.run(command, check=True)
-    held = subprocess.Popen(command, preexec_fn=lambda: libc.ptrace(trace_me, 0, None, None))
+    subprocess.run(command + ["0.5"], check=True)
+    held = subprocess.Popen(command + ["0.05"], preexec_fn=lambda: libc.ptrace(trace_me, 0, None, None))
     assert os.WIFSTOPPED(os.waitpid(held.pid, 0)[1])
     time.sleep(0.5)
     assert not libc.ptrace(detach, held.pid, None, None)

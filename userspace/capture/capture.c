@@ -304,6 +304,11 @@ int capture__place(struct capture *c, const struct attach_thread *thread, uint64
 	return adopt_place(c->skeleton, thread, stack_id);
 }
 
+static void note_all_cpus(struct capture *c)
+{
+	c->skeleton->bss->all_cpus_period_ns = c->timers.all_cpus ? c->timers.cpus_period_ns : 0;
+}
+
 int capture__start(struct capture *c, bool again)
 {
 	int err = adopt_step(c->skeleton, again ? ATTACH_AGAIN : ATTACH_START, NULL, NULL);
@@ -311,8 +316,8 @@ int capture__start(struct capture *c, bool again)
 	c->skeleton->bss->attach_step = ATTACH_OFF;
 	if (!err && !again)
 		err = c->timer_err = timers__enable(&c->timers);
-	if (!err && c->timers.only_cpus)
-		c->skeleton->bss->all_cpus_period_ns = 1000000000ULL / c->options.rate_hz;
+	if (!err)
+		note_all_cpus(c);
 	return err;
 }
 
@@ -346,18 +351,14 @@ void capture__shift(struct capture *c, uint64_t now_ns)
 	const struct fixingahole_bpf__bss *state = c->skeleton->bss;
 
 	timers__shift(&c->timers, now_ns, !state->first_gone && !state->other_threads);
-}
-
-static void note_all_cpus(struct capture *c, bool on)
-{
-	c->skeleton->bss->all_cpus_period_ns = on ? 1000000000ULL / c->options.rate_hz : 0;
+	note_all_cpus(c);
 }
 
 bool capture__all_cpus(struct capture *c, bool on)
 {
 	if (!timers__all_cpus(&c->timers, on))
 		return false;
-	note_all_cpus(c, on);
+	note_all_cpus(c);
 	return true;
 }
 
@@ -365,7 +366,7 @@ bool capture__all_cpus_for_good(struct capture *c)
 {
 	if (!timers__all_cpus_for_good(&c->timers))
 		return false;
-	note_all_cpus(c, true);
+	note_all_cpus(c);
 	return true;
 }
 

@@ -19,11 +19,14 @@
 /* On a larger machine, ticks on CPUs that do something else cost more than the target saves. */
 #define FOR_GOOD_CPUS_MAX 32
 
+static double random_part(void)
+{
+	return RATE_MIN + 2 * (1 - RATE_MIN) * ((double)random() / RAND_MAX);
+}
+
 static uint64_t random_period(double rate_hz)
 {
-	double part = RATE_MIN + 2 * (1 - RATE_MIN) * ((double)random() / RAND_MAX);
-
-	return 1e9 / (rate_hz * part);
+	return 1e9 / (rate_hz * random_part());
 }
 
 static int open_timer(pid_t pid, int cpu, uint64_t period_ns, bool threads_only)
@@ -75,6 +78,7 @@ static int open_cpus(struct timers *t)
 {
 	int n = sysconf(_SC_NPROCESSORS_CONF), err;
 
+	t->cpus_period_ns = random_period(t->rate_hz);
 	t->cpus = calloc(n, sizeof(*t->cpus));
 	t->cpu_links = calloc(n, sizeof(*t->cpu_links));
 	if (!t->cpus || !t->cpu_links)
@@ -83,7 +87,7 @@ static int open_cpus(struct timers *t)
 		int at = t->n_cpus++;
 
 		t->cpus[at] = t->cpu_links[at] = -1;
-		err = add(&t->cpus[at], &t->cpu_links[at], t->program, -1, cpu, random_period(t->rate_hz), false);
+		err = add(&t->cpus[at], &t->cpu_links[at], t->program, -1, cpu, t->cpus_period_ns, false);
 		if (err == -ENODEV) /* it is offline */
 			t->n_cpus--;
 		else if (err)
@@ -184,34 +188,36 @@ int timers__enable(struct timers *t)
 	return 0;
 }
 
-/* A change of period breaks off the current one: half a tick is lost each time, on average. */
-static double rate_of_shift(const struct timers *t, uint64_t since_ns)
+static void set_period(int timer, uint64_t period_ns)
 {
-	return t->rate_hz + (since_ns ? 0.5e9 / since_ns : 0);
+	ioctl(timer, PERF_EVENT_IOC_PERIOD, &period_ns);
 }
 
-static void set_period(int timer, double rate_hz)
+/* lost_hz: ticks that changes of period lose. */
+static void shift_cpus(struct timers *t, double lost_hz)
 {
-	uint64_t period_ns = random_period(rate_hz);
+	double rate_hz = t->rate_hz * random_part();
 
-	ioctl(timer, PERF_EVENT_IOC_PERIOD, &period_ns);
+	t->cpus_period_ns = 1e9 / rate_hz;
+	for (int i = 0; i < t->n_cpus; i++)
+		set_period(t->cpus[i], 1e9 / (rate_hz + lost_hz));
 }
 
 void timers__shift(struct timers *t, uint64_t now_ns, bool alone)
 {
-	double rate_hz = rate_of_shift(t, now_ns - t->shifted_ns);
+	/* a change breaks off the current period: half a tick is lost each time, on average */
+	double lost_hz = now_ns > t->shifted_ns ? 0.5e9 / (now_ns - t->shifted_ns) : 0;
 
 	t->shifted_ns = now_ns;
-	for (size_t i = 0; i < t->n_attached && i < ATTACHED_AT_ONCE && !t->all_cpus; i++)
-		set_period(t->attached[t->next_attached++ % t->n_attached].timer, rate_hz);
 	if (t->all_cpus) {
-		for (int i = 0; i < t->n_cpus; i++)
-			set_period(t->cpus[i], rate_hz);
+		shift_cpus(t, lost_hz);
 		return;
 	}
+	for (size_t i = 0; i < t->n_attached && i < ATTACHED_AT_ONCE; i++)
+		set_period(t->attached[t->next_attached++ % t->n_attached].timer, random_period(t->rate_hz + lost_hz));
 	if (t->task[!t->current] < 0)
 		return;
-	set_period(t->task[alone ? t->current : !t->current], rate_hz);
+	set_period(t->task[alone ? t->current : !t->current], random_period(t->rate_hz + lost_hz));
 	if (alone)
 		return;
 	ioctl(t->task[t->current], PERF_EVENT_IOC_DISABLE, 0);

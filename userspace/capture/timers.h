@@ -9,7 +9,7 @@
  * few of its places over and over.
  *
  * Timers on threads start afresh with each thread. For threads that end within a period
- * there can be one timer per CPU in their place. Their periods are random, too. They exist only while
+ * there can be one timer per CPU in their place. These have a random period, too, the same for all. They exist only while
  * they are used: even a disabled one is looked at in every switch to a thread of the target.
  *
  * A switch to or from a thread with a timer makes the kernel start or stop that, 4 us each in a virtual machine: a server that answers
@@ -38,6 +38,7 @@ struct timers {
 	int task[TASK_TIMERS], task_links[TASK_TIMERS]; /* descriptors; -1: none */
 	int *cpus, *cpu_links;
 	int n_cpus;
+	uint64_t cpus_period_ns; /* theirs now, which is what a sample of a thread that no other saw stands for */
 	int program; /* descriptor of the BPF program; not ours */
 	unsigned int rate_hz;
 	uint64_t shifted_ns; /* when the timer was changed last */
