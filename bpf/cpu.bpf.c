@@ -92,7 +92,7 @@ int cpu_sample(struct bpf_perf_event_data *ctx)
 	u64 cs = *(volatile unsigned long *)&ctx->regs.cs, now = bpf_ktime_get_ns();
 	int why;
 
-	if (!t || !p || !cpu)
+	if (!t || !p || !p->space || !cpu)
 		return 0;
 	w = scratch_take(SCRATCH_CPU);
 	if (!w)

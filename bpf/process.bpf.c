@@ -189,7 +189,7 @@ static __always_inline bool tell_facts(struct event_exec *event, struct proc_sta
 struct exec {
 	struct program_file file;
 	u64 code_start;
-	u32 old_space;
+	u32 old_space, space;
 	bool known;
 };
 
@@ -198,6 +198,8 @@ static __always_inline void send_exec(struct task_struct *task, struct linux_bin
 	struct event_exec *event = bpf_ringbuf_reserve(&events, sizeof(*event), 0);
 	bool told;
 
+	/* samples that strike from here on are behind this record */
+	p->space = exec->space;
 	if (!event) {
 		p->cgroups = 0;
 		COUNT(dropped);
@@ -243,7 +245,7 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	/* not if it is known here already: what it has run so far would be forgotten */
 	if (!cpu->pid || cpu->pid != task->pid)
 		cpu_enter(cpu, task, bpf_ktime_get_ns());
-	p->space = new_space();
+	exec.space = new_space();
 	p->attach_space = 0;
 	p->running = 1;
 	p->python.layout = 0;
@@ -259,6 +261,29 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	__builtin_memset(t->place, 0, sizeof(t->place));
 	send_exec(task, bprm, p, &exec);
 	return 0;
+}
+
+/* More threads than can be about to end at one moment, and their leader. */
+#define UNREAPED_MAX 64
+
+/*
+ * By the kernel's own accounting. What it has not reaped yet is not in its sums, as the first thread, which waits for the others' end and has mostly
+ * done all the work; the current task is still one of these.
+ */
+static __always_inline void tell_times(struct event_exit *event, struct signal_struct *signal)
+{
+	u64 head = (u64)__builtin_preserve_access_index(&signal->thread_head);
+	struct list_head *at = BPF_CORE_READ(signal, thread_head.next);
+
+	event->utime_ns = BPF_CORE_READ(signal, utime);
+	event->stime_ns = BPF_CORE_READ(signal, stime);
+	for (int i = 0; i < UNREAPED_MAX && (u64)at != head; i++) {
+		struct task_struct *task = (void *)at - bpf_core_field_offset(struct task_struct, thread_node);
+
+		event->utime_ns += BPF_CORE_READ(task, utime);
+		event->stime_ns += BPF_CORE_READ(task, stime);
+		at = BPF_CORE_READ(task, thread_node.next);
+	}
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -296,8 +321,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	event.status = BPF_CORE_READ(signal, group_exit_code);
 	if (!event.status)
 		event.status = task->exit_code;
-	event.utime_ns = BPF_CORE_READ(signal, utime) + task->utime;
-	event.stime_ns = BPF_CORE_READ(signal, stime) + task->stime;
+	tell_times(&event, signal);
 	if (bpf_core_field_exists(signal->oom_mm) && BPF_CORE_READ(signal, oom_mm))
 		event.head.flags |= EXIT_OOM;
 	event.max_rss_bytes = (u64)BPF_CORE_READ(signal, maxrss) << 12;

@@ -78,8 +78,11 @@ struct rlimit {
 	unsigned long rlim_max;
 };
 
+struct list_head { struct list_head *next, *prev; };
+
 struct signal_struct {
 	atomic_t live;
+	struct list_head thread_head;
 	int group_exit_code;
 	u64 utime, stime;
 	unsigned long maxrss;
@@ -192,6 +195,7 @@ struct task_struct {
 	struct task_struct *real_parent;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
+	struct list_head thread_node; /* of its .signal's .thread_head, until it is reaped */
 	u64 utime, stime;
 	struct sched_entity se;
 	struct mm_struct *mm;

@@ -40,6 +40,27 @@ def test_threads(project, python):
     assert result.details["processes"][0]["threads"] == result.truth["threads"]
 
 
+def test_times_of_a_process(project, python):
+    """As the kernel counts them, by ticks: of all threads, also of the first where it is not the last to end."""
+    script = project.write("daemon.py", """import os, threading, time
+def spin(until):
+    while time.thread_time() < until:
+        pass
+threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+other = threading.Thread(target=spin, args=(0.3,))
+other.start()
+other.join()
+spin(0.5)
+while time.process_time() < 1.2:
+    os.stat("/")
+""")
+    result = project.profile(script, python=python).check()
+    process = result.details["processes"][0]
+    assert_seconds(process["utime_s"] + process["stime_s"], process["run_s"], "both", relative=0.1)
+    assert_seconds(process["stime_s"], result.details["stime_s"], "system", relative=0.15)
+    assert process["run_s"] > 1.1 and process["stime_s"] > 0.05
+
+
 def test_short_threads(project, python):
     """Threads that end within a period of the timer get their time and their shares."""
     result = project.profile("short_threads.py", 3, python=python).check()
