@@ -352,7 +352,7 @@ void interps__foretell(struct interps *i, const char *path, const char *search)
 void interps__exec(struct interps *i, const struct event_exec *event)
 {
 	struct pending p = { .pid = event->head.pid, .space = event->head.space, .exec_ns = event->head.time_ns, .next_ns = event->head.time_ns, .file = event->file, .code_start = event->code_start };
-	const struct program *program = event->head.flags & EXEC_KNOWN ? programs__find(&i->programs, &event->file) : NULL;
+	const struct program *program = event->head.flags & EXEC_KNOWN ? programs__executed(&i->programs, &event->file) : NULL;
 	struct interp_process found;
 
 	if (!i->first_pid)

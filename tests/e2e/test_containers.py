@@ -84,6 +84,22 @@ def test_overlay(project):
     assert_complete(result)
 
 
+def test_interpreter_on_an_overlay(project):
+    """A script's interpreter on a file system of layers, whose files have one number for the kernel and another for us."""
+    if not overlays():
+        pytest.skip("no overlay file system can be mounted here")
+    script = project.target("shares.py")
+    layers = project.path("layers")
+    mount = 'mkdir "$0" && mount -t tmpfs none "$0" && mkdir "$0/upper" "$0/work" "$0/usr" && mount -t overlay overlay -o lowerdir=/usr,upperdir="$0/upper",workdir="$0/work" "$0/usr" && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", mount, layers, project.binary, "profile", "--python", layers + "/usr/bin/python3", script, "--", "--seconds", "0.5"],
+        cwd=project.folder, env=project.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
+    )
+    result = Result(done.returncode, done.stdout, done.stderr, project.folders()[-1]).check()
+    assert result.details["processes"][0]["interpreter"] == "CPython 3.11", result.summary
+    assert result.losses["samples without a known interpreter"] == 0
+
+
 def test_unprivileged_user_namespace(project):
     """Rootless: it is root inside, and nobody outside."""
     script = project.target(SCRIPT)

@@ -36,7 +36,7 @@ static void test_an_interpreter(void **state)
 
 	(void)state;
 	assert_non_null(learnt);
-	assert_ptr_equal(programs__find(&programs, &file), learnt);
+	assert_ptr_equal(programs__executed(&programs, &file), learnt);
 	assert_true(program__starts(learnt, 0x7f0000000000 + 0x41f000, &next));
 	assert_int_equal(next.status, INTERP_OK);
 	assert_int_equal(next.bias, 0x7f0000000000);
@@ -50,7 +50,7 @@ static void test_an_interpreter(void **state)
 	assert_null(programs__learn(&programs, &file, CODE_START, &first));
 	assert_int_equal(programs.n, 1);
 	other.mtime_ns++;
-	assert_null(programs__find(&programs, &other));
+	assert_null(programs__executed(&programs, &other));
 }
 
 /* Its library lies where the dynamic linker has put it; the linker's list is found from the program's code on. */
@@ -135,7 +135,7 @@ static void test_foretold(void **state)
 	p.bias = 0;
 	told = programs__foretell(&programs, &p);
 	assert_non_null(told);
-	assert_ptr_equal(programs__find(&programs, &expected), told);
+	assert_ptr_equal(programs__executed(&programs, &expected), told);
 	assert_true(program__starts(told, CODE_START, &next));
 	assert_int_equal(next.bias, 0x550000000000);
 	/* known by now */
@@ -147,6 +147,25 @@ static void test_foretold(void **state)
 	p.status = INTERP_NOT_PYTHON;
 	assert_null(programs__foretell(&programs, &p));
 	assert_int_equal(programs.n, 2);
+}
+
+/* On a file system of layers the kernel has other numbers: whoever executes it there is no other program than that. */
+static void test_foretold_in_vain(void **state)
+{
+	struct programs programs = {};
+	struct interp_process p = found();
+	struct program_file there = file, seen = file;
+
+	(void)state;
+	there.device = 45;
+	there.inode = 4711;
+	p.executable.st_dev = makedev(0, 8);
+	seen.device = 8;
+	assert_non_null(programs__foretell(&programs, &p));
+	assert_false(programs__has_become_one(&programs, &there, &p.executable));
+	/* until one is executed by the numbers that we see */
+	assert_non_null(programs__executed(&programs, &seen));
+	assert_true(programs__has_become_one(&programs, &there, &p.executable));
 }
 
 /* A shell that has replaced itself by a known program: not to be taken for it. */
@@ -188,6 +207,7 @@ int main(void)
 		cmocka_unit_test(test_a_launcher),
 		cmocka_unit_test(test_another_file),
 		cmocka_unit_test(test_foretold),
+		cmocka_unit_test(test_foretold_in_vain),
 		cmocka_unit_test(test_became),
 		cmocka_unit_test(test_full),
 	};

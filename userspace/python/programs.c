@@ -4,13 +4,22 @@
 #include <string.h>
 #include <sys/sysmacros.h>
 
-const struct program *programs__find(const struct programs *programs, const struct program_file *file)
+static struct program *look_up(struct programs *programs, const struct program_file *file)
 {
 	for (size_t i = 0; i < programs->n; i++) {
 		if (!memcmp(&programs->list[i].file, file, sizeof(*file)))
 			return &programs->list[i];
 	}
 	return NULL;
+}
+
+const struct program *programs__executed(struct programs *programs, const struct program_file *file)
+{
+	struct program *program = look_up(programs, file);
+
+	if (program)
+		program->executed = true;
+	return program;
 }
 
 /*
@@ -23,11 +32,11 @@ static bool is_file(const struct program_file *file, const struct stat *st)
 	       file->mtime_ns == (uint32_t)st->st_mtim.tv_nsec;
 }
 
-const struct program *programs__learn(struct programs *programs, const struct program_file *file, uint64_t code_start, const struct interp_process *found)
+static struct program *add(struct programs *programs, const struct program_file *file, uint64_t code_start, const struct interp_process *found)
 {
 	struct program *to = &programs->list[programs->n];
 
-	if (programs->n == PROGRAMS_MAX || !code_start || !found->code_start || !is_file(file, &found->executable) || programs__find(programs, file))
+	if (programs->n == PROGRAMS_MAX || !code_start || !found->code_start || !is_file(file, &found->executable) || look_up(programs, file))
 		return NULL;
 	/* a kernel that means another place by the begin of the code would lead the walker astray */
 	if (found->in_executable && code_start != found->code_start + found->bias)
@@ -37,6 +46,15 @@ const struct program *programs__learn(struct programs *programs, const struct pr
 	*to = (struct program){ .file = *file, .binary = found->binary, .code_start = found->code_start, .debug_slot = found->in_executable ? 0 : found->debug_slot };
 	programs->n++;
 	return to;
+}
+
+const struct program *programs__learn(struct programs *programs, const struct program_file *file, uint64_t code_start, const struct interp_process *found)
+{
+	struct program *program = add(programs, file, code_start, found);
+
+	if (program)
+		program->executed = true;
+	return program;
 }
 
 const struct program *programs__foretell(struct programs *programs, const struct interp_process *found)
@@ -53,13 +71,13 @@ const struct program *programs__foretell(struct programs *programs, const struct
 
 	if (found->status != INTERP_OK)
 		return NULL;
-	return programs__learn(programs, &file, found->code_start + (found->in_executable ? found->bias : 0), found);
+	return add(programs, &file, found->code_start + (found->in_executable ? found->bias : 0), found);
 }
 
 bool programs__has_become_one(const struct programs *programs, const struct program_file *file, const struct stat *now)
 {
 	for (size_t i = 0; file->inode && i < programs->n; i++) {
-		if (is_file(&programs->list[i].file, now) && memcmp(&programs->list[i].file, file, sizeof(*file)))
+		if (programs->list[i].executed && is_file(&programs->list[i].file, now) && memcmp(&programs->list[i].file, file, sizeof(*file)))
 			return true;
 	}
 	return false;

@@ -17,6 +17,7 @@ struct program {
 	const struct interp_binary *binary; /* the interp_cache's */
 	uint64_t code_start;                /* the file's lowest executable segment, an ELF virtual address */
 	uint64_t debug_slot;                /* of a launcher, as in struct interp_process; else 0 */
+	bool executed;                      /* an exec of it was heard: the kernel knows the file by the same numbers as we */
 };
 
 /* All zero: none. */
@@ -37,11 +38,11 @@ const struct program *programs__learn(struct programs *programs, const struct pr
  */
 const struct program *programs__foretell(struct programs *programs, const struct interp_process *found);
 
-/* A process that executed `file` runs another now, and that is one of these: the record of its exec, which nobody is woken for, is still to come. */
+/* A process that executed `file` runs another now, and that is one of those that were executed: the record of its exec, which nobody is woken for, is still to come. */
 bool programs__has_become_one(const struct programs *programs, const struct program_file *file, const struct stat *now);
 
 /* What a process has executed; NULL: not known. */
-const struct program *programs__find(const struct programs *programs, const struct program_file *file);
+const struct program *programs__executed(struct programs *programs, const struct program_file *file);
 /* What runs in it then: its code begins at code_start. False: it loads its interpreter first. */
 bool program__starts(const struct program *program, uint64_t code_start, struct interp_process *out);
 /* What runs in it once its interpreter is loaded, there. */
