@@ -77,12 +77,19 @@ static void fill_builder_options(struct preparation *prep, const struct config *
 		o->root = a->report_roots[0];
 	o->roots = a->report_roots;
 	o->n_roots = a->n_report_roots;
+	o->commanded = a->commanded;
 	o->calls = o->calls_probes = c->calls_pattern != NULL;
 	o->calls_pattern = c->calls_pattern && *c->calls_pattern ? c->calls_pattern : NULL;
 	o->opener = &a->opener;
 	o->script = a->script;
 	o->script_source = prep->source;
 	o->script_size = prep->source_size;
+	if (a->command.code) {
+		/* as the interpreter calls it */
+		o->script = "<string>";
+		o->script_source = a->command.code;
+		o->script_size = strlen(a->command.code);
+	}
 }
 
 /* Where the Yama module is in force, a process may look at its descendants only. */

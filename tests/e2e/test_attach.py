@@ -72,6 +72,57 @@ def refused(project, status, text, *args, **kwargs):
     assert len(lines) == 1 and text in lines[0], result.text()
 
 
+COMMAND = """
+import time
+def spin(until):
+    while time.process_time() < until:
+        pass
+print("ready", flush=True)
+spin(60)
+"""
+
+
+@pytest.mark.parametrize("way", ["-c", "-"])
+def test_code_without_a_file(project, python, way):
+    """What was given by -c, or through the standard input, is the user's: there is nothing else that could be."""
+    process = subprocess.Popen([python.path, *(["-c", COMMAND] if way == "-c" else ["-"])], cwd=project.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True, env=project.environment())
+    if way == "-":
+        process.stdin.write(COMMAND)
+        process.stdin.close()
+    assert process.stdout.readline() == "ready\n"
+    result = attach(project, process.pid, seconds=1).check()
+    process.kill()
+    process.wait()
+    name = "<string>" if way == "-c" else "<stdin>"
+    assert result.functions(name)["spin"].cpu > 0.8 * result.whole.cpu, result.results
+    assert name in result.summary and "spin" in result.summary, result.summary
+    # its text is known by the command alone
+    assert ("while time.process_time() < until:" in result.results) == (way == "-c"), result.results
+
+
+def test_code_that_a_script_makes(project, python):
+    """Made while it runs, as by dataclasses: it is no file of the script's, and has the same name."""
+    script = project.write("makes.py", "exec(compile('def spin():\\n while 1: pass', '<string>', 'exec'))\nprint('ready', flush=True)\nspin()\n")
+    process = subprocess.Popen([python.path, script], cwd=project.folder, stdout=subprocess.PIPE, universal_newlines=True, env=project.environment())
+    assert process.stdout.readline() == "ready\n"
+    result = attach(project, process.pid, seconds=1).check()
+    process.kill()
+    process.wait()
+    assert "<string>" not in result.results, result.results
+    assert result.inclusive("<module>") > 0.8 * result.whole.cpu
+
+
+def test_cells_of_a_notebook(project, python):
+    """A notebook's kernel names the code of a cell as a file that is none, in the folder of temporary ones."""
+    kernel = project.write("kernel.py", "exec(compile('def cell():\\n while 1: pass', '/tmp/ipykernel_12/3456.py', 'exec'))\nprint('ready', flush=True)\ncell()\n")
+    process = subprocess.Popen([python.path, kernel], cwd=project.folder, stdout=subprocess.PIPE, universal_newlines=True, env=project.environment())
+    assert process.stdout.readline() == "ready\n"
+    result = attach(project, process.pid, seconds=1).check()
+    process.kill()
+    process.wait()
+    assert result.functions("/tmp/ipykernel_12/3456.py")["cell"].cpu > 0.8 * result.whole.cpu, result.results
+
+
 def assert_quarter(result, name):
     """25 and 75 % of what CPU time it got: others may have been at work as well."""
     functions, got = result.functions(name), result.whole.cpu

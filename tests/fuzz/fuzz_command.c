@@ -28,7 +28,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(&c, c.program, size);
 	check(&c, c.script, size);
 	check(&c, c.module, size);
-	if (c.script && c.module)
+	check(&c, c.code, size);
+	if ((c.script || c.code) && c.module)
 		abort();
 	for (size_t i = 0; i < c.n_args; i++)
 		check(&c, c.args[i], size);

@@ -49,6 +49,35 @@ static void check(const char *words, const char *script, const char *module, siz
 	process_command__release(&c);
 }
 
+static bool is_commanded(const char *words)
+{
+	struct process_command c = parse(words);
+	bool commanded = c.commanded;
+
+	process_command__release(&c);
+	return commanded;
+}
+
+/* A python without a file of its own; nothing is known of what is called otherwise. */
+static void test_commanded(void **state)
+{
+	struct process_command c;
+
+	assert_true(is_commanded("python3 -c import(x) a.py"));
+	assert_true(is_commanded("python3 -u -"));
+	assert_true(is_commanded("/usr/bin/python3.13 -i"));
+	assert_false(is_commanded("python3 a.py -c"));
+	assert_false(is_commanded("python3 -m http.server"));
+	assert_false(is_commanded("gunicorn: master [app]"));
+	assert_false(is_commanded("bash -c true"));
+	c = parse("python3 -uc import(x) a.py");
+	assert_string_equal(c.code, "import(x)");
+	process_command__release(&c);
+	c = parse("python3 -c");
+	assert_null(c.code);
+	process_command__release(&c);
+}
+
 static void test_command(void **state)
 {
 	struct process_command c;
@@ -166,6 +195,7 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_commanded),
 		cmocka_unit_test(test_command),
 		cmocka_unit_test(test_stat),
 		cmocka_unit_test(test_descendants),

@@ -33,6 +33,7 @@ struct builder_options {
 	/* of processes that were attached to: */
 	char *const *roots;           /* absolute directories, reported as root is, which need not be */
 	size_t n_roots;
+	bool commanded;               /* one of them runs no file and no module: its code was given by -c or through its standard input */
 	const struct source_opener *opener; /* files are those of another root; NULL: ours */
 	bool heap;                    /* the heap is measured; without it its records are passed over */
 	bool heap_probes;             /* by probes, not by the library */

@@ -47,12 +47,25 @@ static bool is_own(const char *root, const char *path)
 	return !is_library(inside);
 }
 
+/* What was typed into a notebook or a prompt: who else would have written it? */
+static bool is_typed(const char *path)
+{
+	static const char *const begins[] = { "<ipython-input-", "<python-input-" };
+
+	for (size_t i = 0; i < sizeof(begins) / sizeof(begins[0]); i++) {
+		if (!strncmp(path, begins[i], strlen(begins[i])))
+			return true;
+	}
+	/* a cell has a file's name, and no file */
+	return path[0] == '/' && strstr(path, "/ipykernel_");
+}
+
 static bool reports_path(const struct builder_options *o, const char *path)
 {
-	if (o->detailed || (o->script && !strcmp(path, o->script)))
+	if (o->detailed || (o->script && !strcmp(path, o->script)) || is_typed(path))
 		return true;
 	if (path[0] != '/')
-		return false;
+		return o->commanded && (!strcmp(path, "<string>") || !strcmp(path, "<stdin>"));
 	if (o->output_dir && path_below(path, o->output_dir))
 		return false;
 	for (size_t i = 0; i < o->n_ignore; i++) {

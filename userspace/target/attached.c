@@ -202,6 +202,7 @@ static int look_at(struct attached *a, pid_t pid, bool first, bool report, const
 	script = root && !err ? script_of(root, &command) : NULL;
 	if (root && !err && report)
 		err = report_process(a, root, script);
+	a->commanded |= command.commanded;
 	if (first) {
 		a->command = command;
 		a->script = steal_ptr(script);

@@ -22,6 +22,7 @@ struct attached {
 	const char *directory;       /* its working directory */
 	char **report_roots;         /* folders whose files are reported */
 	size_t n_report_roots;
+	bool commanded;              /* one of them runs neither a script nor a module */
 	struct source_opener opener; /* of files in their roots */
 };
 

@@ -50,8 +50,11 @@ static void find_script(struct process_command *c, const char **words, size_t n)
 		at += option_words(words[at], at + 1 < n ? words[at + 1] : NULL, &kind, &value);
 	if (kind == 'm')
 		c->module = value;
-	else if (!kind && at < n && strcmp(words[at], "-"))
+	else if (kind == 'c')
+		c->code = value;
+	else if (at < n && strcmp(words[at], "-"))
 		c->script = words[at++];
+	c->commanded = !c->script && !c->module;
 	for (; at < n && (c->script || c->module); at++)
 		c->args[c->n_args++] = words[at];
 }

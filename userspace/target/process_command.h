@@ -14,6 +14,8 @@ struct process_command {
 	const char *program; /* argv[0]; NULL: the process has wiped it */
 	const char *script;  /* as given; NULL: a module, a command, or not a python */
 	const char *module;
+	bool commanded;      /* a python with neither: its code comes with -c or through its standard input */
+	const char *code;    /* what follows -c */
 	const char **args;   /* owned; the script's own */
 	size_t n_args;
 };
