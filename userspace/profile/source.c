@@ -36,7 +36,7 @@ void source_read(struct arena *arena, const struct source_opener *opener, const 
 		return;
 	fd = open_source(opener, path);
 	if (fd < 0 || fstat(fd, &st)) {
-		*problem = fd == -ENOENT || fd == -ENOTDIR ? "deleted, or inside an archive" : "cannot be read";
+		*problem = fd == -ENOENT || fd == -ENOTDIR ? "deleted, inside an archive, or the cell of a notebook" : "cannot be read";
 		return;
 	}
 	if (!S_ISREG(st.st_mode))
