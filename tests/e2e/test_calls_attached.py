@@ -160,11 +160,11 @@ def busy(project, python, options, seconds):
 
 
 def test_budget(project, every_python):
-    """Over it calls are looked at in slices and scaled up, which the report says; the figures are near, beside other work more or less."""
+    """Over it calls are looked at in slices and scaled up, which the report says; the figures are near, beside other work too."""
     truth, result = busy(project, every_python, ["--heap-budget", "1"], 4)
     (process,) = processes(result)
     assert process["seen"] < 0.9 and result.details["calls"]["estimated"]
-    assert truth / 2 < counts(result, SCRIPT)["leaf"][0] < truth * 2, (truth, process)
+    assert 0.7 * truth < counts(result, SCRIPT)["leaf"][0] < 1.4 * truth, (truth, process)
     assert "are estimates, scaled up" in notices(result) and "Calls estimated: " in result.summary
     assert "the figures are estimates" in result.summary
     what = "calls: about" if sees_all(every_python) else "calls from C: about"

@@ -273,34 +273,35 @@ static void send_process(const struct counted *p, uint64_t now, record_sink sink
 	sink(context, &event.head);
 }
 
-static uint64_t rounded(uint64_t scaled)
+static uint64_t rounded(uint64_t scaled, double correction)
 {
-	return (scaled + CALLS_SCALE_ONE / 2) / CALLS_SCALE_ONE;
+	return (uint64_t)(scaled * correction / CALLS_SCALE_ONE + 0.5);
 }
 
-static void send_count(const struct calls_key *key, const struct calls_count *count, pid_t pid, record_sink sink, void *context)
+static void send_count(const struct calls_key *key, const struct calls_count *count, const struct counted *p, record_sink sink, void *context)
 {
+	double correction = guard_correction(&p->guard, p->cpu_ns);
 	const struct event_calls_seen event = {
-		.head = { .kind = EVENT_CALLS_SEEN, .size = sizeof(event), .pid = pid, .tid = pid, .space = key->space },
+		.head = { .kind = EVENT_CALLS_SEEN, .size = sizeof(event), .pid = p->pid, .tid = p->pid, .space = key->space },
 		.code = key->code,
 		.fingerprint = key->fingerprint,
 		.caller = key->caller,
 		.caller_fingerprint = key->caller_fingerprint,
-		.calls = rounded(count->calls),
-		.resumptions = rounded(count->resumptions),
+		.calls = rounded(count->calls, correction),
+		.resumptions = rounded(count->resumptions, correction),
 	};
 
 	if (event.calls || event.resumptions)
 		sink(context, &event.head);
 }
 
-static pid_t pid_of_space(const struct calls_probes *c, uint32_t space)
+static const struct counted *of_space(const struct calls_probes *c, uint32_t space)
 {
 	for (size_t i = 0; i < c->n; i++) {
 		if (c->list[i]->space == space)
-			return c->list[i]->pid;
+			return c->list[i];
 	}
-	return 0;
+	return NULL;
 }
 
 /* Of one space, or of all that are counted. They make room. */
@@ -311,18 +312,18 @@ static void send_counts(struct calls_probes *c, uint32_t space, record_sink sink
 	bool more = !bpf_map_get_next_key(fd, NULL, &next);
 
 	while (more) {
+		const struct counted *p;
 		struct calls_count count;
-		pid_t pid;
 
 		key = next;
 		more = !bpf_map_get_next_key(fd, &key, &next);
 		if (space && key.space != space)
 			continue;
-		pid = pid_of_space(c, key.space);
-		if (!pid || bpf_map_lookup_elem(fd, &key, &count))
+		p = of_space(c, key.space);
+		if (!p || bpf_map_lookup_elem(fd, &key, &count))
 			continue;
 		bpf_map_delete_elem(fd, &key);
-		send_count(&key, &count, pid, sink, context);
+		send_count(&key, &count, p, sink, context);
 	}
 }
 

@@ -96,6 +96,7 @@ static enum guard_step look_always(struct guard *g, uint64_t now_ns, uint64_t cp
 	double cpu, cost;
 
 	measure(g, now_ns, cpu_ns, cost_ns, &cpu, &cost);
+	g->whole.always += cpu;
 	g->next_ns = now_ns + GUARD_LOOK_NS;
 	if (cpu > 0)
 		g->rate = g->rate * 0.8 + cost / cpu * 0.2;
@@ -115,6 +116,8 @@ static enum guard_step look_slice(struct guard *g, uint64_t now_ns, uint64_t cpu
 	measure(g, now_ns, cpu_ns, cost_ns, &cpu, &cost);
 	g->slice_cpu += cpu;
 	g->scaled_cpu += cpu * g->scale;
+	g->whole.slices += cpu;
+	g->whole.scaled += cpu * g->scale;
 	g->used_ns += cpu;
 	g->slice_cost += cost;
 	if (g->used_ns + GUARD_PAUSE_NS / 2 < GUARD_SLICE_NS) {
@@ -141,6 +144,7 @@ static enum guard_step look_gap(struct guard *g, uint64_t now_ns, uint64_t cpu_n
 	double cpu = cpu_ns > g->cpu_ns ? (double)(cpu_ns - g->cpu_ns) : 0, elapsed = now_ns > g->state_ns ? (double)(now_ns - g->state_ns) : 1;
 
 	g->gap_cpu += cpu;
+	g->whole.gaps += cpu;
 	g->used_ns += cpu;
 	g->busy = g->busy * 0.7 + cpu / elapsed * 0.3;
 	g->unwatched_ns += now_ns - g->state_ns;
@@ -207,8 +211,11 @@ static double scale_of(const struct guard *g)
 void guard_opened(struct guard *g, uint64_t now_ns, uint64_t cpu_ns, uint64_t cost_ns, struct guard_slice *slice)
 {
 	/* while the probes were put on */
+	double cpu = cpu_ns > g->cpu_ns ? (double)(cpu_ns - g->cpu_ns) : 0;
+
 	g->unwatched_ns += now_ns - g->state_ns;
-	g->gap_cpu += cpu_ns > g->cpu_ns ? (double)(cpu_ns - g->cpu_ns) : 0;
+	g->gap_cpu += cpu;
+	g->whole.gaps += cpu;
 	g->state = GUARD_SLICE;
 	g->state_ns = now_ns;
 	g->cpu_ns = cpu_ns;
@@ -229,4 +236,17 @@ double guard_seen(const struct guard *g, uint64_t now_ns)
 	double watched = (double)g->watched_ns + (g->state == GUARD_GAP ? 0 : since), all = (double)(g->watched_ns + g->unwatched_ns) + since;
 
 	return all > 0 ? watched / all : 1;
+}
+
+double guard_correction(const struct guard *g, uint64_t cpu_ns)
+{
+	double since = cpu_ns > g->cpu_ns ? (double)(cpu_ns - g->cpu_ns) : 0, left = 1 - guard_taken(g);
+	double always = g->whole.always + (g->state == GUARD_ALWAYS ? since : 0);
+	double slices = g->whole.slices + (g->state == GUARD_SLICE ? since : 0);
+	double scaled = g->whole.scaled + (g->state == GUARD_SLICE ? since * g->scale : 0);
+	double gaps = g->whole.gaps + (g->state == GUARD_GAP ? since : 0);
+
+	if (!g->sliced || always + scaled <= 0)
+		return 1;
+	return (gaps + left * (always + slices)) / (left * (always + scaled));
 }

@@ -10,7 +10,8 @@
  * What a slice stands for. Progress is CPU time without what the probes take of it. All of it must be stood for: at any time
  * the sum of scale x progress over the slices should be the progress that there was. So a slice's scale makes up for what is
  * missing when it begins, itself, and half of the gap that will follow, of which the length is settled when the slice begins; then
- * what is counted is right on average whenever the process ends. What turned out otherwise than expected, the next slice corrects.
+ * what is counted is right on average whenever the process ends. What turned out otherwise than expected, the next slice corrects. If there is
+ * none any more, as where the first gap is the last, who has sums can correct these (guard_correction()).
  *
  * What the probes take cannot be had from their number alone: in a program that works in between, with caches full of other things, a probe costs
  * up to twice what a loop of nothing else shows. It is kernel time, though. So it is measured by the CPU samples: by how much the
@@ -67,6 +68,7 @@ struct guard {
 	bool last;             /* this slice is to go on if it costs little */
 	double scale, slice_cost; /* of this slice */
 	double gap_cpu, slice_cpu, scaled_cpu; /* CPU time in gaps, in slices, and that times the slices' scales */
+	struct { double always, slices, scaled, gaps; } whole; /* CPU time since the beginning; .scaled: that in slices times their scales */
 	double samples[2][2];  /* watched or not; user mode or kernel */
 	struct guard_span spans[GUARD_SPANS];
 	unsigned int span;     /* the latest */
@@ -85,6 +87,8 @@ void guard_opened(struct guard *guard, uint64_t now_ns, uint64_t cpu_ns, uint64_
 void guard_sample(struct guard *guard, uint64_t time_ns, bool kernel);
 /* 0..1: of CPU time in slices, what the probes take. */
 double guard_taken(const struct guard *guard);
+/* By what sums of all that was seen so far are to be multiplied, so that they stand for all progress that there was. */
+double guard_correction(const struct guard *guard, uint64_t cpu_ns);
 /* 0..1: for how much of the time until now the probes were there. */
 double guard_seen(const struct guard *guard, uint64_t now_ns);
 
