@@ -84,8 +84,8 @@ static void fill_builder_options(struct preparation *prep, const struct config *
 	o->script = a->script;
 	o->script_source = prep->source;
 	o->script_size = prep->source_size;
-	if (a->command.code) {
-		/* as the interpreter calls it */
+	if (a->command.code && a->named.n == 1) {
+		/* as the interpreter calls it; of several processes each may have its own */
 		o->script = "<string>";
 		o->script_source = a->command.code;
 		o->script_size = strlen(a->command.code);

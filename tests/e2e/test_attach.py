@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processes that run already: what they do is seen from then on, and they do not notice."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -82,17 +83,26 @@ spin(60)
 """
 
 
+@contextlib.contextmanager
+def ready(project, python, *words, text=None):
+    """A python with these words, once it says that it is ready. text: what it reads."""
+    process = subprocess.Popen([python.path, *words], cwd=project.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True, env=project.environment())
+    try:
+        if text:
+            process.stdin.write(text)
+        process.stdin.close()
+        assert process.stdout.readline() == "ready\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
 @pytest.mark.parametrize("way", ["-c", "-"])
 def test_code_without_a_file(project, python, way):
     """What was given by -c, or through the standard input, is the user's: there is nothing else that could be."""
-    process = subprocess.Popen([python.path, *(["-c", COMMAND] if way == "-c" else ["-"])], cwd=project.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True, env=project.environment())
-    if way == "-":
-        process.stdin.write(COMMAND)
-        process.stdin.close()
-    assert process.stdout.readline() == "ready\n"
-    result = attach(project, process.pid, seconds=1).check()
-    process.kill()
-    process.wait()
+    with ready(project, python, "-c", COMMAND) if way == "-c" else ready(project, python, "-", text=COMMAND) as process:
+        result = attach(project, process, seconds=1).check()
     name = "<string>" if way == "-c" else "<stdin>"
     assert result.functions(name)["spin"].cpu > 0.8 * result.whole.cpu, result.results
     assert name in result.summary and "spin" in result.summary, result.summary
@@ -100,27 +110,32 @@ def test_code_without_a_file(project, python, way):
     assert ("while time.process_time() < until:" in result.results) == (way == "-c"), result.results
 
 
+def test_code_of_several(project, python):
+    """Each has a text of its own under the one name: none of them is said to be that of all."""
+    with ready(project, python, "-c", COMMAND) as one, ready(project, python, "-c", COMMAND.replace("spin", "turn")) as other:
+        result = attach(project, one, other, seconds=1).check()
+    assert set(result.functions("<string>")) == {"spin", "turn"}
+    assert "while time.process_time() < until:" not in result.results, result.results
+
+
 def test_code_that_a_script_makes(project, python):
     """Made while it runs, as by dataclasses: it is no file of the script's, and has the same name."""
     script = project.write("makes.py", "exec(compile('def spin():\\n while 1: pass', '<string>', 'exec'))\nprint('ready', flush=True)\nspin()\n")
-    process = subprocess.Popen([python.path, script], cwd=project.folder, stdout=subprocess.PIPE, universal_newlines=True, env=project.environment())
-    assert process.stdout.readline() == "ready\n"
-    result = attach(project, process.pid, seconds=1).check()
-    process.kill()
-    process.wait()
+    with ready(project, python, script) as process:
+        result = attach(project, process, seconds=1).check()
     assert "<string>" not in result.results, result.results
     assert result.inclusive("<module>") > 0.8 * result.whole.cpu
 
 
 def test_cells_of_a_notebook(project, python):
-    """A notebook's kernel names the code of a cell as a file that is none, in the folder of temporary ones."""
-    kernel = project.write("kernel.py", "exec(compile('def cell():\\n while 1: pass', '/tmp/ipykernel_12/3456.py', 'exec'))\nprint('ready', flush=True)\ncell()\n")
-    process = subprocess.Popen([python.path, kernel], cwd=project.folder, stdout=subprocess.PIPE, universal_newlines=True, env=project.environment())
-    assert process.stdout.readline() == "ready\n"
-    result = attach(project, process.pid, seconds=1).check()
-    process.kill()
-    process.wait()
-    assert result.functions("/tmp/ipykernel_12/3456.py")["cell"].cpu > 0.8 * result.whole.cpu, result.results
+    """A notebook's kernel names the code of a cell as a file that is none, in the folder of temporary ones; its own files are a library's."""
+    cell = "exec(compile('def cell(n):\\n while n: n -= 1', '/tmp/ipykernel_12/3456.py', 'exec'))\n"
+    launcher = project.write("site-packages/ipykernel_launcher.py", cell + "print('ready', flush=True)\nwhile 1:\n  for _ in range(30000): pass\n  cell(30000)\n")
+    kernel = project.write("kernel.py", "import sys\nsys.path.insert(0, %r)\nimport ipykernel_launcher\n" % os.path.dirname(launcher))
+    with ready(project, python, kernel) as process:
+        result = attach(project, process, seconds=1).check()
+    assert result.functions("/tmp/ipykernel_12/3456.py")["cell"].cpu > 0.3 * result.whole.cpu, result.results
+    assert "ipykernel_launcher.py" not in result.results, result.results
 
 
 def assert_quarter(result, name):

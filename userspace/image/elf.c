@@ -242,6 +242,26 @@ int elf_image__section_data(const struct elf_image *image, const struct elf_sect
 	return 0;
 }
 
+int elf_image__dynamic(const struct elf_image *image, Elf64_Dyn **entries, size_t *count, uint64_t *address)
+{
+	struct elf_section section;
+	uint8_t *data;
+	int error = elf_image__section(image, ".dynamic", &section);
+
+	if (!error && section.size > ELF_DYNAMIC_MAX)
+		error = -EFBIG;
+	if (!error)
+		error = elf_image__section_data(image, &section, &data);
+	if (error)
+		return error;
+	*entries = (Elf64_Dyn *)data;
+	*address = section.address;
+	*count = 0;
+	while (*count < section.size / sizeof(**entries) && (*entries)[*count].d_tag != DT_NULL)
+		++*count;
+	return 0;
+}
+
 int elf_image__build_id(const struct elf_image *image, uint8_t id[ELF_BUILD_ID_MAX])
 {
 	_cleanup_free_ uint8_t *data = NULL;

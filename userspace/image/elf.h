@@ -6,12 +6,14 @@
 #ifndef FIXINGAHOLE_ELF_H
 #define FIXINGAHOLE_ELF_H
 
+#include <elf.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #define ELF_SECTION_MAX (256U << 20) /* bytes of a section that we are ready to read */
+#define ELF_DYNAMIC_MAX (64U << 10) /* bytes */
 #define ELF_BUILD_ID_MAX 64
 
 struct elf_image;
@@ -63,6 +65,9 @@ int elf_image__read(const struct elf_image *image, uint64_t address, void *buffe
 
 /* A section's bytes (the caller frees). -ENOENT, -EFBIG, -ENOMEM, -EIO. */
 int elf_image__section_data(const struct elf_image *image, const struct elf_section *section, uint8_t **data);
+
+/* The entries of .dynamic up to its end mark (the caller frees), and their section's virtual address. -ENOENT, -EFBIG, -ENOMEM, -EIO. */
+int elf_image__dynamic(const struct elf_image *image, Elf64_Dyn **entries, size_t *count, uint64_t *address);
 
 /* The build id's bytes into id; their number, or -ENOENT. */
 int elf_image__build_id(const struct elf_image *image, uint8_t id[ELF_BUILD_ID_MAX]);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "image/library_path.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -11,39 +10,25 @@
 
 #include "util/cleanup.h"
 
-#define TABLE_MAX (1U << 20) /* bytes */
+#define STRINGS_MAX (1U << 20) /* bytes */
 /* Where Debian, Red Hat and those who build it themselves have theirs. */
 #define DIRECTORIES "/usr/local/lib:/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu:/lib64:/usr/lib64:/usr/local/lib64:/lib:/usr/lib"
 
 struct dynamic {
-	uint8_t *entries;
-	size_t size;
-	char *strings;
-	size_t strings_size;
+	Elf64_Dyn *entries;
+	size_t n;
+	const char *strings;
+	size_t size; /* of these */
 };
-
-static uint8_t *read_table(const struct elf_image *image, const char *name, size_t *size)
-{
-	struct elf_section section;
-	uint8_t *data;
-
-	if (elf_image__section(image, name, &section) || !section.size || section.size > TABLE_MAX || elf_image__section_data(image, &section, &data))
-		return NULL;
-	*size = section.size;
-	return data;
-}
 
 /* The first string of this kind, if there is a condition one that meets it; or NULL. */
 static const char *find(const struct dynamic *d, int64_t tag, bool (*wanted)(const char *name))
 {
-	Elf64_Dyn entry;
+	for (size_t i = 0; i < d->n; i++) {
+		const Elf64_Dyn *entry = &d->entries[i];
 
-	for (size_t at = 0; at + sizeof(entry) <= d->size; at += sizeof(entry)) {
-		memcpy(&entry, d->entries + at, sizeof(entry));
-		if (entry.d_tag == DT_NULL)
-			break;
-		if (entry.d_tag == tag && entry.d_un.d_val < d->strings_size && (!wanted || wanted(d->strings + entry.d_un.d_val)))
-			return d->strings + entry.d_un.d_val;
+		if (entry->d_tag == tag && entry->d_un.d_val < d->size && (!wanted || wanted(d->strings + entry->d_un.d_val)))
+			return d->strings + entry->d_un.d_val;
 	}
 	return NULL;
 }
@@ -91,14 +76,23 @@ static char *in_list(const char *list, const char *program, const char *name)
 
 int library_path(const struct elf_image *image, const char *program, const char *search, bool (*wanted)(const char *name), char **path)
 {
-	struct dynamic d = {};
-	_cleanup_free_ uint8_t *entries = d.entries = read_table(image, ".dynamic", &d.size);
-	_cleanup_free_ char *strings = d.strings = (char *)read_table(image, ".dynstr", &d.strings_size);
+	_cleanup_free_ Elf64_Dyn *entries = NULL;
+	_cleanup_free_ uint8_t *strings = NULL;
 	const char *name, *before, *after;
+	struct elf_section section;
+	struct dynamic d;
+	uint64_t address;
 
-	/* with a NUL at its end, every string in the table ends */
-	if (!entries || !strings || strings[d.strings_size - 1] || *program != '/')
+	if (*program != '/' || elf_image__dynamic(image, &entries, &d.n, &address))
 		return -ENOENT;
+	if (elf_image__section(image, ".dynstr", &section) || !section.size || section.size > STRINGS_MAX || elf_image__section_data(image, &section, &strings))
+		return -ENOENT;
+	/* with a NUL at its end, every string in the table ends */
+	if (strings[section.size - 1])
+		return -ENOENT;
+	d.entries = entries;
+	d.strings = (const char *)strings;
+	d.size = section.size;
 	name = find(&d, DT_NEEDED, wanted);
 	if (!name || strchr(name, '/'))
 		return -ENOENT;

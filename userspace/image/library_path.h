@@ -12,7 +12,7 @@
 
 /*
  * Of what the executable `image` needs, the first whose name is wanted. program: its path, without links; its directory is $ORIGIN. search: what
- * LD_LIBRARY_PATH says, or NULL. 0, and *path is the caller's to free; -ENOENT: it needs none, or there is none; -ENOMEM.
+ * LD_LIBRARY_PATH says, or NULL. 0, and *path is the caller's to free; -ENOENT: it needs none, or there is none.
  */
 int library_path(const struct elf_image *image, const char *program, const char *search, bool (*wanted)(const char *name), char **path);
 

@@ -47,6 +47,19 @@ static bool is_own(const char *root, const char *path)
 	return !is_library(inside);
 }
 
+/* A notebook's cell has the name of a file in a folder ipykernel_PID, and is none. The kernel's own files are called similarly. */
+static bool is_cell(const char *path)
+{
+	const char *folder = path[0] == '/' ? strstr(path, "/ipykernel_") : NULL;
+	size_t digits;
+
+	if (!folder)
+		return false;
+	folder += strlen("/ipykernel_");
+	digits = strspn(folder, "0123456789");
+	return digits && folder[digits] == '/';
+}
+
 /* What was typed into a notebook or a prompt: who else would have written it? */
 static bool is_typed(const char *path)
 {
@@ -56,8 +69,7 @@ static bool is_typed(const char *path)
 		if (!strncmp(path, begins[i], strlen(begins[i])))
 			return true;
 	}
-	/* a cell has a file's name, and no file */
-	return path[0] == '/' && strstr(path, "/ipykernel_");
+	return is_cell(path);
 }
 
 static bool reports_path(const struct builder_options *o, const char *path)

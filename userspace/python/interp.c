@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "python/interp.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -21,7 +20,6 @@
 /* More binaries than any sane system runs; keeps a hostile one from filling our memory. */
 #define CACHE_MAX 16384
 #define TEXT_SEGMENTS_MAX 4
-#define DYNAMIC_MAX (64u << 10)
 
 struct cache_entry {
 	dev_t device;
@@ -122,18 +120,15 @@ static struct cache_entry *cache_add(struct interp_cache *cache, const struct ca
 /* Where an executable has the address of the dynamic linker's struct r_debug. 0: nowhere. */
 static uint64_t find_debug_slot(const struct elf_image *image)
 {
-	_cleanup_free_ uint8_t *data = NULL;
-	struct elf_section section;
-	Elf64_Dyn entry;
+	_cleanup_free_ Elf64_Dyn *entries = NULL;
+	uint64_t address;
+	size_t count;
 
-	if (elf_image__section(image, ".dynamic", &section) || section.size > DYNAMIC_MAX || elf_image__section_data(image, &section, &data))
+	if (elf_image__dynamic(image, &entries, &count, &address))
 		return 0;
-	for (size_t at = 0; at + sizeof(entry) <= section.size; at += sizeof(entry)) {
-		memcpy(&entry, data + at, sizeof(entry));
-		if (entry.d_tag == DT_NULL)
-			break;
-		if (entry.d_tag == DT_DEBUG)
-			return section.address + at + offsetof(Elf64_Dyn, d_un);
+	for (size_t i = 0; i < count; i++) {
+		if (entries[i].d_tag == DT_DEBUG)
+			return address + i * sizeof(*entries) + offsetof(Elf64_Dyn, d_un);
 	}
 	return 0;
 }
